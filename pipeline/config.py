@@ -12,7 +12,7 @@ from typing import Any, cast
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from pipeline.records import InputError
+from pipeline.records import MODES, InputError
 
 PRECISIONS = ("auto", "fp32", "bf16")
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -118,7 +118,7 @@ class ArchConfig:
     """A way to score a query and a passage."""
 
     name: str = MISSING
-    learning_rate: float = 0.0  # of the published study
+    learning_rate: float = 2e-5  # of the published study
     batch_size: int = 1  # of the published study
 
 
@@ -274,11 +274,13 @@ class LatencyConfig:
     limits: list[int] = field(default_factory=lambda: [20, 50, 100])  # candidates reranked
     queries: int = 100  # timed per cell
     warmup: int = 5  # queries before, not timed
-    rerank_modes: list[str] = field(default_factory=lambda: ["vector", "fts", "hybrid"])
+    rerank_modes: list[str] = field(default_factory=lambda: list(MODES))  # others share it
 
     def __post_init__(self) -> None:
         valid = bool(self.limits) and all(limit >= 1 for limit in self.limits)
         require(valid, "latency.limits", self.limits, "needs one or more numbers >= 1")
+        modes = bool(self.rerank_modes) and set(self.rerank_modes) <= set(MODES)
+        require(modes, "latency.rerank_modes", self.rerank_modes, f"one or more of {MODES}")
         _at_least("latency.queries", self.queries, 1)
         _at_least("latency.warmup", self.warmup, 0)
 

@@ -1,0 +1,146 @@
+"""What all data sets share: sampling, disjoint splits and the choice of passages.
+
+Sampling orders ids by the sha256 of ``seed:id``. The order of two ids depends on nothing
+else, so a smaller limit takes a subset and another machine takes the same.
+"""
+
+import hashlib
+import heapq
+import shutil
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.data.corpus import Corpus, CorpusWriter
+from pipeline.records import InputError, Qrels, QuerySet
+
+
+class Splits(NamedTuple):
+    """Train, dev and test queries, and how many rows were dropped for which reason."""
+
+    train: QuerySet
+    dev: QuerySet
+    test: QuerySet
+    dropped: dict[str, int]
+
+
+class _KeepsOnlyWords(dict[int, int | None]):
+    """A ``str.translate`` table without punctuation, symbols, separators and controls."""
+
+    def __missing__(self, code: int) -> int | None:
+        # By category, not by \W: that would also take the vowel signs of Indic scripts.
+        self[code] = None if unicodedata.category(chr(code))[0] in "PSZC" else code
+        return self[code]
+
+
+_WORDS = _KeepsOnlyWords()
+
+
+def normalise(text: str) -> str:
+    """The text without case, compatibility forms, punctuation, symbols and whitespace.
+
+    A text of nothing else (emoji, operators) keeps them, so that such texts stay distinct.
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return folded.translate(_WORDS) or "".join(folded.split())
+
+
+def text_key(text: str) -> bytes:
+    """16 bytes that two texts share if they are equal after normalisation."""
+    return hashlib.sha256(normalise(text).encode()).digest()[:16]
+
+
+def sample(ids: Iterable[str], limit: int | None, seed: int) -> list[str]:
+    """Up to ``limit`` of the ids in an order that only the seed determines; null: all."""
+
+    def order(text_id: str) -> bytes:
+        return hashlib.sha256(f"{seed}:{text_id}".encode()).digest()
+
+    if limit is None:
+        return sorted(ids, key=order)
+    return heapq.nsmallest(limit, ids, key=order)
+
+
+def query_set(ids: Iterable[str], queries: Mapping[str, str], qrels: Qrels) -> QuerySet:
+    """The queries ``ids``, in that order, with their judgments."""
+    chosen = list(ids)
+    return QuerySet({q: queries[q] for q in chosen}, {q: qrels[q] for q in chosen})
+
+
+def without_leaks(
+    split: QuerySet,
+    name: str,
+    corpus: Mapping[str, str],
+    earlier: Mapping[str, QuerySet],
+    dropped: Counter[str],
+) -> QuerySet:
+    """The queries and judgments of ``split`` that do not occur in the ``earlier`` splits.
+
+    A query whose text is in an earlier split goes (``train_query_in_test``); so does a
+    judgment whose passage text is relevant there (``train_passage_in_test``), and a query
+    left without any judgment (``train_query_left_empty``). ``corpus`` holds the passages of
+    all these splits; ``dropped`` is added to.
+    """
+    held_queries = {text_key(t): n for n, s in earlier.items() for t in s.queries.values()}
+    held_passages = {
+        text_key(corpus[doc_id]): n
+        for n, s in earlier.items()
+        for docs in s.qrels.values()
+        for doc_id in docs
+    }
+    kept: dict[str, str] = {}
+    qrels: Qrels = {}
+    for query_id, text in split.queries.items():
+        if (holder := held_queries.get(text_key(text))) is not None:
+            dropped[f"{name}_query_in_{holder}"] += 1
+            continue
+        docs: dict[str, int] = {}
+        for doc_id, gain in split.qrels[query_id].items():
+            if (holder := held_passages.get(text_key(corpus[doc_id]))) is not None:
+                dropped[f"{name}_passage_in_{holder}"] += 1
+            else:
+                docs[doc_id] = gain
+        if docs:
+            kept[query_id], qrels[query_id] = text, docs
+        else:
+            dropped[f"{name}_query_left_empty"] += 1
+    return QuerySet(kept, qrels)
+
+
+def relevant_ids(*splits: QuerySet) -> set[str]:
+    """The ids of all documents that are relevant to a query of these splits."""
+    return {doc_id for split in splits for docs in split.qrels.values() for doc_id in docs}
+
+
+def limit_corpus(
+    full: Path, folder: Path, max_corpus: int | None, seed: int, splits: Sequence[QuerySet]
+) -> Corpus:
+    """Move the corpus ``full`` to ``folder``, cut to ``max_corpus`` passages.
+
+    The passages relevant to ``splits`` come first, then a sample of the others; their order
+    stays.
+
+    Raises:
+        InputError: the relevant passages alone are more than ``max_corpus``.
+    """
+    corpus = Corpus(full)
+    if max_corpus is None or max_corpus >= len(corpus):
+        full.rename(folder)
+        return Corpus(folder)
+    relevant = relevant_ids(*splits)
+    if len(relevant) > max_corpus:
+        raise InputError(
+            f"dataset.max_corpus={max_corpus}: the chosen queries have {len(relevant)} relevant "
+            f"passages; give at least that many, or lower dataset.max_train_queries, "
+            f"dataset.max_dev_queries or dataset.max_eval_queries"
+        )
+    others = (doc_id for doc_id in corpus if doc_id not in relevant)
+    chosen = relevant.union(sample(others, max_corpus - len(relevant), seed))
+    with CorpusWriter(folder) as writer:
+        for doc_id, text in corpus.items():
+            if doc_id in chosen:
+                writer.add(doc_id, text)
+    shutil.rmtree(full)
+    return Corpus(folder)

@@ -1,0 +1,312 @@
+"""The recipe: one grid point from top to bottom.
+
+    data set -> index -> candidates -> hard negatives -> trained reranker
+             -> scores -> metrics -> latency -> MLflow
+
+What several points share (data set, index, candidates, negatives, latency) is computed once
+and found again under ``output_dir/cache``.
+"""
+
+import json
+import logging
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline import data, hardware, latency, model_card, provenance, tracking, weights
+from pipeline.artifacts import content_key, stage_output
+from pipeline.config import Config, EmbedderConfig
+from pipeline.embed import Embedder
+from pipeline.evaluate import Evaluation, choose_weights, evaluate
+from pipeline.hardware import Hardware, measured
+from pipeline.metrics import write_qrels, write_run
+from pipeline.mine import TrainingSet, mine_negatives
+from pipeline.records import Dataset, InputError, Ranking
+from pipeline.rerank import score_candidates
+from pipeline.rerankers import Reranker, load_reranker
+from pipeline.retrieve import read_candidates, retrieve, write_candidates
+from pipeline.store import PassageTable, build_table
+from pipeline.train import TrainPlan, plan, train
+
+log = logging.getLogger(__name__)
+
+CODE_VERSION = 1  # raise it when a stage's output changes for the same inputs
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all runs on one data set and embedder have in common."""
+
+    dataset: Dataset
+    embedder: Embedder
+    table: PassageTable
+    candidates: dict[str, Ranking]  # of dev and test queries
+    negatives: Path | None  # None where nothing is trained
+    index_key: str
+
+
+def prepare(config: Config, machine: Hardware) -> Shared:
+    """Data set, index, candidates and negatives, each from the cache if it is there."""
+    cache = Path(config.output_dir) / "cache"
+    dataset = data.load(config.dataset, cache)
+    _check_sizes(config, dataset)
+    embedder = Embedder(config.embedder, machine)
+
+    def index(corpus_key: str, corpus: Any, by: Embedder, of: EmbedderConfig) -> Path:
+        inputs = {
+            "corpus": corpus_key,
+            "embedder": asdict(of),
+            "precision": machine.precision,
+            "index": asdict(config.index),
+            "code": CODE_VERSION,
+        }
+        return stage_output(
+            cache, "index", inputs, lambda folder: build_table(folder, corpus, by, config.index)
+        )
+
+    folder = index(dataset.fingerprint, dataset.corpus, embedder, config.embedder)
+    table = PassageTable(folder)
+    queries = dataset.dev.queries | dataset.test.queries
+    depth = config.eval.candidates
+    inputs = {"index": folder.name, "depth": depth, "rrf_k": config.eval.rrf_k}
+    found = stage_output(
+        cache,
+        "candidates",
+        inputs | {"dataset": dataset.fingerprint, "code": CODE_VERSION},
+        lambda out: write_candidates(
+            out, retrieve(queries, table, embedder, depth, config.eval.rrf_k)
+        ),
+    )
+    negatives = None
+    if config.epochs > 0:
+        miner, mine_from = embedder, table
+        if config.mining.embedder != config.embedder:
+            miner = Embedder(config.mining.embedder, machine)
+        if dataset.train_corpus is not dataset.corpus or miner is not embedder:
+            key = dataset.fingerprint + ":train"
+            mine_from = PassageTable(
+                index(key, dataset.train_corpus, miner, config.mining.embedder)
+            )
+        inputs = {
+            "dataset": dataset.fingerprint,
+            "mining": asdict(config.mining),
+            "precision": machine.precision,
+            "seed": config.dataset.seed,
+            "code": CODE_VERSION,
+        }
+        negatives = stage_output(
+            cache,
+            "negatives",
+            inputs,
+            lambda out: mine_negatives(
+                out, dataset, mine_from, miner, config.mining, config.dataset.seed
+            ),
+        )
+    return Shared(
+        dataset, embedder, table, read_candidates(found, queries), negatives, folder.name
+    )
+
+
+def run(config: Config, flat: dict[str, str], folder: Path) -> str:
+    """Run one grid point, record it in MLflow, return the MLflow run id.
+
+    ``flat`` is the resolved configuration with dotted keys; ``folder`` receives the model and
+    what is logged.
+    """
+    machine = hardware.resolve(config.hardware)
+    base = weights.prepare_base(config.base, Path(config.output_dir) / "cache")
+    shared = prepare(config, machine)
+    dataset = shared.dataset
+    folder.mkdir(parents=True, exist_ok=True)
+    costs: dict[str, float] = {}
+    log.info("%s on %s (%s)", config.run_name, machine.name, machine.precision)
+
+    with tracking.run(config.tracking, config.run_name, _tags(config)) as record:
+        record.log_params(flat | _facts(shared, machine))
+        reranker = load_reranker(
+            base,
+            config.arch,
+            machine,
+            config.eval.batch_size,
+            seed=config.seed,
+            dedicated=config.base.dedicated,
+        )
+        if reranker is not None and config.epochs > 0:
+            costs |= _train(config, shared, reranker, machine, folder, record)
+        with measured(machine.device) as cost:
+            evaluation, fusion_weights = _evaluate(config, shared, reranker)
+        costs |= {"eval/seconds": cost.seconds, "eval/peak_mib": cost.peak_mib}
+        timings = _latency(config, shared, reranker, machine) if config.latency.enabled else {}
+
+        metrics = evaluation.metrics()
+        record.log_metrics(metrics | timings | costs)
+        record.log_metrics({f"{m}_fused/weight": w for m, w in fusion_weights.items()})
+        tracking.log_per_query(record, evaluation.per_query)
+        _write_runs(folder / "runs", evaluation, dataset, config.run_name)
+        card = model_card.render(config, dataset, metrics, costs)
+        (folder / "model_card.md").write_text(card)
+        if reranker is not None:
+            reranker.save(folder / "model")
+            (folder / "model" / "README.md").write_text(card)
+        for file in sorted(folder.glob("runs/*")):
+            record.log_file(file, "runs")
+        record.log_file(folder / "model_card.md")
+        for file in folder.glob("*.log"):
+            record.log_file(file)
+        log.info("%s", _headline(config, metrics))
+        return record.run_id
+
+
+def _check_sizes(config: Config, dataset: Dataset) -> None:
+    if max(config.eval.top_k) > len(dataset.corpus):
+        raise InputError(
+            f"eval.top_k={config.eval.top_k}: the corpus has only {len(dataset.corpus)} passages"
+        )
+    if config.epochs > 0 and not dataset.train:
+        raise InputError(
+            f"epochs={config.epochs}: data set {dataset.name} has no training queries, "
+            "use epochs=0"
+        )
+
+
+def _tags(config: Config) -> dict[str, str]:
+    return {
+        "kind": "point",
+        "arch": config.arch.name,
+        "base": config.base.name,
+        "initialisation": config.initialisation,
+        "dataset": config.dataset.name,
+    }
+
+
+def _facts(shared: Shared, machine: Hardware) -> dict[str, str]:
+    """What the configuration does not say: data, code and machine."""
+    dataset = shared.dataset
+    sizes = {
+        "corpus": len(dataset.corpus),
+        "train_queries": len(dataset.train),
+        "dev_queries": len(dataset.dev),
+        "test_queries": len(dataset.test),
+    }
+    return {
+        "data.fingerprint": dataset.fingerprint,
+        **{f"data.{name}": str(size) for name, size in sizes.items()},
+        **{f"data.dropped.{reason}": str(rows) for reason, rows in dataset.dropped.items()},
+        **{f"machine.{name}": str(value) for name, value in asdict(machine).items()},
+        **provenance.provenance(),
+    }
+
+
+def _train(
+    config: Config,
+    shared: Shared,
+    reranker: Reranker,
+    machine: Hardware,
+    folder: Path,
+    record: tracking.ActiveRun,
+) -> dict[str, float]:
+    """Train in place and return what it took."""
+    assert shared.negatives is not None
+    rows = TrainingSet(shared.negatives, shared.dataset, config.negatives)
+    schedule = plan(config.arch.name, len(rows), config.negatives, config.epochs, config.train)
+    log.info("train: %d pairs in %d steps", schedule.pairs, schedule.steps)
+    dev = shared.dataset.dev
+    depth, k = config.train.dev_depth, max(config.eval.top_k)
+    listed = {q: shared.candidates["hybrid"][q][:depth] for q in dev.queries}
+
+    def dev_score() -> float:
+        scores = score_candidates(
+            reranker, dev.queries, shared.dataset.corpus, {"hybrid": listed}
+        )
+        one = config.eval.__class__(top_k=[k], depth=max(depth, k))
+        result = evaluate({"hybrid": listed}, dev.qrels, one, scores, {"hybrid": 1.0})
+        return result.metrics()[f"hybrid_reranked/ndcg_at_{k}"]
+
+    with measured(machine.device) as cost:
+        train(
+            reranker,
+            rows.texts,
+            config.negatives,
+            schedule,
+            config.train,
+            machine,
+            config.seed,
+            folder / "checkpoints",
+            dev_score if dev.queries else None,
+            lambda step, metrics: record.log_metrics(metrics, step),
+        )
+    return _training_costs(schedule, cost)
+
+
+def _training_costs(schedule: TrainPlan, cost: hardware.Cost) -> dict[str, float]:
+    return {
+        "train/steps": schedule.steps,
+        "train/pairs_seen": schedule.pairs,
+        "train/pairs_per_s": schedule.pairs / cost.seconds,
+        "train/seconds": cost.seconds,
+        "train/peak_mib": cost.peak_mib,
+    }
+
+
+def _evaluate(
+    config: Config, shared: Shared, reranker: Reranker | None
+) -> tuple[Evaluation, dict[str, float]]:
+    """The evaluation on test queries, with fusion weights chosen on dev queries."""
+    dev, test = shared.dataset.dev, shared.dataset.test
+    on_test = {m: {q: r[q] for q in test.queries} for m, r in shared.candidates.items()}
+    if reranker is None:
+        return evaluate(on_test, test.qrels, config.eval, None, {}), {}
+    scores = score_candidates(
+        reranker, dev.queries | test.queries, shared.dataset.corpus, shared.candidates
+    )
+    if not dev.queries:
+        log.warning("no dev queries: fusion weights can't be chosen, 0.5 is used")
+        fusion_weights = dict.fromkeys(shared.candidates, 0.5)
+    else:
+        fusion_weights = choose_weights(shared.candidates, dev.qrels, config.eval, scores)
+    return evaluate(on_test, test.qrels, config.eval, scores, fusion_weights), fusion_weights
+
+
+def _latency(
+    config: Config, shared: Shared, reranker: Reranker | None, machine: Hardware
+) -> dict[str, float]:
+    """Measured, or shared with a run of the same architecture, base, lengths and machine."""
+    wanted = config.latency.queries + config.latency.warmup
+    # In hash order: the queries of a data set often stand in an order that means something.
+    queries = sorted(shared.dataset.test.queries, key=lambda q: content_key({"query": q}))[:wanted]
+    if len(queries) < wanted:
+        log.warning("latency: %d test queries, fewer than the %d asked for", len(queries), wanted)
+    inputs = {
+        "arch": asdict(config.arch),
+        "base": asdict(config.base),
+        "index": shared.index_key,
+        "machine": asdict(machine),
+        "latency": asdict(config.latency),
+        "queries": queries,
+        "code": CODE_VERSION,
+    }
+
+    def build(folder: Path) -> None:
+        texts = [shared.dataset.test.queries[q] for q in queries]
+        timings = latency.measure(
+            texts, shared.table, shared.embedder, reranker, machine, config.latency
+        )
+        (folder / "latency.json").write_text(json.dumps(timings))
+
+    folder = stage_output(Path(config.output_dir) / "cache", "latency", inputs, build)
+    timings: dict[str, float] = json.loads((folder / "latency.json").read_text())
+    return timings
+
+
+def _write_runs(folder: Path, evaluation: Evaluation, dataset: Dataset, tag: str) -> None:
+    folder.mkdir(exist_ok=True)
+    write_qrels(folder / "qrels.txt", dataset.test.qrels)
+    for (stage, k), ranking in evaluation.rankings.items():
+        write_run(folder / f"{stage}_at_{k}.run", ranking, tag)
+
+
+def _headline(config: Config, metrics: dict[str, float]) -> str:
+    k = max(config.eval.top_k)
+    stage = "vector_reranked" if config.arch.name != "none" else "vector"
+    hit, ndcg = metrics[f"{stage}/hit_rate_at_{k}"], metrics[f"{stage}/ndcg_at_{k}"]
+    return f"{config.run_name}: {stage} hit@{k} {hit:.3f}, NDCG@{k} {ndcg:.3f}"

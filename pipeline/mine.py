@@ -1,0 +1,140 @@
+"""Hard negatives: passages that an independent embedder ranks high and nobody judged relevant.
+
+Mined once per data set and miner to the largest depth needed; a run with ``negatives=n``
+takes the first n, so that runs with more negatives see a superset. Searched in chunks of
+queries, so memory does not grow with the training set.
+"""
+
+import hashlib
+import logging
+import random
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.dataset as pads
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from pipeline.config import MiningConfig
+from pipeline.embed import Embedder
+from pipeline.records import Dataset, Hit, TrainingRow
+from pipeline.store import PassageTable
+
+log = logging.getLogger(__name__)
+
+FILE = "negatives.parquet"
+SCHEMA = pa.schema(
+    [
+        pa.field("query_id", pa.string()),
+        pa.field("positive_id", pa.string()),
+        pa.field("negative_ids", pa.list_(pa.string())),
+    ]
+)
+
+
+def mine_negatives(
+    folder: Path,
+    dataset: Dataset,
+    table: PassageTable,
+    embedder: Embedder,
+    config: MiningConfig,
+    seed: int,
+) -> None:
+    """Write one row per (training query, relevant passage) with ``config.depth`` negatives.
+
+    ``table`` holds ``dataset.train_corpus``, embedded by ``embedder``. Never a negative: the
+    query's own relevant passages, any passage with the same text, and what is relevant to a
+    dev or test query. A query with fewer than ``config.depth`` negatives left in its window is
+    dropped, for every run alike, and counted in the log.
+    """
+    held_out = {
+        doc_id
+        for split in (dataset.dev, dataset.test)
+        for judged in split.qrels.values()
+        for doc_id in judged
+    }
+    dropped = 0
+    query_ids = iter(dataset.train.queries)
+    with (
+        pq.ParquetWriter(folder / FILE, SCHEMA) as writer,
+        tqdm(total=len(dataset.train), desc="mine negatives", unit="q", disable=None) as bar,
+    ):
+        while chunk := list(islice(query_ids, config.chunk_size)):
+            rows: list[TrainingRow] = []
+            vectors = embedder.encode_queries([dataset.train.queries[q] for q in chunk])
+            ranked = table.search_vector(vectors, config.last_rank)
+            for query_id, hits in zip(chunk, ranked, strict=True):
+                relevant = set(dataset.train.qrels[query_id])
+                rng = random.Random(hashlib.sha256(f"{seed}:{query_id}".encode()).digest())
+                negatives = _choose(
+                    hits, relevant, held_out, dataset.train_corpus, config, rng
+                )
+                if len(negatives) < config.depth:
+                    dropped += 1
+                    continue
+                rows += [TrainingRow(query_id, positive, negatives) for positive in relevant]
+            rows.sort()
+            columns = list(zip(*rows, strict=True)) if rows else [(), (), ()]
+            writer.write_table(pa.table(list(map(list, columns)), schema=SCHEMA))
+            bar.update(len(chunk))
+    if dropped:
+        log.warning(
+            "mining: %d of %d training queries dropped, fewer than mining.depth=%d negatives "
+            "between ranks %d and %d",
+            *(dropped, len(dataset.train), config.depth, config.first_rank, config.last_rank),
+        )
+
+
+def _choose(
+    hits: list[Hit],
+    relevant: set[str],
+    held_out: set[str],
+    corpus: Mapping[str, str],
+    config: MiningConfig,
+    rng: random.Random,
+) -> tuple[str, ...]:
+    """At most ``config.depth`` negatives from the window of one query's ranked passages."""
+    positive_texts = {corpus[doc_id] for doc_id in relevant}
+    window = [
+        hit
+        for hit in hits[config.first_rank : config.last_rank]
+        if hit.doc_id not in relevant
+        and hit.doc_id not in held_out
+        and corpus[hit.doc_id] not in positive_texts
+    ]
+    if config.margin is not None:
+        # A positive that was not retrieved is less similar than all that were.
+        found = [hit.score for hit in hits if hit.doc_id in relevant]
+        ceiling = (max(found) if found else hits[-1].score) - config.margin
+        window = [hit for hit in window if hit.score <= ceiling]
+    if config.sampling == "random":
+        rng.shuffle(window)
+    return tuple(hit.doc_id for hit in window[: config.depth])
+
+
+class TrainingSet:
+    """The mined rows on disk, with as many negatives as a run asks for."""
+
+    def __init__(self, folder: Path, dataset: Dataset, negatives: int) -> None:
+        """``negatives`` is at most the depth that was mined."""
+        self._file = folder / FILE
+        self._dataset = dataset
+        self.negatives = negatives
+
+    def __len__(self) -> int:
+        return int(pq.read_metadata(self._file).num_rows)
+
+    def __iter__(self) -> Iterator[TrainingRow]:
+        for batch in pads.dataset(self._file).to_batches():
+            columns = batch.to_pydict()
+            for query_id, positive_id, ids in zip(*columns.values(), strict=True):
+                yield TrainingRow(query_id, positive_id, tuple(ids[: self.negatives]))
+
+    def texts(self) -> Iterator[tuple[str, str, list[str]]]:
+        """(query, relevant passage, negative passages) of every row."""
+        queries, corpus = self._dataset.train.queries, self._dataset.train_corpus
+        for row in self:
+            negatives = [corpus[doc_id] for doc_id in row.negative_ids]
+            yield queries[row.query_id], corpus[row.positive_id], negatives

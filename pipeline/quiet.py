@@ -1,0 +1,25 @@
+"""Silences what libraries print that a user can't act on; our own log lines stay.
+
+Each line says what it silences, so that it can be removed when the library stops.
+"""
+
+import logging
+import os
+import warnings
+
+
+def silence() -> None:
+    """Call once per process, before models are loaded."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # warns after every fork
+    import datasets
+    import transformers
+
+    # Bars for loading 100 tensors and for writing training rows: both take well under a second.
+    transformers.utils.logging.disable_progress_bar()
+    datasets.disable_progress_bars()
+    # "Some weights are newly initialized" is the point of an untrained head.
+    transformers.utils.logging.set_verbosity_error()
+    logging.getLogger("pylate").setLevel(logging.ERROR)
+    logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
+    # The trainers create a pinned-memory loader check and scheduler order warnings on CPU.
+    warnings.filterwarnings("ignore", category=UserWarning, module="torch.utils.data")

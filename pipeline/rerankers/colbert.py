@@ -1,0 +1,156 @@
+"""ColBERT: query and passage embedded apart, token by token, scored by MaxSim, by PyLate.
+
+Only PyLate's own loader is used, so the projection layer of a checkpoint is always the one
+that it was trained with.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from datasets import Dataset
+from pylate.losses import Contrastive
+from pylate.models import ColBERT
+from pylate.scores import colbert_scores
+from pylate.utils import ColBERTCollator
+from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+from torch.nn.utils.rnn import pad_sequence
+from tqdm import tqdm
+
+from pipeline.config import ColbertConfig
+from pipeline.hardware import Hardware
+from pipeline.rerankers.base import FitRequest, Scores
+from pipeline.rerankers.training import DEV_METRIC, DevEvaluator, run_trainer
+
+BLOCK = 4096  # passages whose token vectors are held at a time, bounds memory
+
+
+class ColbertReranker:
+    """Scores are sums over query tokens of the best cosine with a passage token."""
+
+    def __init__(
+        self,
+        folder: Path,
+        config: ColbertConfig,
+        hardware: Hardware,
+        batch_size: int,
+        dedicated: bool = False,
+    ) -> None:
+        """Load ``folder``; a projection that it lacks is drawn from torch's random state.
+
+        A ``dedicated`` checkpoint keeps its own token size and query expansion.
+        """
+        self._hardware = hardware
+        self._batch_size = batch_size
+        self._temperature = config.temperature
+        own = {
+            "embedding_size": config.embedding_size,
+            "do_query_expansion": config.query_expansion,
+        }
+        self.model = ColBERT(
+            str(folder),
+            device=hardware.device,
+            query_length=config.query_length,
+            document_length=config.document_length,
+            trust_remote_code=False,
+            model_kwargs={"use_safetensors": True},
+            **({} if dedicated else own),
+        )
+
+    def score_pairs(
+        self,
+        queries: Mapping[str, str],
+        passages: Mapping[str, str],
+        pairs: Sequence[tuple[str, str]],
+        progress: bool = False,
+    ) -> Scores:
+        """MaxSim, shape (len(pairs),). Every query and passage is embedded once."""
+        scores = np.empty(len(pairs), dtype=np.float32)
+        query_ids = list(dict.fromkeys(query_id for query_id, _ in pairs))
+        query_tokens = dict(
+            zip(query_ids, self._embed([queries[q] for q in query_ids], True), strict=True)
+        )
+        # By length, so that a batch pads little.
+        doc_ids = sorted({d for _, d in pairs}, key=lambda d: (-len(passages[d]), d))
+        places: dict[str, list[int]] = {doc_id: [] for doc_id in doc_ids}
+        for index, (_, doc_id) in enumerate(pairs):
+            places[doc_id].append(index)
+        hidden = None if progress else True
+        with tqdm(total=len(doc_ids), desc="score pairs", unit="p", disable=hidden) as bar:
+            for start in range(0, len(doc_ids), BLOCK):
+                block = doc_ids[start : start + BLOCK]
+                tokens = self._embed([passages[d] for d in block], False, bar)
+                by_query: dict[str, list[tuple[int, int]]] = {}
+                for position, doc_id in enumerate(block):
+                    for index in places[doc_id]:
+                        by_query.setdefault(pairs[index][0], []).append((index, position))
+                for query_id, members in by_query.items():
+                    documents = [tokens[position] for _, position in members]
+                    scores[[index for index, _ in members]] = _maxsim(
+                        query_tokens[query_id], documents
+                    )
+        return scores
+
+    def _embed(
+        self, texts: Sequence[str], is_query: bool, bar: "tqdm[None] | None" = None
+    ) -> list[torch.Tensor]:
+        """One (tokens, size) tensor a text."""
+        embedded: list[torch.Tensor] = []
+        step = self._batch_size * 8
+        with self._hardware.autocast():
+            for start in range(0, len(texts), step):
+                part = list(texts[start : start + step])
+                embedded += self.model.encode(
+                    part,
+                    is_query=is_query,
+                    batch_size=self._batch_size,
+                    convert_to_tensor=True,
+                    convert_to_numpy=False,
+                    show_progress_bar=False,
+                )
+                if bar is not None:
+                    bar.update(len(part))
+        return embedded
+
+    def fit(self, request: FitRequest) -> None:
+        """Contrastive loss over the mined negatives and those in the batch."""
+
+        def tuples() -> Iterator[dict[str, str]]:
+            for query, positive, negatives in request.rows():
+                named = {f"negative_{i}": text for i, text in enumerate(negatives, 1)}
+                yield {"query": query, "positive": positive, **named}
+
+        arguments = SentenceTransformerTrainingArguments(
+            **request.arguments, metric_for_best_model=f"eval_{DEV_METRIC}"
+        )
+        trainer = SentenceTransformerTrainer(
+            model=self.model,
+            args=arguments,
+            train_dataset=Dataset.from_generator(
+                tuples, cache_dir=str(Path(arguments.output_dir) / "rows")
+            ),
+            loss=Contrastive(self.model, temperature=self._temperature),
+            evaluator=DevEvaluator(request.dev_score) if request.dev_score else None,
+            data_collator=ColBERTCollator(self.model.tokenize),
+        )
+        run_trainer(trainer, request.on_log)
+        self.model.eval()
+
+    def save(self, folder: Path) -> None:
+        """A folder for ``pylate.models.ColBERT(folder)``."""
+        self.model.save_pretrained(str(folder), create_model_card=False)
+
+    def parameters(self) -> int:
+        """How many weights the model has."""
+        return sum(weights.numel() for weights in self.model.parameters())
+
+
+def _maxsim(query: torch.Tensor, documents: list[torch.Tensor]) -> Scores:
+    """Shape (len(documents),); padding has zero vectors and is masked."""
+    padded = pad_sequence([document.float() for document in documents], batch_first=True)
+    lengths = torch.tensor([len(document) for document in documents], device=padded.device)
+    mask = torch.arange(padded.shape[1], device=padded.device) < lengths[:, None]
+    scores = colbert_scores(query.float()[None], padded, documents_mask=mask)[0]
+    result: Scores = scores.cpu().numpy()
+    return result

@@ -1,0 +1,119 @@
+"""Cross-encoder: query and passage read together, by sentence-transformers.
+
+The classification head computes in fp32 even under bf16 autocast: bf16 logits tie so often
+that rankings would be decided by document ids.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from sentence_transformers import CrossEncoder
+from sentence_transformers.cross_encoder import (
+    CrossEncoderTrainer,
+    CrossEncoderTrainingArguments,
+)
+from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss
+from tqdm import tqdm
+
+from pipeline.config import CrossEncoderConfig
+from pipeline.hardware import Hardware
+from pipeline.rerankers.base import FitRequest, Scores
+from pipeline.rerankers.training import DEV_METRIC, DevEvaluator, run_trainer
+
+
+class CrossEncoderReranker:
+    """Scores are logits of "relevant"."""
+
+    def __init__(
+        self, folder: Path, config: CrossEncoderConfig, hardware: Hardware, batch_size: int
+    ) -> None:
+        """Load ``folder``; a head that it lacks is drawn from torch's random state."""
+        self._hardware = hardware
+        self._batch_size = batch_size
+        self.model = CrossEncoder(
+            str(folder),
+            num_labels=1,
+            max_length=config.max_length,
+            device=hardware.device,
+            trust_remote_code=False,
+            model_kwargs={"use_safetensors": True},
+        )
+        _compute_in_fp32(self.model.model.classifier)
+
+    def score_pairs(
+        self,
+        queries: Mapping[str, str],
+        passages: Mapping[str, str],
+        pairs: Sequence[tuple[str, str]],
+        progress: bool = False,
+    ) -> Scores:
+        """Logits, shape (len(pairs),)."""
+        # By length, so that a batch pads little; longest first, so that memory fails at once.
+        order = sorted(
+            range(len(pairs)),
+            key=lambda i: -len(queries[pairs[i][0]]) - len(passages[pairs[i][1]]),
+        )
+        scores = np.empty(len(pairs), dtype=np.float32)
+        starts = range(0, len(order), self._batch_size)
+        hidden = None if progress else True
+        with self._hardware.autocast():
+            for start in tqdm(starts, desc="score pairs", unit="batch", disable=hidden):
+                batch = order[start : start + self._batch_size]
+                texts = [(queries[pairs[i][0]], passages[pairs[i][1]]) for i in batch]
+                scores[batch] = self.model.predict(
+                    texts,
+                    batch_size=self._batch_size,
+                    activation_fn=torch.nn.Identity(),
+                    show_progress_bar=False,
+                )
+        return scores
+
+    def fit(self, request: FitRequest) -> None:
+        """Binary cross-entropy on (query, passage) pairs, positives weighted by negatives."""
+
+        def labelled() -> Iterator[dict[str, Any]]:
+            for query, positive, negatives in request.rows():
+                yield {"query": query, "passage": positive, "label": 1.0}
+                for negative in negatives:
+                    yield {"query": query, "passage": negative, "label": 0.0}
+
+        arguments = CrossEncoderTrainingArguments(
+            **request.arguments, metric_for_best_model=f"eval_{DEV_METRIC}"
+        )
+        trainer = CrossEncoderTrainer(
+            model=self.model,
+            args=arguments,
+            train_dataset=Dataset.from_generator(
+                labelled, cache_dir=str(Path(arguments.output_dir) / "rows")
+            ),
+            loss=BinaryCrossEntropyLoss(
+                self.model, pos_weight=torch.tensor(float(request.negatives))
+            ),
+            evaluator=DevEvaluator(request.dev_score) if request.dev_score else None,
+        )
+        run_trainer(trainer, request.on_log)
+        self.model.eval()
+
+    def save(self, folder: Path) -> None:
+        """A folder for ``CrossEncoder(folder)``."""
+        self.model.save_pretrained(str(folder))
+
+    def parameters(self) -> int:
+        """How many weights the model has."""
+        return sum(weights.numel() for weights in self.model.model.parameters())
+
+
+def _compute_in_fp32(head: torch.nn.Module) -> None:
+    """Take ``head`` out of autocast, without a wrapper that would rename its weights."""
+    forward = head.forward
+
+    def in_fp32(hidden: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(hidden.device.type, enabled=False):
+            logits: torch.Tensor = forward(hidden.float())
+        return logits
+
+    head.forward = in_fp32  # type: ignore[method-assign]

@@ -1,0 +1,112 @@
+"""The passages in LanceDB: a vector column, a full-text index, and the three searches.
+
+Search results are sorted by (-score, id) and cut here, from a list fetched deeper than asked
+for: LanceDB leaves ties in no particular order, so its own top-k is not repeatable.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+
+os.environ.setdefault("LANCEDB_LOG", "error")  # before the import, which reads it
+
+import lancedb
+import numpy as np
+import pyarrow as pa
+from lancedb.index import FTS, HnswSq
+from tqdm import tqdm
+
+from pipeline.config import IndexConfig
+from pipeline.embed import Embedder, Vectors
+from pipeline.records import Hit, sort_hits
+
+TABLE = "passages"
+TIE_FACTOR = 2  # how much deeper than asked for LanceDB is searched
+HNSW_EF = 300  # candidates kept while the graph is walked
+
+
+def build_table(
+    folder: Path, corpus: Mapping[str, str], embedder: Embedder, config: IndexConfig
+) -> None:
+    """Embed the passages batch by batch into a table under ``folder`` and index it.
+
+    Memory holds ``config.batch_size`` passages, whatever the corpus holds. Above
+    ``config.vector_index_above`` passages the vectors get the study's IVF_HNSW_SQ index;
+    below it search is exact.
+    """
+    schema = pa.schema(
+        [
+            pa.field("id", pa.string()),
+            pa.field("text", pa.string()),
+            pa.field("vector", pa.list_(pa.float32(), embedder.dimension)),
+        ]
+    )
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        passages = iter(corpus.items())
+        with tqdm(total=len(corpus), desc="embed passages", unit="p", disable=None) as bar:
+            while batch := list(islice(passages, config.batch_size)):
+                ids, texts = zip(*batch, strict=True)
+                vectors = embedder.encode_passages(texts)
+                flat = pa.array(vectors.reshape(-1), pa.float32())
+                column = pa.FixedSizeListArray.from_arrays(flat, embedder.dimension)
+                yield pa.RecordBatch.from_arrays(
+                    [pa.array(ids), pa.array(texts), column], schema=schema
+                )
+                bar.update(len(batch))
+
+    table = lancedb.connect(folder).create_table(TABLE, data=batches(), schema=schema)
+    table.create_index("text", config=FTS())
+    if len(corpus) > config.vector_index_above:
+        table.create_index("vector", config=HnswSq(distance_type="cosine"))
+
+
+class PassageTable:
+    """A built table, open for searching."""
+
+    def __init__(self, folder: Path) -> None:
+        self.table = lancedb.connect(folder).open_table(TABLE)
+        self._rows = self.table.count_rows()
+        self._exact = not any("vector" in index.columns for index in self.table.list_indices())
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def search_vector(self, vectors: Vectors, depth: int) -> list[list[Hit]]:
+        """The ``depth`` nearest passages by cosine similarity (-1..1), one list a query.
+
+        ``vectors`` has shape (queries, dimension).
+        """
+        query = self.table.search(vectors, vector_column_name="vector").distance_type("cosine")
+        if not self._exact:
+            query = query.ef(max(HNSW_EF, TIE_FACTOR * depth)).refine_factor(1)
+        found = (
+            query.select(["id", "_distance"]).limit(min(TIE_FACTOR * depth, self._rows)).to_arrow()
+        )
+        ids = found["id"].to_pylist()
+        scores = (1.0 - found["_distance"].to_numpy()).tolist()
+        # a batch of one query comes back without the column
+        which = (
+            found["query_index"].to_numpy()
+            if "query_index" in found.column_names
+            else np.zeros(len(ids), dtype=np.int64)
+        )
+        hits: list[list[Hit]] = [[] for _ in range(len(vectors))]
+        for index, doc_id, score in zip(which.tolist(), ids, scores, strict=True):
+            hits[index].append(Hit(doc_id, score))
+        return [sort_hits(one)[:depth] for one in hits]
+
+    def search_fts(self, text: str, depth: int) -> list[Hit]:
+        """The ``depth`` best passages by BM25; terms are OR-ed and have no syntax.
+
+        Fewer, or none, where no term of ``text`` occurs in the corpus.
+        """
+        found = (
+            self.table.search(text, query_type="fts")
+            .select(["id", "_score"])
+            .limit(TIE_FACTOR * depth)
+            .to_arrow()
+        )
+        pairs = zip(found["id"].to_pylist(), found["_score"].to_pylist(), strict=True)
+        return sort_hits(Hit(doc_id, score) for doc_id, score in pairs)[:depth]

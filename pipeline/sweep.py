@@ -1,0 +1,150 @@
+"""A whole grid: ``python -m pipeline.sweep experiment=pydocs``.
+
+``grid`` in the configuration is a list of lines, each a product of overrides; their union is
+the grid, so controls are lines like any other. Every point is composed and checked before the
+first one starts. The points run through Hydra's launcher (``hydra/launcher=``), as children of
+one MLflow run; a point that fails is recorded and the others go on.
+"""
+
+import itertools
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, JobStatus, configure_log
+from hydra.types import HydraContext, RunMode
+from omegaconf import DictConfig, open_dict
+
+from pipeline.__main__ import exit_code, job, one_line
+from pipeline.config import Config, conf_dir, register_schemas, typed
+from pipeline.records import InputError
+
+log = logging.getLogger("pipeline")
+
+
+def expand(lines: Sequence[str], overrides: Sequence[str]) -> list[list[str]]:
+    """The points of a grid: each line's product, with ``overrides`` on top, duplicates once.
+
+    ``expand(["a=1,2 b=3"], ["c=4"])`` is ``[["a=1", "b=3", "c=4"], ["a=2", "b=3", "c=4"]]``.
+    """
+    parser = OverridesParser.create()
+    points: dict[tuple[str, ...], None] = {}
+    for line in lines or [""]:
+        choices: dict[str, list[str]] = {}
+        for override in parser.parse_overrides([*line.split(), *overrides]):
+            key = override.get_key_element()
+            values = (
+                override.sweep_string_iterator()
+                if override.is_sweep_override()
+                else [override.get_value_element_as_str()]
+            )
+            choices[key] = [f"{key}={value}" for value in values]
+        for point in itertools.product(*choices.values()):
+            points[point] = None
+    return [list(point) for point in points]
+
+
+class Grid:
+    """The composed grid: what is run, and the Hydra objects that run it."""
+
+    def __init__(self, overrides: Sequence[str]) -> None:
+        """Compose every point.
+
+        Raises:
+            InputError, HydraException, OmegaConfBaseException: a point is not valid.
+        """
+        register_schemas()
+        self._hydra = Hydra.create_main_hydra2(
+            "pipeline", create_config_search_path(str(conf_dir()))
+        )
+        fixed = [word for word in overrides if not _is_sweep(word)]
+        self.master = self._compose(fixed, RunMode.MULTIRUN)
+        self.config = typed(self._compose(fixed, RunMode.RUN))
+        self.overrides = expand(self.config.grid, overrides)
+        self.points: list[Config] = [
+            typed(self._compose(point, RunMode.RUN)) for point in self.overrides
+        ]
+
+    def _compose(self, overrides: Sequence[str], mode: RunMode) -> DictConfig:
+        loader = self._hydra.config_loader
+        config = loader.load_configuration("config", list(overrides), mode, from_shell=False)
+        if mode is RunMode.RUN:
+            with open_dict(config):
+                del config["hydra"]
+        return config
+
+    def launch(self, parent_run_id: str) -> Sequence[JobReturn]:
+        """Run all points, return their results in order."""
+        HydraConfig.instance().set_config(self.master)
+        launcher = Plugins.instance().instantiate_launcher(
+            config=self.master,
+            hydra_context=HydraContext(
+                config_loader=self._hydra.config_loader, callbacks=self._hydra.callbacks
+            ),
+            task_function=job,
+        )
+        parent = f"tracking.parent_run_id={parent_run_id}"
+        results: Sequence[JobReturn] = launcher.launch(
+            [[*point, parent] for point in self.overrides], initial_job_idx=0
+        )
+        return results
+
+
+def _is_sweep(word: str) -> bool:
+    return bool(OverridesParser.create().parse_override(word).is_sweep_override())
+
+
+def run(overrides: Sequence[str]) -> None:
+    """Run the grid of ``overrides`` and show the comparison table.
+
+    Raises:
+        InputError: a point is not valid; nothing has been run.
+        RuntimeError: some points failed; the others are recorded.
+    """
+    grid = Grid(overrides)
+    from pipeline import experiment, hardware, quiet, tracking
+    from pipeline.report.table import show
+
+    quiet.silence()
+    configure_log(grid.master.hydra.job_logging, False)
+    log.info("%d points, first what they share", len(grid.points))
+    start = time.perf_counter()
+    # The points that train need the negatives as well; one of each data set prepares all.
+    shared = {
+        str((p.dataset, p.embedder, p.mining, p.epochs > 0)): p for p in grid.points
+    }
+    for point in shared.values():
+        experiment.prepare(point, hardware.resolve(point.hardware))
+    tags = {"kind": "sweep", "dataset": grid.config.dataset.name}
+    with tracking.run(grid.config.tracking, "sweep", tags) as parent:
+        results = grid.launch(parent.run_id)
+        parent.log_metrics({"sweep/seconds": time.perf_counter() - start})
+    failed = [
+        f"{point.run_name}: {one_line(result._return_value)}"
+        for point, result in zip(grid.points, results, strict=True)
+        if result.status is JobStatus.FAILED
+    ]
+    show(grid.config.tracking, parent.run_id, Path(grid.config.output_dir))
+    minutes = (time.perf_counter() - start) / 60
+    print(f"{len(results) - len(failed)} of {len(results)} points in {minutes:.1f} minutes")
+    print("browse them: make ui")
+    if failed:
+        raise RuntimeError(f"{len(failed)} points failed: " + "; ".join(failed))
+
+
+def main() -> None:
+    """``python -m pipeline.sweep [overrides]``."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    sys.exit(exit_code(lambda: run(sys.argv[1:])))
+
+
+if __name__ == "__main__":
+    main()

