@@ -296,7 +296,10 @@ class HardwareConfig:
     def __post_init__(self) -> None:
         require(self.device in DEVICES, "hardware.device", self.device, f"one of {DEVICES}")
         require(
-            self.precision in PRECISIONS, "hardware.precision", self.precision, f"one of {PRECISIONS}"
+            self.precision in PRECISIONS,
+            "hardware.precision",
+            self.precision,
+            f"one of {PRECISIONS}",
         )
         _at_least("hardware.threads", self.threads, 1)
 
@@ -322,6 +325,7 @@ class Config:
     negatives: int = 1
     epochs: int = 1
     seed: int = 12
+    max_length: int = 64  # tokens that every model reads of a passage
     run_name: str = MISSING
     output_dir: str = "outputs"
     mining: MiningConfig = field(default_factory=MiningConfig)

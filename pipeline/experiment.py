@@ -102,9 +102,7 @@ def prepare(config: Config, machine: Hardware) -> Shared:
                 out, dataset, mine_from, miner, config.mining, config.dataset.seed
             ),
         )
-    return Shared(
-        dataset, embedder, table, read_candidates(found, queries), negatives, folder.name
-    )
+    return Shared(dataset, embedder, table, read_candidates(found, queries), negatives, folder.name)
 
 
 def run(config: Config, flat: dict[str, str], folder: Path) -> str:
@@ -164,8 +162,7 @@ def _check_sizes(config: Config, dataset: Dataset) -> None:
         )
     if config.epochs > 0 and not dataset.train:
         raise InputError(
-            f"epochs={config.epochs}: data set {dataset.name} has no training queries, "
-            "use epochs=0"
+            f"epochs={config.epochs}: data set {dataset.name} has no training queries, use epochs=0"
         )
 
 
@@ -215,9 +212,7 @@ def _train(
     listed = {q: shared.candidates["hybrid"][q][:depth] for q in dev.queries}
 
     def dev_score() -> float:
-        scores = score_candidates(
-            reranker, dev.queries, shared.dataset.corpus, {"hybrid": listed}
-        )
+        scores = score_candidates(reranker, dev.queries, shared.dataset.corpus, {"hybrid": listed})
         one = config.eval.__class__(top_k=[k], depth=max(depth, k))
         result = evaluate({"hybrid": listed}, dev.qrels, one, scores, {"hybrid": 1.0})
         return result.metrics()[f"hybrid_reranked/ndcg_at_{k}"]

@@ -68,9 +68,7 @@ def mine_negatives(
             for query_id, hits in zip(chunk, ranked, strict=True):
                 relevant = set(dataset.train.qrels[query_id])
                 rng = random.Random(hashlib.sha256(f"{seed}:{query_id}".encode()).digest())
-                negatives = _choose(
-                    hits, relevant, held_out, dataset.train_corpus, config, rng
-                )
+                negatives = _choose(hits, relevant, held_out, dataset.train_corpus, config, rng)
                 if len(negatives) < config.depth:
                     dropped += 1
                     continue

@@ -53,7 +53,9 @@ def show(overrides: Sequence[str]) -> None:
         )
     console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(table)
-    console.print(f"{len(grid.points)} points on {grid.config.dataset.name}, {total:,} pairs at most")
+    console.print(
+        f"{len(grid.points)} points on {grid.config.dataset.name}, {total:,} pairs at most"
+    )
 
 
 def main() -> None:

@@ -17,7 +17,9 @@ def provenance() -> dict[str, str]:
     return {
         "git.commit": _git("rev-parse", "HEAD") or "unknown",
         "git.dirty": str(bool(_git("status", "--porcelain"))),
-        "lock.sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else "unknown",
+        "lock.sha256": hashlib.sha256(lock.read_bytes()).hexdigest()
+        if lock.exists()
+        else "unknown",
         "version.python": platform.python_version(),
         **versions,
     }

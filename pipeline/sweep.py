@@ -14,8 +14,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from hydra._internal.callbacks import Callbacks
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
@@ -62,6 +64,7 @@ class Grid:
             InputError, HydraException, OmegaConfBaseException: a point is not valid.
         """
         register_schemas()
+        GlobalHydra.instance().clear()  # Hydra allows one at a time
         self._hydra = Hydra.create_main_hydra2(
             "pipeline", create_config_search_path(str(conf_dir()))
         )
@@ -87,7 +90,7 @@ class Grid:
         launcher = Plugins.instance().instantiate_launcher(
             config=self.master,
             hydra_context=HydraContext(
-                config_loader=self._hydra.config_loader, callbacks=self._hydra.callbacks
+                config_loader=self._hydra.config_loader, callbacks=Callbacks(self.master)
             ),
             task_function=job,
         )
@@ -114,13 +117,15 @@ def run(overrides: Sequence[str]) -> None:
     from pipeline.report.table import show
 
     quiet.silence()
+    folder = Path(grid.master.hydra.sweep.dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    with open_dict(grid.master):
+        grid.master.hydra.runtime.output_dir = str(folder)
     configure_log(grid.master.hydra.job_logging, False)
     log.info("%d points, first what they share", len(grid.points))
     start = time.perf_counter()
     # The points that train need the negatives as well; one of each data set prepares all.
-    shared = {
-        str((p.dataset, p.embedder, p.mining, p.epochs > 0)): p for p in grid.points
-    }
+    shared = {str((p.dataset, p.embedder, p.mining, p.epochs > 0)): p for p in grid.points}
     for point in shared.values():
         experiment.prepare(point, hardware.resolve(point.hardware))
     tags = {"kind": "sweep", "dataset": grid.config.dataset.name}

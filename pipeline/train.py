@@ -21,9 +21,7 @@ class TrainPlan:
     eval_steps: int | None
 
 
-def plan(
-    arch: str, rows: int, negatives: int, epochs: int, config: TrainConfig
-) -> TrainPlan:
+def plan(arch: str, rows: int, negatives: int, epochs: int, config: TrainConfig) -> TrainPlan:
     """Steps and pairs of a run over ``rows`` (query, relevant passage) rows.
 
     A cross-encoder's batch counts pairs, a ColBERT's counts queries with all their passages.
@@ -99,7 +97,5 @@ def train(
         "dataloader_pin_memory": hardware.device == "cuda",
         **interval,
     }
-    request = FitRequest(
-        rows, negatives, arguments, dev_score if evaluated else None, on_log
-    )
+    request = FitRequest(rows, negatives, arguments, dev_score if evaluated else None, on_log)
     reranker.fit(request)

@@ -12,7 +12,11 @@ from pathlib import Path
 
 import torch
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
+from huggingface_hub.errors import (
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+)
 from transformers import (
     AutoModel,
     AutoTokenizer,
@@ -73,6 +77,8 @@ def prepare_base(base: BaseConfig, cache: Path) -> Path:
     Raises:
         InputError: the base is not to be had, or has fewer layers than ``keep_layers`` names.
     """
+    if base.path == "none":  # what arch=none has
+        return cache
     if base.path == "random:modernbert":
         return stage_output(cache, "base", {"path": base.path, "code": 1}, _build_tiny_modernbert)
     if base.dedicated or not (base.keep_layers or base.path.startswith("package:")):

@@ -28,7 +28,7 @@ def test_rrf_takes_the_order_of_the_lists_not_their_scores() -> None:
 
 def test_rrf_of_the_same_ranks_in_any_order_ties() -> None:
     documents = ["a", "b", "c"]
-    rankings = [hits(**{d: 0.0 for d in documents[i:] + documents[:i]}) for i in range(3)]
+    rankings = [hits(**dict.fromkeys(documents[i:] + documents[:i], 0.0)) for i in range(3)]
     fused = reciprocal_rank_fusion(rankings, k=60)
     assert ids(fused) == documents
     assert len({hit.score for hit in fused}) == 1
@@ -90,7 +90,7 @@ def test_weights() -> None:
 
 
 @pytest.mark.parametrize(
-    "first, reranked",
+    ("first", "reranked"),
     [
         (hits(a=1), hits(b=1)),
         (hits(a=1, b=1), hits(a=1)),

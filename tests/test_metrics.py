@@ -40,7 +40,7 @@ TABLE = [
 
 
 @pytest.mark.parametrize(
-    "gains, order, ndcg, hit_rate, mrr, recall",
+    ("gains", "order", "ndcg", "hit_rate", "mrr", "recall"),
     [row[1:] for row in TABLE],
     ids=[r[0] for r in TABLE],
 )
@@ -117,8 +117,8 @@ def test_written_files_give_the_same_values(tmp_path: Path) -> None:
     ours = means(score(ranking, qrels, k=2))
     theirs = ir_measures.calc_aggregate(
         [ir_measures.parse_measure(name) for name in ("nDCG@2", "Success@2", "RR@2", "R@2")],
-        ir_measures.read_trec_qrels(str(tmp_path / "qrels.trec")),  # type: ignore[no-untyped-call]
-        ir_measures.read_trec_run(str(tmp_path / "run.trec")),  # type: ignore[no-untyped-call]
+        ir_measures.read_trec_qrels(str(tmp_path / "qrels.trec")),
+        ir_measures.read_trec_run(str(tmp_path / "run.trec")),
     )
     assert list(ours.values()) == [
         theirs[ir_measures.parse_measure(name)] for name in ("nDCG@2", "Success@2", "RR@2", "R@2")

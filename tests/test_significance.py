@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from pipeline import significance
 from pipeline.significance import holm, interval, paired_difference, randomisation_test
@@ -63,6 +64,24 @@ def test_random_resamples_approach_enumeration() -> None:
     assert p_value == pytest.approx(exact_p_value(differences), abs=0.015)
 
 
+@pytest.mark.parametrize("shift", [0.0, 0.05, 0.15])
+def test_random_resamples_agree_with_scipy(shift: float) -> None:
+    differences = np.random.default_rng(4).normal(shift, 1, 300)
+    theirs = stats.permutation_test(
+        (differences,), np.mean, permutation_type="samples", n_resamples=10_000, rng=0, batch=1000
+    )
+    ours = randomisation_test(named(differences.tolist()), named([0.0] * 300))
+    assert ours == pytest.approx(theirs.pvalue, abs=0.02)
+
+
+def test_hit_rates_agree_with_the_sign_test() -> None:
+    # 60 queries won, 40 lost, 900 tied: flipping signs is tossing 100 coins
+    ours = randomisation_test(
+        named([1.0] * 60 + [0.0] * 940), named([0.0] * 60 + [1.0] * 40 + [0.0] * 900)
+    )
+    assert ours == pytest.approx(stats.binomtest(60, 100).pvalue, abs=0.01)
+
+
 def test_a_clear_difference() -> None:
     rng = np.random.default_rng(1)
     values = rng.normal(0.5, 0.1, 300)
@@ -104,7 +123,7 @@ def test_a_seed_gives_one_result_whatever_the_batch(monkeypatch: pytest.MonkeyPa
 
 
 def test_refuses_different_or_no_queries() -> None:
-    with pytest.raises(ValueError, match="same queries, 1 differ, e.g. 'q1'"):
+    with pytest.raises(ValueError, match=r"same queries, 1 differ, e\.g\. 'q1'"):
         paired_difference({"q0": 1.0}, {"q0": 1.0, "q1": 0.0})
     with pytest.raises(ValueError, match="no queries"):
         paired_difference({}, {})

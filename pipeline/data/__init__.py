@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline import artifacts
-from pipeline.config import DatasetConfig, PydocsConfig
-from pipeline.data import pydocs
+from pipeline.config import BeirConfig, DatasetConfig, GooaqConfig, PydocsConfig
+from pipeline.data import beir, gooaq, pydocs
 from pipeline.data.corpus import Corpus, update_digest
 from pipeline.data.splits import Splits
 from pipeline.records import Dataset, Qrels, QuerySet
@@ -32,6 +32,8 @@ class Source(NamedTuple):
 
 SOURCES: dict[type[DatasetConfig], Source] = {
     PydocsConfig: Source(pydocs.inputs, pydocs.build),
+    GooaqConfig: Source(gooaq.inputs, gooaq.build),
+    BeirConfig: Source(beir.inputs, beir.build),
 }
 
 

@@ -61,11 +61,18 @@ class Corpus(Mapping[str, str]):
         wanted = np.uint64(_id_hash(doc_id))
         at = int(np.searchsorted(hashes, wanted))
         while at < self._count and hashes[at] == wanted:  # ids may share a hash
-            batch, row = divmod(int(rows[at]), ROWS_PER_BATCH)
-            if self._batches[batch].column(0)[row].as_py() == doc_id:
-                return str(self._batches[batch].column(1)[row].as_py())
+            if self.id_of(int(rows[at])) == doc_id:
+                return self._cell(int(rows[at]), 1)
             at += 1
         raise KeyError(doc_id)
+
+    def id_of(self, row: int) -> str:
+        """The id of the passage at this place, counted from 0 in the order of iteration."""
+        return self._cell(row, 0)
+
+    def _cell(self, row: int, column: int) -> str:
+        batch, offset = divmod(row, ROWS_PER_BATCH)
+        return str(self._batches[batch].column(column)[offset].as_py())
 
     def __iter__(self) -> Iterator[str]:
         for batch in self._batches:
@@ -161,11 +168,10 @@ class CorpusWriter:
 
     def _check_unique(self, hashes: "np.ndarray[Any, Any]", rows: "np.ndarray[Any, Any]") -> None:
         corpus = Corpus(self._folder)
+        same = np.flatnonzero(hashes[1:] == hashes[:-1])
         seen: set[str] = set()
-        for at in np.flatnonzero(hashes[1:] == hashes[:-1]):
-            for row in (int(rows[at]), int(rows[at + 1])):
-                batch, offset = divmod(row, ROWS_PER_BATCH)
-                doc_id = corpus._batches[batch].column(0)[offset].as_py()
-                if doc_id in seen:
-                    raise DuplicateId(doc_id)
-                seen.add(doc_id)
+        for row in np.unique(rows[np.concatenate([same, same + 1])]):
+            doc_id = corpus.id_of(int(row))
+            if doc_id in seen:
+                raise DuplicateId(doc_id)
+            seen.add(doc_id)

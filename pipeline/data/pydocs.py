@@ -15,11 +15,9 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from rich.console import Console
-from rich.progress import track
-
 from pipeline.config import PydocsConfig, require
 from pipeline.data.corpus import CorpusWriter
+from pipeline.data.progress import progress
 from pipeline.data.splits import Splits, limit_corpus, sample, text_key
 from pipeline.records import InputError, QuerySet
 
@@ -108,14 +106,7 @@ def read_pairs(config: PydocsConfig, dropped: Counter[str]) -> Iterator[Pair]:
     """
     queries: set[bytes] = set()
     passages: set[bytes] = set()
-    screen = Console(stderr=True)
-    for name, path in track(
-        source_files(config.packages),
-        "reading docstrings",
-        console=screen,
-        transient=True,
-        disable=not screen.is_terminal,
-    ):
+    for name, path in progress(source_files(config.packages), "reading docstrings"):
         try:
             tree = _parse(path.read_bytes())
         except (OSError, SyntaxError, ValueError):
@@ -188,7 +179,7 @@ def _definitions(place: str, node: Documented) -> Iterator[tuple[str, Documented
     """A module and everything defined in it, at any depth, in source order."""
     yield place, node
     separator = ":" if isinstance(node, ast.Module) else "."
-    pending: list[ast.AST] = list(node.body)[::-1]
+    pending: list[ast.AST] = [*reversed(node.body)]
     while pending:
         child = pending.pop()
         if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):

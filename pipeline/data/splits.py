@@ -69,6 +69,27 @@ def query_set(ids: Iterable[str], queries: Mapping[str, str], qrels: Qrels) -> Q
     return QuerySet({q: queries[q] for q in chosen}, {q: qrels[q] for q in chosen})
 
 
+class HeldOut:
+    """The query and relevant passage texts of splits that later splits must not repeat."""
+
+    def __init__(self, corpus: Mapping[str, str], splits: Mapping[str, QuerySet]) -> None:
+        self._queries: dict[bytes, str] = {}
+        self._passages: dict[bytes, str] = {}
+        for name, split in splits.items():
+            for text in split.queries.values():
+                self._queries.setdefault(text_key(text), name)
+            for doc_id in relevant_ids(split):
+                self._passages.setdefault(text_key(corpus[doc_id]), name)
+
+    def query(self, text: str) -> str | None:
+        """The name of the first split with this query text, if any."""
+        return self._queries.get(text_key(text))
+
+    def passage(self, text: str) -> str | None:
+        """The name of the first split for which this text is relevant, if any."""
+        return self._passages.get(text_key(text))
+
+
 def without_leaks(
     split: QuerySet,
     name: str,
@@ -83,30 +104,24 @@ def without_leaks(
     left without any judgment (``train_query_left_empty``). ``corpus`` holds the passages of
     all these splits; ``dropped`` is added to.
     """
-    held_queries = {text_key(t): n for n, s in earlier.items() for t in s.queries.values()}
-    held_passages = {
-        text_key(corpus[doc_id]): n
-        for n, s in earlier.items()
-        for docs in s.qrels.values()
-        for doc_id in docs
-    }
-    kept: dict[str, str] = {}
+    held = HeldOut(corpus, earlier)
+    queries: dict[str, str] = {}
     qrels: Qrels = {}
     for query_id, text in split.queries.items():
-        if (holder := held_queries.get(text_key(text))) is not None:
+        if (holder := held.query(text)) is not None:
             dropped[f"{name}_query_in_{holder}"] += 1
             continue
         docs: dict[str, int] = {}
         for doc_id, gain in split.qrels[query_id].items():
-            if (holder := held_passages.get(text_key(corpus[doc_id]))) is not None:
+            if (holder := held.passage(corpus[doc_id])) is not None:
                 dropped[f"{name}_passage_in_{holder}"] += 1
             else:
                 docs[doc_id] = gain
         if docs:
-            kept[query_id], qrels[query_id] = text, docs
+            queries[query_id], qrels[query_id] = text, docs
         else:
             dropped[f"{name}_query_left_empty"] += 1
-    return QuerySet(kept, qrels)
+    return QuerySet(queries, qrels)
 
 
 def relevant_ids(*splits: QuerySet) -> set[str]:

@@ -1,0 +1,63 @@
+# make help lists the targets; make sweep and make test set themselves up.
+PY ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+UV_VERSION := 0.13.8
+TORCH_VERSION := 2.13.0
+EXPERIMENT ?= pydocs
+ARGS ?=
+PORT ?= 5000
+# On a machine whose pip knows a folder of wheels, the CPU build of torch there is taken.
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.DEFAULT_GOAL := help
+.PHONY: help setup sweep run plan ui report test lint lock
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## install everything that requirements.lock pins into .venv
+
+$(READY): requirements.lock pyproject.toml
+	@echo "setting up $(VENV) (about 2 GB with torch, once)"
+	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: Python 3.11 or newer is needed, e.g. make PY=python3.11"; exit 2; }
+	@$(PY) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/uv pip install -q torch==$(TORCH_VERSION) -c requirements.lock
+	@$(BIN)/uv pip install -q --no-deps -r requirements.lock
+	@$(BIN)/uv pip install -q --no-deps -e .
+	@touch $@
+
+sweep: $(READY) ## train and compare a grid: EXPERIMENT=pydocs (default), smoke or report
+	@$(BIN)/python -m pipeline.sweep experiment=$(EXPERIMENT) $(ARGS)
+
+run: $(READY) ## one grid point: ARGS="arch=colbert negatives=1 train.learning_rate=1e-4"
+	@$(BIN)/python -m pipeline $(ARGS)
+
+plan: $(READY) ## what a grid would do, without doing it: EXPERIMENT=report
+	@$(BIN)/python -m pipeline.plan experiment=$(EXPERIMENT) $(ARGS)
+
+ui: $(READY) ## browse the runs in the MLflow UI on loopback: PORT=5000
+	@echo "MLflow UI: http://127.0.0.1:$(PORT)  (Ctrl-C stops it)"
+	@$(BIN)/mlflow server --backend-store-uri sqlite:///outputs/mlflow.db \
+	  --host 127.0.0.1 --port $(PORT) --workers 1 --uvicorn-opts "--log-level warning"
+
+report: $(READY) ## the comparison table of the latest sweep, also as markdown and CSV
+	@$(BIN)/python -m pipeline.report experiment=$(EXPERIMENT) $(ARGS)
+
+test: $(READY) ## every test that needs no hub and no GPU
+	@$(BIN)/python -m pytest -q $(ARGS)
+
+lint: $(READY) ## ruff, mypy and the layers of docs
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+lock: ## resolve the dependencies anew (needs uv in .venv)
+	UV_FIND_LINKS= $(BIN)/uv lock
+	UV_FIND_LINKS= $(BIN)/uv export -q --frozen --prune torch --no-hashes --no-emit-project \
+	  --no-header --no-annotate > requirements.lock

@@ -1,0 +1,212 @@
+"""Any folder in BEIR layout: corpus.jsonl, queries.jsonl and qrels/{train,dev,test}.tsv.
+
+Each file may be gzipped (``.gz``). Gains are kept as they are; a gain of 0 or less says
+"judged irrelevant", is dropped and counted. ``test.tsv`` is needed. Without ``dev.tsv`` the
+dev queries are drawn from the training ones; without ``train.tsv`` too there are neither.
+"""
+
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.config import BeirConfig, require
+from pipeline.data.corpus import Corpus, CorpusWriter, DuplicateId
+from pipeline.data.lines import fail, file_facts, numbered_lines, numbered_objects, text_field
+from pipeline.data.progress import progress
+from pipeline.data.splits import Splits, limit_corpus, query_set, sample, without_leaks
+from pipeline.records import InputError, Qrels, QuerySet
+
+CODE_VERSION = 1  # raise it when the same files would give other data
+PASSAGE = '{"_id": "d1", "title": "optional", "text": "..."}'
+QUERY = '{"_id": "q1", "text": "..."}'
+HEADER = "query-id<TAB>corpus-id<TAB>score"
+UNKNOWN = "is not in {}; add it there or delete this line"
+DRAWN_SHARE = 5  # without dev.tsv at most every fifth training query becomes a dev query
+
+
+class _Files(NamedTuple):
+    corpus: Path
+    queries: Path
+    qrels: dict[str, Path]  # split -> file
+
+
+class _Texts(NamedTuple):
+    """Passages and queries by id; the empty ones by id alone: nothing can find them."""
+
+    corpus: Corpus
+    empty_passages: set[str]
+    queries: dict[str, str]
+    empty_queries: set[str]
+
+
+def inputs(config: BeirConfig) -> dict[str, object]:
+    """What determines the content: the limits and the files, not where they lie.
+
+    Raises:
+        InputError: a needed file is missing.
+    """
+    root = Path(config.path)
+    files = _find(root)
+    settings = {key: value for key, value in asdict(config).items() if key != "path"}
+    facts = file_facts(root, [files.corpus, files.queries, *files.qrels.values()])
+    return {"code": CODE_VERSION, **settings, "files": facts}
+
+
+def build(config: BeirConfig, folder: Path) -> Splits:
+    """Write ``folder/corpus`` and return the splits.
+
+    Raises:
+        InputError: a file is broken, an id unknown or a limit too small; the message names
+            file and line, or the key.
+    """
+    files = _find(Path(config.path))
+    corpus, empty_passages = _read_corpus(files.corpus, folder / "full")
+    texts = _Texts(corpus, empty_passages, *_read_queries(files.queries))
+    dropped = Counter(empty_passage=len(texts.empty_passages), empty_query=len(texts.empty_queries))
+    given: dict[str, QuerySet] = {}
+    for split, path in files.qrels.items():
+        qrels = _read_qrels(path, split, files, texts, dropped)
+        given[split] = query_set(qrels, texts.queries, qrels)
+    if not given["test"]:
+        raise InputError(f"{files.qrels['test']}: no query has a passage with a score above 0")
+
+    splits = _limited(_disjoint(given, corpus, config, dropped), config, dropped)
+    limit_corpus(folder / "full", folder / "corpus", config.max_corpus, config.seed, splits[:3])
+    return splits
+
+
+def _disjoint(
+    given: dict[str, QuerySet], corpus: Corpus, config: BeirConfig, dropped: Counter[str]
+) -> dict[str, QuerySet]:
+    """The whole splits without what they share, before any limit: test wins, then dev."""
+    nothing = QuerySet({}, {})
+    test, train = given["test"], given.get("train", nothing)
+    if "dev" in given:
+        dev = without_leaks(given["dev"], "dev", corpus, {"test": test}, dropped)
+        train = without_leaks(train, "train", corpus, {"test": test, "dev": dev}, dropped)
+        return {"train": train, "dev": dev, "test": test}
+
+    train = without_leaks(train, "train", corpus, {"test": test}, dropped)
+    most = len(train) // DRAWN_SHARE
+    if config.max_dev_queries is not None:
+        most = min(most, config.max_dev_queries)
+    drawn = sample(train.queries, most, config.seed)
+    dev = query_set(drawn, train.queries, train.qrels)
+    others = [query_id for query_id in train.queries if query_id not in dev.queries]
+    rest = query_set(others, train.queries, train.qrels)
+    train = without_leaks(rest, "train", corpus, {"dev": dev}, dropped)
+    return {"train": train, "dev": dev, "test": test}
+
+
+def _limited(whole: dict[str, QuerySet], config: BeirConfig, dropped: Counter[str]) -> Splits:
+    def cut(split: QuerySet, limit: int | None) -> QuerySet:
+        return query_set(sample(split.queries, limit, config.seed), split.queries, split.qrels)
+
+    return Splits(
+        train=cut(whole["train"], config.max_train_queries),
+        dev=cut(whole["dev"], config.max_dev_queries),
+        test=cut(whole["test"], config.max_eval_queries),
+        dropped={reason: count for reason, count in dropped.items() if count},
+    )
+
+
+def _find(root: Path) -> _Files:
+    require(root.is_dir(), "dataset.path", root, "is not a folder; give one in BEIR layout")
+    qrels = {}
+    for split in ("train", "dev", "test"):
+        if (path := _plain_or_gz(root / "qrels" / f"{split}.tsv")) is not None:
+            qrels[split] = path
+    corpus, queries = _plain_or_gz(root / "corpus.jsonl"), _plain_or_gz(root / "queries.jsonl")
+    for name, found in (
+        ("corpus.jsonl", corpus),
+        ("queries.jsonl", queries),
+        ("qrels/test.tsv", qrels.get("test")),
+    ):
+        if found is None:
+            raise InputError(
+                f"{root / name}: no such file (nor {name}.gz); a folder in BEIR layout holds "
+                f"corpus.jsonl, queries.jsonl and qrels/test.tsv"
+            )
+    assert corpus is not None and queries is not None
+    return _Files(corpus, queries, qrels)
+
+
+def _plain_or_gz(path: Path) -> Path | None:
+    zipped = path.with_name(f"{path.name}.gz")
+    return path if path.is_file() else zipped if zipped.is_file() else None
+
+
+def _read_corpus(path: Path, folder: Path) -> tuple[Corpus, set[str]]:
+    """Write the passages to ``folder``; return them and the ids of those without a text."""
+    empty: set[str] = set()
+    try:
+        with CorpusWriter(folder) as writer:
+            for line, row in progress(numbered_objects(path, PASSAGE), "reading passages"):
+                doc_id = text_field(row, "_id", path, line, PASSAGE)
+                text = text_field(row, "text", path, line, PASSAGE)
+                if row.get("title"):
+                    text = f"{text_field(row, 'title', path, line, PASSAGE)} {text}"
+                if text.strip():
+                    writer.add(doc_id, text.strip())
+                else:
+                    empty.add(doc_id)
+    except DuplicateId as error:
+        doc_id = error.args[0]
+        lines = [line for line, row in numbered_objects(path, PASSAGE) if row["_id"] == doc_id]
+        fail(path, lines[1], f'the _id "{doc_id}" is on line {lines[0]} already; give another')
+    corpus = Corpus(folder)
+    if not corpus:
+        raise InputError(f"{path}: no passage with a text; a line looks like {PASSAGE}")
+    return corpus, empty
+
+
+def _read_queries(path: Path) -> tuple[dict[str, str], set[str]]:
+    """Query id -> text, and the ids of the queries without a text."""
+    queries: dict[str, str] = {}
+    empty: set[str] = set()
+    for line, row in numbered_objects(path, QUERY):
+        query_id = text_field(row, "_id", path, line, QUERY)
+        if query_id in queries or query_id in empty:
+            fail(path, line, f'the _id "{query_id}" is on an earlier line already; give another')
+        text = text_field(row, "text", path, line, QUERY).strip()
+        if text:
+            queries[query_id] = text
+        else:
+            empty.add(query_id)
+    return queries, empty
+
+
+def _read_qrels(
+    path: Path, split: str, files: _Files, texts: _Texts, dropped: Counter[str]
+) -> Qrels:
+    """Query id -> document id -> gain above 0; every query has at least one."""
+    qrels: Qrels = {}
+    judged: set[str] = set()
+    lines = numbered_lines(path)
+    header = next(lines, (1, ""))[1].split("\t")
+    if len(header) != 3 or header[2].lstrip("+-").isdigit():
+        fail(path, 1, f"not the header, which is {HEADER}")
+    for number, line in lines:
+        columns = line.split("\t")
+        if len(columns) != 3:
+            fail(path, number, f"{len(columns)} columns instead of {HEADER}")
+        query_id, doc_id, score = columns
+        if query_id not in texts.queries and query_id not in texts.empty_queries:
+            fail(path, number, f'query-id "{query_id}" {UNKNOWN.format(files.queries.name)}')
+        if doc_id not in texts.corpus and doc_id not in texts.empty_passages:
+            fail(path, number, f'corpus-id "{doc_id}" {UNKNOWN.format(files.corpus.name)}')
+        try:
+            gain = int(score)
+        except ValueError:
+            fail(path, number, f'the score "{score}" must be a whole number')
+
+        judged.add(query_id)
+        if query_id in texts.empty_queries or doc_id in texts.empty_passages:
+            dropped["judgment_of_empty_text"] += 1
+        elif gain <= 0:
+            dropped["judged_irrelevant"] += 1
+        elif (before := qrels.setdefault(query_id, {}).setdefault(doc_id, gain)) != gain:
+            fail(path, number, f'"{query_id}" and "{doc_id}" have the score {before} already')
+    dropped[f"{split}_query_without_relevant"] += len(judged) - len(qrels)
+    return qrels

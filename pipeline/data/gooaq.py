@@ -1,0 +1,247 @@
+"""GooAQ: question-answer rows, cut by row number into training pairs and an index.
+
+Rows come from the Hugging Face hub, or from local Parquet or JSON Lines files with the same
+columns. Answers of ``train_rows`` are the training corpus, those of ``index_rows`` what is
+searched; the test and dev queries are questions of indexed rows. ``a0000123`` and
+``q0000123`` are answer and question of row 123. The limit on passages holds for both corpora.
+"""
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.config import GooaqConfig, require
+from pipeline.data.corpus import Corpus, CorpusWriter
+from pipeline.data.lines import file_facts, numbered_lines, numbered_objects, text_field
+from pipeline.data.progress import progress
+from pipeline.data.splits import (
+    HeldOut,
+    Splits,
+    limit_corpus,
+    query_set,
+    sample,
+    text_key,
+    without_leaks,
+)
+from pipeline.records import InputError, Qrels, QuerySet
+
+CODE_VERSION = 1  # raise it when the same rows would give other data
+COLUMNS = ("question", "answer")
+EXPECTED = '{"question": "...", "answer": "..."}'
+REVISIONS = {"sentence-transformers/gooaq": "b089f728748a068b7bc5234e5bcf5b25e3c8279c"}
+SUFFIXES = (".parquet", ".jsonl", ".jsonl.gz")
+TEXT_TYPES = ("string", "large_string", "string_view")
+BATCH = 1024  # rows read at a time
+
+Row = tuple[int, str, str]  # number, question, answer
+
+
+class Source(NamedTuple):
+    """Rows somewhere: how many there are, and those from one number up to another."""
+
+    size: int
+    rows: Callable[[int, int], Iterator[Row]]
+
+
+def inputs(config: GooaqConfig) -> dict[str, object]:
+    """What determines the content: the slices, limits and files or the hub's revision.
+
+    Raises:
+        InputError: a limit is missing, or no file is at ``dataset.path``.
+    """
+    for key in ("max_eval_queries", "max_dev_queries"):
+        limit = getattr(config, key)
+        require(limit is not None, f"dataset.{key}", "null", "give a number: both share a pool")
+    settings = asdict(config)
+    if settings.pop("path") is None:
+        revision = REVISIONS.get(config.hub_id, "main")
+        return {"code": CODE_VERSION, **settings, "revision": revision}
+    root = Path(str(config.path))
+    facts = file_facts(root if root.is_dir() else root.parent, _local_files(root))
+    return {"code": CODE_VERSION, **settings, "hub_id": None, "files": facts}
+
+
+def build(config: GooaqConfig, folder: Path) -> Splits:
+    """Write ``folder/corpus`` and ``folder/train_corpus`` and return the splits.
+
+    Raises:
+        InputError: the hub cannot be reached, a file is broken, the slices reach beyond the
+            last row, or a limit is too small.
+    """
+    source = _hub(config.hub_id) if config.path is None else _local(Path(config.path))
+    for key in ("index_rows", "train_rows"):
+        rows = getattr(config, key)
+        require(
+            rows[1] <= source.size,
+            f"dataset.{key}",
+            rows,
+            f"there are {source.size} rows, end at {source.size} or before",
+        )
+    dropped: Counter[str] = Counter()
+    test, dev = _index(config, source, folder, dropped)
+    if not test:
+        require(False, "dataset.index_rows", config.index_rows, "no row has question and answer")
+    indexed = Corpus(folder / "full")
+    train = _train(config, source, folder, HeldOut(indexed, {"test": test, "dev": dev}), dropped)
+    limit_corpus(folder / "full", folder / "corpus", config.max_corpus, config.seed, (test, dev))
+    limit_corpus(
+        folder / "full_train", folder / "train_corpus", config.max_corpus, config.seed, (train,)
+    )
+    return Splits(train, dev, test, dict(dropped))
+
+
+def _index(
+    config: GooaqConfig, source: Source, folder: Path, dropped: Counter[str]
+) -> tuple[QuerySet, QuerySet]:
+    """Write the answers of the indexed rows to ``folder/full``; draw test and dev queries.
+
+    Of equal answers the first is indexed and is the relevant one for all their questions:
+    another copy at its place would count as a miss.
+    """
+    first: dict[bytes, str] = {}
+    moved: dict[str, str] = {}  # query id -> the answer it shares with an earlier row
+    with CorpusWriter(folder / "full") as answers, CorpusWriter(folder / "questions") as asked:
+        for number, question, answer in _slice(source, config.index_rows, "index", dropped):
+            query_id, doc_id = f"q{number:07d}", f"a{number:07d}"
+            asked.add(query_id, question)
+            kept = first.setdefault(text_key(answer), doc_id)
+            if kept == doc_id:
+                answers.add(doc_id, answer)
+            else:
+                moved[query_id] = kept
+                dropped["repeated_index_passage"] += 1
+
+    questions = Corpus(folder / "questions")
+    test_count = config.max_eval_queries or 0
+    drawn = sample(questions, test_count + (config.max_dev_queries or 0), config.seed)
+    qrels: Qrels = {q: {moved.get(q, f"a{q[1:]}"): 1} for q in drawn}
+    test = query_set(drawn[:test_count], questions, qrels)
+    dev = query_set(drawn[test_count:], questions, qrels)
+    shutil.rmtree(folder / "questions")
+    return test, without_leaks(dev, "dev", Corpus(folder / "full"), {"test": test}, dropped)
+
+
+def _train(
+    config: GooaqConfig, source: Source, folder: Path, held: HeldOut, dropped: Counter[str]
+) -> QuerySet:
+    """Write the answers of the training rows to ``folder/full_train``; return the queries.
+
+    A row whose question or answer is held out for test or dev goes, from the corpus as well.
+    """
+    with CorpusWriter(folder / "full_train") as answers, CorpusWriter(folder / "asked") as asked:
+        for number, question, answer in _slice(source, config.train_rows, "train", dropped):
+            if (holder := held.query(question)) is not None:
+                dropped[f"train_query_in_{holder}"] += 1
+            elif (holder := held.passage(answer)) is not None:
+                dropped[f"train_passage_in_{holder}"] += 1
+            else:
+                answers.add(f"a{number:07d}", answer)
+                asked.add(f"q{number:07d}", question)
+
+    questions = Corpus(folder / "asked")
+    if config.max_train_queries is None:
+        queries = dict(questions.items())
+    else:
+        drawn = sample(questions, config.max_train_queries, config.seed)
+        queries = {query_id: questions[query_id] for query_id in drawn}
+    shutil.rmtree(folder / "asked")
+    return QuerySet(queries, {query_id: {f"a{query_id[1:]}": 1} for query_id in queries})
+
+
+def _slice(source: Source, rows: list[int], name: str, dropped: Counter[str]) -> Iterator[Row]:
+    """The rows of a slice, without those that have no question or no answer."""
+    found = source.rows(rows[0], rows[1])
+    for number, question, answer in progress(found, f"{name} rows", rows[1] - rows[0]):
+        if question.strip() and answer.strip():
+            yield number, question.strip(), answer.strip()
+        else:
+            dropped[f"blank_{name}_row"] += 1
+
+
+def _hub(hub_id: str) -> Source:
+    import datasets
+
+    try:
+        rows = datasets.load_dataset(hub_id, split="train", revision=REVISIONS.get(hub_id, "main"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"dataset.hub_id={hub_id}: cannot be loaded from the Hugging Face hub "
+            f"({' '.join(str(error).split())[:200]}); give local files of it with "
+            f"dataset.path=DIR, or take the offline data set dataset=pydocs"
+        ) from None
+    missing = [column for column in COLUMNS if column not in rows.column_names]
+    require(not missing, "dataset.hub_id", hub_id, f"has no column {missing}, {EXPECTED} is needed")
+
+    def read(start: int, stop: int) -> Iterator[Row]:
+        for batch in rows.select(range(start, stop)).iter(batch_size=BATCH):
+            for question, answer in zip(batch["question"], batch["answer"], strict=True):
+                yield start, question or "", answer or ""
+                start += 1
+
+    return Source(len(rows), read)
+
+
+def _local_files(path: Path) -> list[Path]:
+    found = [path] if path.is_file() else sorted(path.rglob("*"))
+    files = [file for file in found if file.is_file() and file.name.endswith(SUFFIXES)]
+    require(bool(files), "dataset.path", path, f"no file there ends with {', '.join(SUFFIXES)}")
+    return files
+
+
+def _local(path: Path) -> Source:
+    """The rows of all files, counted on from file to file in the order of their names."""
+    files = [(file, *_open(file)) for file in _local_files(path)]
+
+    def read(start: int, stop: int) -> Iterator[Row]:
+        number = 0
+        for _, count, rows in files:
+            if number + count > start and number < stop:
+                for at, (question, answer) in enumerate(rows(), start=number):
+                    if at >= stop:
+                        return
+                    if at >= start:
+                        yield at, question, answer
+            number += count
+
+    return Source(sum(count for _, count, _ in files), read)
+
+
+def _open(path: Path) -> tuple[int, Callable[[], Iterator[tuple[str, str]]]]:
+    """How many rows a file has, and a function that reads them."""
+    if path.suffix != ".parquet":
+        return sum(1 for _ in numbered_lines(path)), lambda: _jsonl(path)
+    try:
+        with pq.ParquetFile(path) as file:
+            schema, count = file.schema_arrow, file.metadata.num_rows
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: not a Parquet file ({error})") from None
+    for column in COLUMNS:
+        if column not in schema.names or str(schema.field(column).type) not in TEXT_TYPES:
+            raise InputError(
+                f'{path}: no text column "{column}" among {schema.names}; "question" and '
+                f'"answer" are needed'
+            )
+    return count, lambda: _parquet(path)
+
+
+def _parquet(path: Path) -> Iterator[tuple[str, str]]:
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(BATCH, columns=list(COLUMNS)):
+            questions: list[Any] = batch.column("question").to_pylist()
+            answers: list[Any] = batch.column("answer").to_pylist()
+            for question, answer in zip(questions, answers, strict=True):
+                yield question or "", answer or ""
+
+
+def _jsonl(path: Path) -> Iterator[tuple[str, str]]:
+    for line, row in numbered_objects(path, EXPECTED):
+        # null is how the published rows say "none"
+        filled = {key: "" if value is None else value for key, value in row.items()}
+        question, answer = (text_field(filled, key, path, line, EXPECTED) for key in COLUMNS)
+        yield question, answer

@@ -1,0 +1,82 @@
+"""Text files, gzipped or not, line by line; every complaint names file and line."""
+
+import gzip
+import hashlib
+import json
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any, NoReturn, cast
+
+from pipeline.records import InputError
+
+
+def fail(path: Path, line: int, problem: str) -> NoReturn:
+    """Raise the InputError ``path:line: problem``."""
+    raise InputError(f"{path}:{line}: {problem}")
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """(line number from 1, text without its line end) of all lines that are not blank.
+
+    Raises:
+        InputError: the file is not UTF-8, or not the gzip file that its name promises.
+    """
+    number = 0
+    opened = gzip.open if path.suffix == ".gz" else open
+    with cast(IO[bytes], opened(path, "rb")) as file:
+        try:
+            for number, line in enumerate(file, start=1):
+                # A byte order mark is harmless at the very start.
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+                if text.strip():
+                    yield number, text
+        except UnicodeDecodeError as error:
+            fail(path, number, f"not UTF-8 ({error.reason}); save the file as UTF-8")
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            fail(path, number + 1, f"broken gzip file ({error}); copy or compress it again")
+
+
+def numbered_objects(path: Path, expected: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(line number, object) of a JSON Lines file.
+
+    Raises:
+        InputError: a line is not a JSON object; ``expected`` shows a right one.
+    """
+    for number, line in numbered_lines(path):
+        try:
+            value = json.loads(line)
+        except json.JSONDecodeError as error:
+            fail(path, number, f"broken JSON ({error.msg}, column {error.colno}), like {expected}")
+        if not isinstance(value, dict):
+            fail(path, number, f"a JSON object is needed, like {expected}")
+        yield number, value
+
+
+def text_field(row: dict[str, Any], key: str, path: Path, line: int, expected: str) -> str:
+    """The string ``row[key]``.
+
+    Raises:
+        InputError: it is missing, no string, or holds half a surrogate pair.
+    """
+    if key not in row:
+        fail(path, line, f'no "{key}", a line looks like {expected}')
+    value = row[key]
+    if not isinstance(value, str):
+        fail(path, line, f'"{key}" must be a string, a line looks like {expected}')
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            fail(path, line, f'"{key}" holds half a surrogate pair, which is no character')
+    return value
+
+
+def file_facts(root: Path, files: Iterable[Path]) -> dict[str, object]:
+    """Name below ``root`` -> [bytes, sha256]; what identifies local data wherever it lies."""
+    facts: dict[str, object] = {}
+    for path in sorted(files):
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        facts[path.relative_to(root).as_posix()] = [path.stat().st_size, digest]
+    return facts

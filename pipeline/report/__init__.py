@@ -1,0 +1,1 @@
+"""What a person looks at after a sweep, made from the tracking store."""

@@ -1,0 +1,84 @@
+"""The comparison of a sweep once more: ``python -m pipeline.report [OVERRIDES] [RUN_ID ...]``."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.records import InputError
+from pipeline.redact import mask
+
+EPILOG = """\
+examples:
+  python -m pipeline.report                                  the latest sweep
+  python -m pipeline.report tracking.uri=http://localhost:5000 dataset=gooaq
+  python -m pipeline.report 0123456789abcdef0123456789abcdef  this sweep
+"""
+
+
+def report(arguments: Sequence[str]) -> None:
+    """Show the sweeps whose run ids are among ``arguments``, else the latest.
+
+    Arguments with a ``=`` are overrides of the configuration: tracking.uri,
+    tracking.experiment, output_dir and dataset, which names the experiment, matter here.
+
+    Raises:
+        InputError, HydraException, OmegaConfBaseException: an argument is wrong or there is
+            no sweep.
+    """
+    import hydra
+
+    from pipeline.config import conf_dir, register_schemas, typed
+
+    overrides = [word for word in arguments if "=" in word]
+    sweeps = [word for word in arguments if "=" not in word]
+    register_schemas()
+    with hydra.initialize_config_dir(str(conf_dir().resolve()), version_base="1.3"):
+        config = typed(hydra.compose("config", overrides))
+
+    from pipeline import tracking
+    from pipeline.report.table import show
+
+    if not sweeps:
+        latest = tracking.latest_sweep(config.tracking)
+        if latest is None:
+            raise InputError(
+                f"no finished sweep in {mask(config.tracking.uri)}; run make sweep first"
+            )
+        sweeps = [latest]
+    for sweep in sweeps:
+        output = Path(config.output_dir)
+        show(config.tracking, sweep, output if len(sweeps) == 1 else output / "sweeps" / sweep)
+
+
+def main() -> int:
+    """Exit code 0, or 2 with one line on stderr for the user's mistake."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.report",
+        description="Print the comparison table of a sweep and write it as markdown and CSV.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("arguments", nargs="*", metavar="KEY=VALUE or RUN_ID")
+    arguments = parser.parse_args().arguments
+
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        report(arguments)
+    except (InputError, HydraException, OmegaConfBaseException) as error:
+        print(f"error: {_one_line(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _one_line(error: Exception) -> str:
+    """The first line of an error and, for Hydra's, of its cause, which says what is wrong."""
+    errors = [error] if isinstance(error, InputError) else [error, error.__cause__]
+    lines = [line for e in errors if e is not None for line in str(e).splitlines()[:1]]
+    return ": ".join(dict.fromkeys(line.strip().rstrip(".") for line in lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,253 @@
+"""The comparison table of a sweep: on the terminal, as markdown and as CSV.
+
+``show`` reads the sweep from the tracking store, prints the tables of the largest cutoff and
+writes every cutoff to ``OUTPUT/report/report.md`` and ``report.csv``.
+"""
+
+import csv
+import re
+from collections.abc import Collection, Iterable
+from datetime import timedelta
+from math import isnan
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from pipeline import tracking
+from pipeline.config import TrackingConfig
+from pipeline.records import MODES
+from pipeline.report.comparison import COLUMNS, LEVEL, Cell, Comparison, Quality, compare, natural
+from pipeline.tracking import RunRecord
+
+MEASURES = {"ndcg": "NDCG", "hit_rate": "Hit rate"}
+MISSING = "-"
+LEGEND = (
+    "vector, fts, hybrid: the reranker's order; fused: its order fused with the search's; "
+    "group none: the search alone",
+    f"bold: best of the column; *: differs from no reranking, p < {LEVEL} (paired randomisation "
+    "test, Holm over the column)",
+)
+CONFIG_COLUMNS = ("negatives", "epochs", "seed")
+# What a narrow terminal goes without, step by step; a pipe always gets everything.
+HIDDEN = ((), ("group",), ("group", "train"), ("group", "train", "p50 ms"))
+
+
+def show(config: TrackingConfig, parent_run_id: str, output: Path) -> None:
+    """Print the comparison of a sweep and write it to ``output``/report.
+
+    Raises:
+        InputError: the tracking store can't be read or has no such sweep.
+    """
+    runs = tracking.read_runs(config, parent_run_id)
+    comparison = compare(runs, lambda run_id: tracking.read_per_query(config, run_id))
+    console = Console(highlight=False)
+    print_tables(comparison, console)
+    folder = output / "report"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.md").write_text(markdown(comparison), encoding="utf-8")
+    write_csv(folder / "report.csv", comparison)
+    for name in ("report.md", "report.csv"):
+        console.print(str(folder / name), markup=False, soft_wrap=True)
+
+
+def print_tables(comparison: Comparison, console: Console) -> None:
+    """Print NDCG and hit rate at the largest cutoff, and the runs that did not finish.
+
+    In a pipe the tables are as wide as they need, on a terminal as wide as it is.
+    """
+    for line in header(comparison):
+        console.print(line, markup=False, soft_wrap=True)
+    for quality in comparison.qualities[: len(MEASURES)]:
+        for hidden in HIDDEN:
+            table = _rich_table(comparison, quality, hidden)
+            needed = Measurement.get(console, console.options.update(width=10_000), table).maximum
+            if not console.is_terminal or needed <= console.width:
+                break
+        console.print()
+        console.print(title(quality), style="bold", markup=False, soft_wrap=True)
+        if not console.is_terminal:  # 80 columns there is rich's guess, nobody's wish
+            console.width = max(console.width, needed)
+        console.print(table)
+    if comparison.runs:
+        for line in LEGEND:
+            console.print(line, style="dim", markup=False, soft_wrap=True)
+    for line in unfinished(comparison):
+        console.print(line, style="red", markup=False, soft_wrap=True)
+
+
+def header(comparison: Comparison) -> list[str]:
+    """What was compared: queries, passages, the candidates' ceiling."""
+    if not comparison.runs:
+        return ["no run of this sweep has finished"]
+    runs = len(comparison.runs)
+    over = f" over {int(comparison.passages):,} passages" if comparison.passages else ""
+    queries = (
+        f"{comparison.queries:,} queries{over}" if comparison.queries else "no per-query values"
+    )
+    lines = [f"{runs} run{'s' * (runs > 1)} on {' and '.join(comparison.datasets)}: {queries}"]
+    if len(comparison.datasets) > 1:
+        lines.append("different data sets: compare only runs on the same one")
+    if comparison.ceilings:
+        parts = (f"{m} {recall:.3f}" for m, (_, recall) in comparison.ceilings.items())
+        depth = max(depth for depth, _ in comparison.ceilings.values())
+        lines.append(f"ceiling (recall of the {depth} candidates): {', '.join(parts)}")
+    if comparison.latency_limit is None:
+        lines.append("latency was not measured")
+    else:
+        limit = comparison.latency_limit
+        lines.append(f"p50 ms: median of one vector query, {limit} passages reranked")
+    return lines
+
+
+def title(quality: Quality) -> str:
+    """``NDCG@10 (no reranking: 95% interval +-0.02 ...)``."""
+    name = f"{MEASURES[quality.measure]}@{quality.cutoff}"
+    widths = ", ".join(f"{mode} ±{width:.3f}" for mode, width in quality.half_width.items())
+    return f"{name} (95% interval of no reranking: {widths})" if widths else name
+
+
+def unfinished(comparison: Comparison) -> list[str]:
+    """One line per run that failed, was interrupted or is still running, with the reason."""
+    lines = []
+    for run in sorted(comparison.unfinished, key=lambda run: natural(run.name)):
+        reason = " ".join(run.tags.get("failure", "no reason recorded").split())
+        running = run.status in ("RUNNING", "SCHEDULED")
+        host = f"on {run.tags.get('host', '?')}, pid {run.tags.get('pid', '?')}, or lost"
+        lines.append(f"{run.status} {run.name}: {host if running else reason}")
+    return lines
+
+
+def markdown(comparison: Comparison) -> str:
+    """The whole comparison as GitHub markdown, every cutoff, best in bold."""
+    parts = ["# Comparison", "\n".join(f"- {_escape(line)}" for line in header(comparison))]
+    for quality in comparison.qualities:
+        heads = _heads(comparison, ())
+        lines = [
+            _markdown_row(heads),
+            _markdown_row("---" if head in ("group", "run") else "---:" for head in heads),
+        ]
+        for i, run in enumerate(comparison.runs):
+            cells = [_group(run), comparison.labels[i]]
+            figures = [_markdown_cell(cell) for cell in quality.rows[i].values()]
+            costs = [cost for head, cost in _costs(comparison, run).items() if head in heads]
+            lines.append(_markdown_row([*map(_escape, cells), *figures, *costs]))
+        parts += [f"## {_escape(title(quality))}", "\n".join(lines)]
+    if comparison.runs:
+        parts += [_escape(line) for line in LEGEND]
+    if comparison.unfinished:
+        parts.append("## Not finished")
+        parts.append("\n".join(f"- {_escape(line)}" for line in unfinished(comparison)))
+    return "\n\n".join(parts) + "\n"
+
+
+def write_csv(path: Path, comparison: Comparison) -> None:
+    """One row per run, finished first; every metric in full precision.
+
+    A column ``p NAME`` follows for every tested metric, Holm-corrected over its column.
+    """
+    records = [*comparison.runs, *comparison.unfinished]
+    prefixes = (*MODES, "latency/", "train/", "eval/")
+    names = {name for record in records for name in record.metrics if name.startswith(prefixes)}
+    metrics = sorted(names, key=natural)
+    tested = {
+        f"p {column}/{quality.measure}_at_{quality.cutoff}": [
+            row[column].p_value for row in quality.rows
+        ]
+        for quality in comparison.qualities
+        for column in COLUMNS
+    }
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        about = ["run", "run_id", "status", "group", "arch", "base", *CONFIG_COLUMNS, "failure"]
+        writer.writerow([*about, *metrics, *tested])
+        for i, run in enumerate(records):
+            row = [run.name, run.run_id, run.status, _group(run)]
+            row += [run.tags.get("arch", ""), run.tags.get("base", "")]
+            row += [run.params.get(name, "") for name in CONFIG_COLUMNS]
+            row += [run.tags.get("failure", "")]
+            row += [_full(run.metrics.get(name)) for name in metrics]
+            row += [_full(p[i]) if i < len(p) else "" for p in tested.values()]
+            writer.writerow(row)
+
+
+def _rich_table(comparison: Comparison, quality: Quality, hidden: Collection[str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    heads = _heads(comparison, hidden)
+    for head in heads:
+        if head in ("group", "run"):
+            table.add_column(head, overflow="fold")
+        else:
+            # Figures stay on the left, so that a * does not move the point out of line.
+            figure = head in MODES or head == "fused"
+            table.add_column(head, justify="left" if figure else "right", no_wrap=True)
+    previous = None
+    for i, run in enumerate(comparison.runs):
+        group = _group(run)
+        if previous not in (None, group):
+            table.add_section()
+        texts = {
+            "group": Text("" if group == previous else group),
+            "run": Text(comparison.labels[i]),
+        }
+        figures = [_rich_cell(cell) for cell in quality.rows[i].values()]
+        costs = {head: Text(cost) for head, cost in _costs(comparison, run).items()}
+        start = [text for head, text in texts.items() if head in heads]
+        table.add_row(*start, *figures, *(text for head, text in costs.items() if head in heads))
+        previous = group
+    return table
+
+
+def _heads(comparison: Comparison, hidden: Collection[str]) -> list[str]:
+    """Column titles; a cost that no run has is left out."""
+    costs = [_costs(comparison, run) for run in comparison.runs]
+    there = [head for head in ("p50 ms", "train") if any(c[head] != MISSING for c in costs)]
+    figures = [mode if column.endswith("reranked") else "fused" for column, mode in COLUMNS.items()]
+    return [head for head in ("group", "run", *figures, *there) if head not in hidden]
+
+
+def _costs(comparison: Comparison, run: RunRecord) -> dict[str, str]:
+    latency, seconds = comparison.latency(run), run.metrics.get("train/seconds")
+    return {
+        "p50 ms": MISSING
+        if isnan(latency)
+        else f"{latency:.1f}"
+        if latency < 100
+        else f"{latency:.0f}",
+        "train": MISSING if seconds is None else str(timedelta(seconds=round(seconds))),
+    }
+
+
+def _group(run: RunRecord) -> str:
+    return run.tags.get("initialisation", "?")
+
+
+def _rich_cell(cell: Cell) -> Text:
+    if isnan(cell.value):
+        return Text(MISSING)
+    colour = ("green" if cell.gain > 0 else "red") if cell.significant else ""
+    style = f"{'bold' if cell.best else ''} {colour}".strip()
+    return Text(f"{cell.value:.3f}{'*' if cell.significant else ''}", style=style)
+
+
+def _markdown_cell(cell: Cell) -> str:
+    if isnan(cell.value):
+        return MISSING
+    value = f"{cell.value:.3f}"
+    return (f"**{value}**" if cell.best else value) + (r"\*" if cell.significant else "")
+
+
+def _markdown_row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _escape(text: str) -> str:
+    """For GitHub markdown; underscores within words need nothing."""
+    return re.sub(r"([\\`*|<\[\]])", r"\\\1", " ".join(text.split()))
+
+
+def _full(value: float | None) -> str:
+    return "" if value is None or isnan(value) else repr(value)

@@ -1,0 +1,54 @@
+"""What several test files share: composed configurations and one small real experiment."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from pipeline import experiment, hardware, quiet
+from pipeline.config import Config, HardwareConfig, conf_dir, register_schemas, typed
+from pipeline.experiment import Shared
+from pipeline.hardware import Hardware
+
+Compose = Callable[..., Config]
+
+SMALL = (
+    "dataset.packages=[hydra-core,omegaconf,networkx]",
+    "dataset.max_corpus=500",
+    "dataset.max_train_queries=48",
+    "dataset.max_dev_queries=20",
+    "dataset.max_eval_queries=60",
+    "mining.last_rank=60",
+    "hardware.precision=fp32",
+)
+
+
+def compose_config(overrides: Sequence[str]) -> Config:
+    register_schemas()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        return typed(compose("config", overrides=list(overrides)))
+
+
+@pytest.fixture(scope="session")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One output folder, so that shared stages are computed once for all tests."""
+    quiet.silence()
+    return tmp_path_factory.mktemp("outputs")
+
+
+@pytest.fixture(scope="session")
+def small(outputs: Path) -> Compose:
+    """Compose a configuration of the small experiment: ``small("arch=colbert", ...)``."""
+    return lambda *overrides: compose_config([*SMALL, f"output_dir={outputs}", *overrides])
+
+
+@pytest.fixture(scope="session")
+def machine() -> Hardware:
+    return hardware.resolve(HardwareConfig(precision="fp32"))
+
+
+@pytest.fixture(scope="session")
+def shared(small: Compose, machine: Hardware) -> Shared:
+    """Data set, index, candidates and negatives of the small experiment, all real."""
+    return experiment.prepare(small("epochs=1"), machine)

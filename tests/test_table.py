@@ -1,0 +1,301 @@
+"""The comparison table: figures, marks, order, and what it does with gaps."""
+
+import csv
+import io
+import random
+import subprocess
+import sys
+from dataclasses import replace
+from math import isnan, nan
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from pipeline import tracking
+from pipeline.config import TrackingConfig
+from pipeline.metrics import PerQuery, means
+from pipeline.records import MODES, InputError
+from pipeline.report import table
+from pipeline.report.__main__ import main, report
+from pipeline.report.comparison import Comparison, compare, natural
+from pipeline.significance import holm, interval, randomisation_test
+from pipeline.tracking import RunRecord
+
+QUERIES = 60
+Stages = dict[str, PerQuery]
+
+
+def stages(seed: int, gain: float, control: bool = False) -> Stages:
+    """Per-query values at 5 and 10; the search alone is the same for every run."""
+    suffixes = [""] if control else ["", "_reranked", "_fused"]
+    per_query: Stages = {}
+    for suffix in suffixes:
+        for mode in MODES:
+            rng, own = random.Random(mode), random.Random(f"{seed}{mode}{suffix}")
+            values: PerQuery = {}
+            for k in (5, 10):
+                base = [rng.random() * 0.5 for _ in range(QUERIES)]
+                if suffix:
+                    base = [v + gain + own.gauss(0, 0.1) for v in base]
+                values[f"ndcg_at_{k}"] = {f"q{i}": v for i, v in enumerate(base)}
+                values[f"hit_rate_at_{k}"] = {f"q{i}": float(v > 0.3) for i, v in enumerate(base)}
+            per_query[f"{mode}{suffix}"] = values
+    return per_query
+
+
+def record(
+    name: str, group: str, per_query: Stages, status: str = "FINISHED", **more: str
+) -> RunRecord:
+    metrics = {f"{s}/{m}": v for s, p in per_query.items() for m, v in means(p).items()}
+    if per_query:
+        metrics |= {"vector_candidates/recall_at_20": 0.7, "vector_candidates/recall_at_40": 0.838}
+        metrics |= {"fts_candidates/recall_at_40": 0.854, "latency/vector_50/total_p50_ms": 12.34}
+    if group in ("scratch", "finetuned"):
+        metrics["train/seconds"] = 288.4
+    tags = {"initialisation": group, "arch": name.split("_")[0], "dataset": "pydocs", **more}
+    params = {"data.corpus": "9000", "negatives": "1", "epochs": "2", "seed": "12"}
+    return RunRecord(f"{name}-id", name, status, tags, params, metrics)
+
+
+VALUES = {
+    "none_none_0neg_0ep": stages(0, 0, control=True),
+    "colbert_minilm_l6_1neg_10ep": stages(1, 0.1),
+    "colbert_minilm_l6_1neg_2ep": stages(2, 0.0),
+    "cross_encoder_answerai_colbert_0neg_0ep": stages(3, -0.1),
+    "cross_encoder_minilm_l6_0neg_0ep": stages(4, -0.2),
+}
+RECORDS = [  # in no order
+    record("colbert_minilm_l6_1neg_10ep", "scratch", VALUES["colbert_minilm_l6_1neg_10ep"]),
+    record("cross_encoder_bad|name", "scratch", {}, "FAILED", failure="ValueError: a|b <c>\nd"),
+    record("none_none_0neg_0ep", "none", VALUES["none_none_0neg_0ep"]),
+    record("colbert_minilm_l6_1neg_2ep", "scratch", VALUES["colbert_minilm_l6_1neg_2ep"]),
+    record("colbert_lost_1neg_1ep", "scratch", {}, "RUNNING", host="box", pid="7"),
+    record(
+        "cross_encoder_answerai_colbert_0neg_0ep",
+        "dedicated",
+        VALUES["cross_encoder_answerai_colbert_0neg_0ep"],
+    ),
+    record(
+        "cross_encoder_minilm_l6_0neg_0ep", "untrained", VALUES["cross_encoder_minilm_l6_0neg_0ep"]
+    ),
+]
+
+
+def read(run_id: str) -> Stages:
+    return VALUES.get(run_id.removesuffix("-id"), {})
+
+
+@pytest.fixture(scope="module")
+def comparison() -> Comparison:
+    return compare(RECORDS, read)
+
+
+def text(comparison: Comparison, **console: object) -> str:
+    out = io.StringIO()
+    table.print_tables(comparison, Console(file=out, highlight=False, **console))  # type: ignore[arg-type]
+    return out.getvalue()
+
+
+def test_rows_are_grouped_and_in_natural_order(comparison: Comparison) -> None:
+    assert comparison.labels == [
+        "none_none_0neg_0ep",
+        "cross_encoder_minilm_l6_0neg_0ep",
+        "cross_encoder_answerai_colbert_0neg_0ep",
+        "colbert_minilm_l6_1neg_2ep",
+        "colbert_minilm_l6_1neg_10ep",
+    ]
+    assert natural("a2b") < natural("a10b") < natural("b") < natural("b²")
+
+
+def test_figures_agree_with_the_store(comparison: Comparison) -> None:
+    for quality in comparison.qualities:
+        name = f"{quality.measure}_at_{quality.cutoff}"
+        for run, row in zip(comparison.runs, quality.rows, strict=True):
+            for column, cell in row.items():
+                stage = column.split("_")[0] if run.name.startswith("none") else column
+                assert cell.value == run.metrics[f"{stage}/{name}"]
+                assert cell.gain == cell.value - run.metrics[f"{column.split('_')[0]}/{name}"]
+
+
+def test_p_values_are_corrected_over_the_column(comparison: Comparison) -> None:
+    quality = comparison.qualities[0]
+    assert (quality.measure, quality.cutoff) == ("ndcg", 10)
+    names = comparison.labels[1:]
+    raw = [
+        randomisation_test(
+            VALUES[name]["fts_fused"]["ndcg_at_10"], VALUES[name]["fts"]["ndcg_at_10"]
+        )
+        for name in names
+    ]
+    cells = [row["fts_fused"] for row in quality.rows]
+    assert isnan(cells[0].p_value)  # the control is not tested against itself
+    assert [cell.p_value for cell in cells[1:]] == holm(raw)
+    assert [cell.significant for cell in cells] == [False, True, True, False, True]
+    assert [cell.best for cell in cells] == [False, False, False, False, True]
+
+
+def test_header(comparison: Comparison) -> None:
+    first, second, third = table.header(comparison)
+    assert first == "5 runs on pydocs: 60 queries over 9,000 passages"
+    assert second == "ceiling (recall of the 40 candidates): vector 0.838, fts 0.854"
+    assert third == "p50 ms: median of one vector query, 50 passages reranked"
+    low, high = interval(VALUES["none_none_0neg_0ep"]["vector"]["ndcg_at_10"])
+    assert f"vector ±{(high - low) / 2:.3f}" in table.title(comparison.qualities[0])
+
+
+def test_in_a_pipe_it_is_plain_aligned_and_whole(comparison: Comparison) -> None:
+    shown = text(comparison, width=80)
+    assert "\x1b" not in shown
+    assert "…" not in shown
+    lines = shown.splitlines()
+    rows = [line for line in lines if "neg_" in line and "RUNNING" not in line]
+    assert len(rows) == 2 * 5  # NDCG and hit rate at 10
+    assert len({len(row.rstrip()) for row in rows if "0:04:48" in row}) == 1
+    assert all(len(line) <= 120 for line in rows)
+    for row, run in zip(rows[:5], comparison.runs, strict=True):
+        stage = "hybrid" if run.name.startswith("none") else "hybrid_fused"
+        assert f"{run.metrics[f'{stage}/ndcg_at_10']:.3f}" in row
+        assert "12.3" in row
+    points = {tuple(i for i, c in enumerate(row[:95]) if c == ".") for row in rows[:5]}
+    assert len(points) == 1  # the decimal points stand below one another
+    assert "FAILED cross_encoder_bad|name: ValueError: a|b <c> d" in lines
+    assert "RUNNING colbert_lost_1neg_1ep: on box, pid 7, or lost" in lines
+
+
+@pytest.mark.parametrize("width", [120, 100, 80, 60])
+def test_on_a_terminal_it_fits_and_is_coloured(comparison: Comparison, width: int) -> None:
+    shown = text(comparison, width=width, force_terminal=True, color_system="standard")
+    assert "\x1b[1;32m" in shown  # best and significantly better: bold green
+    assert "\x1b[31m" in shown  # significantly worse
+    plain = text(comparison, width=width, force_terminal=True, color_system=None)
+    rows = [line for line in plain.splitlines() if line.count(" 0.") > 2]
+    assert all(len(row) <= width for row in rows)
+    assert len(rows) == 10
+    if width >= 80:
+        assert all(row.count(" 0.") == 6 for row in rows)  # no number was cut
+
+
+def test_markdown(comparison: Comparison) -> None:
+    document = table.markdown(comparison)
+    for title in ("## NDCG@10", "## Hit rate@10", "## NDCG@5", "## Hit rate@5"):
+        assert title in document
+    rows = [line for line in document.splitlines() if line.startswith("|")]
+    assert len(rows) == 4 * 7
+    assert {row.replace(r"\|", "").count("|") for row in rows} == {11}
+    best = next(row for row in rows if "1neg_10ep" in row)
+    value = means(VALUES["colbert_minilm_l6_1neg_10ep"]["vector_reranked"])["ndcg_at_10"]
+    assert rf"**{value:.3f}**\*" in best
+    assert r"cross_encoder_bad\|name: ValueError: a\|b \<c> d" in document
+
+
+def test_csv_holds_everything(comparison: Comparison, tmp_path: Path) -> None:
+    table.write_csv(tmp_path / "report.csv", comparison)
+    with (tmp_path / "report.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["run"] for row in rows[:5]] == comparison.labels
+    last = rows[4]
+    assert (
+        float(last["fts_fused/hit_rate_at_5"])
+        == means(VALUES["colbert_minilm_l6_1neg_10ep"]["fts_fused"])["hit_rate_at_5"]
+    )
+    assert last["train/seconds"] == "288.4"
+    assert (last["group"], last["negatives"], last["seed"]) == ("scratch", "1", "12")
+    p_value = comparison.qualities[0].rows[4]["fts_fused"].p_value
+    assert float(last["p fts_fused/ndcg_at_10"]) == p_value
+    assert rows[5]["failure"] == "ValueError: a|b <c>\nd"
+    assert rows[5]["vector/ndcg_at_10"] == ""
+
+
+def test_equal_names_are_told_apart() -> None:
+    base = record("colbert_x_1neg_1ep", "scratch", VALUES["colbert_minilm_l6_1neg_2ep"])
+    seeds = [replace(base, run_id=f"{s}" * 9, params={"seed": s}) for s in ("1", "2")]
+    assert compare(seeds, lambda _: {}).labels == [
+        "colbert_x_1neg_1ep (seed 1)",
+        "colbert_x_1neg_1ep (seed 2)",
+    ]
+    assert compare([seeds[0], replace(seeds[0], run_id="b" * 9)], lambda _: {}).labels == [
+        "colbert_x_1neg_1ep (11111111)",
+        "colbert_x_1neg_1ep (bbbbbbbb)",
+    ]
+
+
+def test_gaps_are_shown_not_fatal() -> None:
+    nothing = compare([], read)
+    assert text(nothing) == "no run of this sweep has finished\n"
+    assert "no run of this sweep" in table.markdown(nothing)
+
+    bare = RunRecord("id", "old", "FINISHED", {}, {}, {"vector/ndcg_at_10": nan})
+    shown = text(compare([bare], lambda _: {}))
+    assert "no per-query values" in shown
+    assert "latency was not measured" in shown
+    assert "nan" not in shown
+
+    two = [replace(RECORDS[0], params={"data.fingerprint": f"{i}" * 64}) for i in (1, 2)]
+    assert "different data sets" in text(compare(two, read))
+
+
+def test_without_a_control_run_the_searches_still_are_the_baseline() -> None:
+    alone = compare(RECORDS[:1], read).qualities[0]
+    assert set(alone.half_width) == set(MODES)
+    assert alone.rows[0]["vector_reranked"].significant
+
+
+def store_sweep(config: TrackingConfig) -> str:
+    with tracking.run(config, "sweep", {"kind": "sweep"}) as parent:
+        child = replace(config, parent_run_id=parent.run_id)
+        for run in RECORDS[:4]:
+            try:
+                with tracking.run(child, run.name, run.tags) as active:
+                    active.log_params(run.params)
+                    active.log_metrics(run.metrics)
+                    tracking.log_per_query(active, read(run.run_id))
+                    if run.status == "FAILED":
+                        raise ValueError("out | of memory")
+            except ValueError:
+                pass
+    return parent.run_id
+
+
+def test_no_sweep_yet(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^no finished sweep in .*; run make sweep first$"):
+        report([f"output_dir={tmp_path}"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_reads_the_latest_sweep_or_one_by_its_run_id(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = TrackingConfig(uri=f"sqlite:///{tmp_path}/mlflow.db", experiment="e")
+    sweep = store_sweep(config)
+    words = [f"output_dir={tmp_path}", "tracking.experiment=e"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.report", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "NDCG@10" in done.stdout
+    assert "FAILED cross_encoder_bad|name: ValueError: out | of memory" in done.stdout
+    files = done.stdout.splitlines()[-2:]
+    assert files == [f"{tmp_path}/report/report.md", f"{tmp_path}/report/report.csv"]
+    assert "colbert_minilm_l6_1neg_10ep" in Path(files[0]).read_text()
+    assert tracking.read_runs(config, sweep)[0].run_id in Path(files[1]).read_text()
+
+    report([words[0], sweep])  # whatever the experiment
+    assert capsys.readouterr().out == done.stdout
+    with pytest.raises(InputError, match="nosuchrun"):
+        report([words[0], "nosuchrun"])
+
+
+@pytest.mark.parametrize("word", ["trackin.uri=x", "dataset=nope", "epochs=two", "negatives=-1"])
+def test_a_wrong_override_is_one_line(
+    word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["report", word])
+    assert main() == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.count("\n") == 1
+    assert word.split("=")[0] in shown.err
