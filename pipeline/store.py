@@ -4,12 +4,9 @@ Search results are sorted by (-score, id) and cut here, from a list fetched deep
 for: LanceDB leaves ties in no particular order, so its own top-k is not repeatable.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-
-os.environ.setdefault("LANCEDB_LOG", "error")  # before the import, which reads it
 
 import lancedb
 import numpy as np

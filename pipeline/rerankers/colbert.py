@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from datasets import Dataset
 from pylate.losses import Contrastive
 from pylate.models import ColBERT
 from pylate.scores import colbert_scores
@@ -21,7 +20,7 @@ from tqdm import tqdm
 from pipeline.config import ColbertConfig
 from pipeline.hardware import Hardware
 from pipeline.rerankers.base import FitRequest, Scores
-from pipeline.rerankers.training import DEV_METRIC, DevEvaluator, run_trainer
+from pipeline.rerankers.training import DEV_METRIC, DevEvaluator, on_disk, run_trainer
 
 BLOCK = 4096  # passages whose token vectors are held at a time, bounds memory
 
@@ -127,9 +126,7 @@ class ColbertReranker:
         trainer = SentenceTransformerTrainer(
             model=self.model,
             args=arguments,
-            train_dataset=Dataset.from_generator(
-                tuples, cache_dir=str(Path(arguments.output_dir) / "rows")
-            ),
+            train_dataset=on_disk(tuples(), Path(arguments.output_dir) / "rows.arrow"),
             loss=Contrastive(self.model, temperature=self._temperature),
             evaluator=DevEvaluator(request.dev_score) if request.dev_score else None,
             data_collator=ColBERTCollator(self.model.tokenize),

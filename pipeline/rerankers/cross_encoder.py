@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from datasets import Dataset
 from sentence_transformers import CrossEncoder
 from sentence_transformers.cross_encoder import (
     CrossEncoderTrainer,
@@ -22,7 +21,7 @@ from tqdm import tqdm
 from pipeline.config import CrossEncoderConfig
 from pipeline.hardware import Hardware
 from pipeline.rerankers.base import FitRequest, Scores
-from pipeline.rerankers.training import DEV_METRIC, DevEvaluator, run_trainer
+from pipeline.rerankers.training import DEV_METRIC, DevEvaluator, on_disk, run_trainer
 
 
 class CrossEncoderReranker:
@@ -87,9 +86,7 @@ class CrossEncoderReranker:
         trainer = CrossEncoderTrainer(
             model=self.model,
             args=arguments,
-            train_dataset=Dataset.from_generator(
-                labelled, cache_dir=str(Path(arguments.output_dir) / "rows")
-            ),
+            train_dataset=on_disk(labelled(), Path(arguments.output_dir) / "rows.arrow"),
             loss=BinaryCrossEntropyLoss(
                 self.model, pos_weight=torch.tensor(float(request.negatives))
             ),

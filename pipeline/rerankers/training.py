@@ -1,9 +1,12 @@
 """What both trainers share: the progress bar, the loss curve and the dev evaluator."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
+from datasets import Dataset
+from datasets.arrow_writer import ArrowWriter
 from sentence_transformers.evaluation import SentenceEvaluator
 from tqdm import tqdm
 from transformers import (
@@ -80,6 +83,20 @@ class Progress(TrainerCallback):
     ) -> None:
         if self._bar is not None:
             self._bar.close()
+
+
+def on_disk(rows: Iterator[Mapping[str, Any]], file: Path) -> Dataset:
+    """The rows as a memory-mapped data set, written to ``file`` one by one.
+
+    Not ``Dataset.from_generator``: to name its cache it pickles whatever the generator refers
+    to, down to the model.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with ArrowWriter(path=str(file)) as writer:
+        for row in rows:
+            writer.write(dict(row))
+        writer.finalize()
+    return Dataset.from_file(str(file))
 
 
 def run_trainer(trainer: Trainer, on_log: OnLog) -> None:
