@@ -325,7 +325,7 @@ class Config:
     negatives: int = 1
     epochs: int = 1
     seed: int = 12
-    max_length: int = 64  # tokens that every model reads of a passage
+    max_length: int = 48  # tokens that embedder and cross-encoder read; arch and embedder take it
     run_name: str = MISSING
     output_dir: str = "outputs"
     mining: MiningConfig = field(default_factory=MiningConfig)

@@ -49,5 +49,6 @@ class Embedder:
                 show_progress_bar=False,
                 convert_to_tensor=True,
             )
-        unit = vectors.float().cpu().numpy()
-        return unit / np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
+        raw: Vectors = vectors.float().cpu().numpy()
+        unit: Vectors = raw / np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-12)
+        return unit

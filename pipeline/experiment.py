@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from pipeline import data, hardware, latency, model_card, provenance, tracking, weights
 from pipeline.artifacts import content_key, stage_output
 from pipeline.config import Config, EmbedderConfig
@@ -22,6 +24,7 @@ from pipeline.hardware import Hardware, measured
 from pipeline.metrics import write_qrels, write_run
 from pipeline.mine import TrainingSet, mine_negatives
 from pipeline.records import Dataset, InputError, Ranking
+from pipeline.redact import mask
 from pipeline.rerank import score_candidates
 from pipeline.rerankers import Reranker, load_reranker
 from pipeline.retrieve import read_candidates, retrieve, write_candidates
@@ -105,11 +108,10 @@ def prepare(config: Config, machine: Hardware) -> Shared:
     return Shared(dataset, embedder, table, read_candidates(found, queries), negatives, folder.name)
 
 
-def run(config: Config, flat: dict[str, str], folder: Path) -> str:
+def run(config: Config, folder: Path) -> str:
     """Run one grid point, record it in MLflow, return the MLflow run id.
 
-    ``flat`` is the resolved configuration with dotted keys; ``folder`` receives the model and
-    what is logged.
+    ``folder`` receives the model and what is logged.
     """
     machine = hardware.resolve(config.hardware)
     base = weights.prepare_base(config.base, Path(config.output_dir) / "cache")
@@ -120,7 +122,7 @@ def run(config: Config, flat: dict[str, str], folder: Path) -> str:
     log.info("%s on %s (%s)", config.run_name, machine.name, machine.precision)
 
     with tracking.run(config.tracking, config.run_name, _tags(config)) as record:
-        record.log_params(flat | _facts(shared, machine))
+        record.log_params(tracking.flatten(asdict(config)) | _facts(shared, machine))
         reranker = load_reranker(
             base,
             config.arch,
@@ -149,6 +151,7 @@ def run(config: Config, flat: dict[str, str], folder: Path) -> str:
         for file in sorted(folder.glob("runs/*")):
             record.log_file(file, "runs")
         record.log_file(folder / "model_card.md")
+        record.log_text(mask(OmegaConf.to_yaml(asdict(config))), "config.yaml")
         for file in folder.glob("*.log"):
             record.log_file(file)
         log.info("%s", _headline(config, metrics))

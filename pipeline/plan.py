@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.__main__ import exit_code
+from pipeline.boundary import exit_code
 from pipeline.config import Config, GooaqConfig
 from pipeline.sweep import Grid
 

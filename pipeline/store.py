@@ -64,7 +64,7 @@ class PassageTable:
 
     def __init__(self, folder: Path) -> None:
         self.table = lancedb.connect(folder).open_table(TABLE)
-        self._rows = self.table.count_rows()
+        self._rows: int = self.table.count_rows()
         self._exact = not any("vector" in index.columns for index in self.table.list_indices())
 
     def __len__(self) -> int:

@@ -25,9 +25,8 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, open_dict
 
-from pipeline.__main__ import exit_code, job, one_line
+from pipeline.boundary import exit_code, job, one_line
 from pipeline.config import Config, conf_dir, register_schemas, typed
-from pipeline.records import InputError
 
 log = logging.getLogger("pipeline")
 

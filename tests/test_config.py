@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hydra.errors import HydraException
 
-from pipeline.__main__ import one_line
+from pipeline.boundary import one_line
 from pipeline.config import conf_dir
 from pipeline.plan import training_rows
 from pipeline.records import InputError
@@ -52,9 +52,7 @@ def test_the_report_is_the_published_grid() -> None:
 
 def test_the_default_grid_is_the_promised_one() -> None:
     points = Grid(["experiment=pydocs"]).points
-    trained = {
-        (p.arch.name, p.base.name, p.negatives, p.epochs) for p in points if p.epochs > 0
-    }
+    trained = {(p.arch.name, p.base.name, p.negatives, p.epochs) for p in points if p.epochs > 0}
     assert trained == {
         (arch, base, negatives, epochs)
         for arch in ("cross_encoder", "colbert")

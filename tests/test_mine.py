@@ -83,9 +83,7 @@ def test_a_margin_keeps_only_less_similar_passages(shared: Shared, tmp_path: Pat
             assert scores[doc_id] <= scores[row.positive_id] - margin + 1e-6
 
 
-def test_queries_that_cannot_be_filled_are_dropped_for_all(
-    shared: Shared, tmp_path: Path
-) -> None:
+def test_queries_that_cannot_be_filled_are_dropped_for_all(shared: Shared, tmp_path: Path) -> None:
     kept = mined(tmp_path, shared, shared.dataset, margin=0.9)
     assert len(kept) < len(shared.dataset.train)
     assert all(len(row.negative_ids) == 3 for row in kept)

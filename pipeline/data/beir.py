@@ -113,23 +113,21 @@ def _limited(whole: dict[str, QuerySet], config: BeirConfig, dropped: Counter[st
 
 def _find(root: Path) -> _Files:
     require(root.is_dir(), "dataset.path", root, "is not a folder; give one in BEIR layout")
-    qrels = {}
-    for split in ("train", "dev", "test"):
+    corpus, queries = _needed(root / "corpus.jsonl", root), _needed(root / "queries.jsonl", root)
+    qrels = {"test": _needed(root / "qrels/test.tsv", root)}
+    for split in ("train", "dev"):
         if (path := _plain_or_gz(root / "qrels" / f"{split}.tsv")) is not None:
             qrels[split] = path
-    corpus, queries = _plain_or_gz(root / "corpus.jsonl"), _plain_or_gz(root / "queries.jsonl")
-    for name, found in (
-        ("corpus.jsonl", corpus),
-        ("queries.jsonl", queries),
-        ("qrels/test.tsv", qrels.get("test")),
-    ):
-        if found is None:
-            raise InputError(
-                f"{root / name}: no such file (nor {name}.gz); a folder in BEIR layout holds "
-                f"corpus.jsonl, queries.jsonl and qrels/test.tsv"
-            )
-    assert corpus is not None and queries is not None
     return _Files(corpus, queries, qrels)
+
+
+def _needed(path: Path, root: Path) -> Path:
+    if (found := _plain_or_gz(path)) is None:
+        raise InputError(
+            f"{path}: no such file (nor {path.name}.gz); {root} must hold corpus.jsonl, "
+            f"queries.jsonl and qrels/test.tsv"
+        )
+    return found
 
 
 def _plain_or_gz(path: Path) -> Path | None:

@@ -113,4 +113,4 @@ def _compute_in_fp32(head: torch.nn.Module) -> None:
             logits: torch.Tensor = forward(hidden.float())
         return logits
 
-    head.forward = in_fp32  # type: ignore[method-assign]
+    head.forward = in_fp32

@@ -27,7 +27,7 @@ CURVES = {"loss": "train/loss", "learning_rate": "train/learning_rate"} | {
 }
 
 
-class DevEvaluator(SentenceEvaluator):
+class DevEvaluator(SentenceEvaluator):  # type: ignore[misc]
     """Calls back for the dev score, in the form that the trainers expect."""
 
     def __init__(self, dev_score: Callable[[], float]) -> None:
@@ -45,7 +45,7 @@ class DevEvaluator(SentenceEvaluator):
         return {DEV_METRIC: self._dev_score()}
 
 
-class Progress(TrainerCallback):
+class Progress(TrainerCallback):  # type: ignore[misc]
     """One bar with the loss and the remaining time; curves go to ``on_log``."""
 
     def __init__(self, on_log: OnLog) -> None:

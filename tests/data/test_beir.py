@@ -1,0 +1,319 @@
+import gzip
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import BeirConfig
+from pipeline.data import load, summary
+from pipeline.data.splits import normalise
+from pipeline.records import Dataset, InputError
+
+CHECKOUT = Path(__file__).parents[2]
+SHARED = Path(os.environ.get("SHARED_DATA", CHECKOUT.parent / "shared" / "data"))
+
+CORPUS = [
+    {"_id": "d1", "title": "Owls", "text": "They hunt at night."},
+    {"_id": "d2", "text": "Bees dance."},
+    {"_id": "d3", "title": "", "text": "Über Ameisen: sie bauen Straßen."},
+    {"_id": "d4", "text": "Cats sleep."},
+    {"_id": "d5", "text": "bees dance"},
+    {"_id": "d6", "text": "Dogs bark."},
+]
+QUERIES = [
+    {"_id": "q1", "text": "When do owls hunt?"},
+    {"_id": "q2", "text": "Do bees dance?"},
+    {"_id": "q3", "text": "What do ants build?"},
+    {"_id": "q4", "text": "Who sleeps?"},
+    {"_id": "q5", "text": "Who barks?"},
+    {"_id": "q6", "text": "when do OWLS hunt"},
+    {"_id": "unused", "text": "Not judged."},
+]
+TEST = [("q1", "d1", 2), ("q1", "d2", 1), ("q1", "d3", 0), ("q3", "d3", -1)]
+DEV = [("q4", "d4", 1)]
+TRAIN = [("q2", "d5", 1), ("q2", "d6", 3), ("q5", "d6", 1), ("q6", "d6", 1)]
+QRELS = {"test": TEST, "dev": DEV, "train": TRAIN}
+
+
+def jsonl(rows: list[dict[str, str]]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def tsv(rows: list[tuple[str, str, int]]) -> str:
+    return "query-id\tcorpus-id\tscore\n" + "".join(f"{q}\t{d}\t{s}\n" for q, d, s in rows)
+
+
+def write(root: Path, suffix: str = "", **changed: str) -> Path:
+    """A folder in BEIR layout; ``changed`` gives other contents by stem, "" leaves out."""
+    files = {"corpus.jsonl": jsonl(CORPUS), "queries.jsonl": jsonl(QUERIES)}
+    files |= {f"qrels/{split}.tsv": tsv(rows) for split, rows in QRELS.items()}
+    (root / "qrels").mkdir(parents=True)
+    for name, text in files.items():
+        content = changed.get(Path(name).stem, text).encode()
+        if content:
+            data = gzip.compress(content) if suffix == ".gz" else content
+            (root / f"{name}{suffix}").write_bytes(data)
+    return root
+
+
+def config(path: Path, **changes: object) -> BeirConfig:
+    return BeirConfig(name="tiny", path=str(path), **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_reads_texts_titles_and_graded_gains(tmp_path: Path, suffix: str) -> None:
+    dataset = load(config(write(tmp_path / "in", suffix)), tmp_path / "cache")
+
+    assert dataset.name == "tiny"
+    assert dict(dataset.corpus) == {
+        "d1": "Owls They hunt at night.",
+        "d2": "Bees dance.",
+        "d3": "Über Ameisen: sie bauen Straßen.",
+        "d4": "Cats sleep.",
+        "d5": "bees dance",
+        "d6": "Dogs bark.",
+    }
+    assert dataset.train_corpus is dataset.corpus
+    assert dataset.test.queries == {"q1": "When do owls hunt?"}
+    assert dataset.test.qrels == {"q1": {"d1": 2, "d2": 1}}
+    assert dataset.dev.qrels == {"q4": {"d4": 1}}
+
+
+def test_leaks_and_irrelevant_judgments_are_dropped_and_counted(tmp_path: Path) -> None:
+    dataset = load(config(write(tmp_path / "in")), tmp_path / "cache")
+
+    # d5 says what d2 says, which is q1's; q6 asks what q1 asks
+    assert dataset.train.qrels == {"q2": {"d6": 3}, "q5": {"d6": 1}}
+    assert dataset.dropped == {
+        "judged_irrelevant": 2,
+        "test_query_without_relevant": 1,
+        "train_passage_in_test": 1,
+        "train_query_in_test": 1,
+    }
+    assert summary(dataset) == (
+        "dataset tiny: 6 passages, 2 train, 1 dev and 1 test queries; dropped: "
+        "2 judged_irrelevant, 1 test_query_without_relevant, 1 train_passage_in_test, "
+        "1 train_query_in_test"
+    )
+
+
+def test_only_content_counts(tmp_path: Path) -> None:
+    one = load(config(write(tmp_path / "one")), tmp_path / "cache")
+    moved = load(config(write(tmp_path / "two")), tmp_path / "cache")
+    assert moved.fingerprint == one.fingerprint
+    assert len(list((tmp_path / "cache" / "dataset").iterdir())) == 1
+
+    graded = write(tmp_path / "three", test=tsv([("q1", "d1", 1), ("q1", "d2", 1)]))
+    assert load(config(graded), tmp_path / "cache").fingerprint != one.fingerprint
+
+
+def numbered(count: int, prefix: str) -> list[dict[str, str]]:
+    return [{"_id": f"{prefix}{n}", "text": f"{prefix} number {n}"} for n in range(count)]
+
+
+def many(root: Path, **changed: str) -> Path:
+    """30 passages, 30 queries; 10 of test, 20 of train, each with its own passage."""
+    rows = [(f"q{n}", f"d{n}", 1) for n in range(30)]
+    files = {
+        "corpus": jsonl(numbered(30, "d")),
+        "queries": jsonl(numbered(30, "q")),
+        "test": tsv(rows[:10]),
+        "train": tsv(rows[10:]),
+        "dev": "",
+    }
+    return write(root, **{**files, **changed})
+
+
+def test_dev_queries_are_drawn_from_training(tmp_path: Path) -> None:
+    path = many(tmp_path / "in")
+    dataset = load(config(path, max_dev_queries=3), tmp_path / "cache")
+    assert (len(dataset.train), len(dataset.dev), len(dataset.test)) == (17, 3, 10)
+    assert not dataset.dev.queries.keys() & dataset.train.queries.keys()
+
+    # at most every fifth, so that a small training set is not used up
+    dataset = load(config(path, max_dev_queries=200), tmp_path / "cache")
+    assert (len(dataset.train), len(dataset.dev)) == (16, 4)
+
+
+def test_passages_of_drawn_dev_queries_leave_training(tmp_path: Path) -> None:
+    train = tsv([(f"q{n}", "d10", 1) for n in range(10, 20)])
+    dataset = load(config(many(tmp_path / "in", train=train)), tmp_path / "cache")
+    assert (len(dataset.train), len(dataset.dev)) == (0, 2)
+    assert dataset.dropped == {"train_passage_in_dev": 8, "train_query_left_empty": 8}
+
+
+def test_without_training_there_is_no_dev(tmp_path: Path) -> None:
+    dataset = load(config(many(tmp_path / "in", train="")), tmp_path / "cache")
+    assert (len(dataset.train), len(dataset.dev), len(dataset.test)) == (0, 0, 10)
+
+
+def test_limits(tmp_path: Path) -> None:
+    path = many(tmp_path / "in")
+    limits = {"max_eval_queries": 4, "max_train_queries": 5, "max_dev_queries": 2}
+    dataset = load(config(path, **limits, max_corpus=15), tmp_path / "cache")
+    assert (len(dataset.train), len(dataset.dev), len(dataset.test)) == (5, 2, 4)
+    assert len(dataset.corpus) == 15
+    for split in (dataset.train, dataset.dev, dataset.test):
+        assert all(doc_id in dataset.corpus for docs in split.qrels.values() for doc_id in docs)
+
+    whole = load(config(path, max_dev_queries=2), tmp_path / "cache")
+    assert list(dataset.test.queries) == list(whole.test.queries)[:4]
+    with pytest.raises(InputError, match=r"^dataset\.max_corpus=10: .* 11 relevant"):
+        load(config(path, **limits, max_corpus=10), tmp_path / "cache")
+
+
+def test_empty_texts_are_left_out_and_counted(tmp_path: Path) -> None:
+    corpus = jsonl([*CORPUS, {"_id": "blank", "title": "", "text": " "}])
+    queries = jsonl([*QUERIES, {"_id": "void", "text": ""}])
+    test = tsv([*TEST, ("q1", "blank", 1), ("void", "d1", 1)])
+    path = write(tmp_path / "in", corpus=corpus, queries=queries, test=test)
+
+    dataset = load(config(path), tmp_path / "cache")
+
+    assert dataset.test.qrels == {"q1": {"d1": 2, "d2": 1}}
+    assert "blank" not in dataset.corpus
+    counts = {"empty_passage": 1, "empty_query": 1, "judgment_of_empty_text": 2}
+    assert counts.items() <= dataset.dropped.items()
+
+
+def test_byte_order_mark_windows_line_ends_and_blank_lines(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "in",
+        corpus="\ufeff" + jsonl(CORPUS).replace("\n", "\r\n\r\n"),
+        test=tsv(TEST).replace("\n", "\r\n"),
+    )
+    plain = load(config(write(tmp_path / "plain")), tmp_path / "cache")
+    assert load(config(path), tmp_path / "cache").fingerprint == plain.fingerprint
+
+
+HEAD = "query-id\tcorpus-id\tscore\n"
+LAYOUT = "ROOT must hold corpus.jsonl, queries.jsonl and qrels/test.tsv"
+PASSAGE = '{"_id": "d1", "title": "optional", "text": "..."}'
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"corpus": ""}, f"corpus.jsonl: no such file (nor corpus.jsonl.gz); {LAYOUT}"),
+        ({"queries": ""}, f"queries.jsonl: no such file (nor queries.jsonl.gz); {LAYOUT}"),
+        ({"test": ""}, f"qrels/test.tsv: no such file (nor test.tsv.gz); {LAYOUT}"),
+        ({"corpus": "\n"}, f"corpus.jsonl: no passage with a text; a line looks like {PASSAGE}"),
+        (
+            {"corpus": jsonl(CORPUS) + '{"_id": "d9", "te\n'},
+            "corpus.jsonl:7: broken JSON (Unterminated string starting at, column 15), "
+            f"like {PASSAGE}",
+        ),
+        ({"corpus": "[1]\n"}, f"corpus.jsonl:1: a JSON object is needed, like {PASSAGE}"),
+        (
+            {"corpus": jsonl(CORPUS) + '\n{"_id": "d9"}\n'},
+            f'corpus.jsonl:8: no "text", a line looks like {PASSAGE}',
+        ),
+        (
+            {"corpus": '{"_id": 7, "text": "x"}\n'},
+            f'corpus.jsonl:1: "_id" must be a string, a line looks like {PASSAGE}',
+        ),
+        (
+            {"corpus": '{"_id": "d", "text": "\\ud800"}\n'},
+            'corpus.jsonl:1: "text" holds half a surrogate pair, which is no character',
+        ),
+        (
+            {"corpus": jsonl([*CORPUS, CORPUS[1]])},
+            'corpus.jsonl:7: the _id "d2" is on line 2 already; give another',
+        ),
+        (
+            {"queries": jsonl([*QUERIES, QUERIES[0]])},
+            'queries.jsonl:8: the _id "q1" is on an earlier line already; give another',
+        ),
+        (
+            {"train": HEAD + "q1\td1\t1\nq99\td1\t1\n"},
+            'qrels/train.tsv:3: query-id "q99" is not in queries.jsonl; add it there or delete '
+            "this line",
+        ),
+        (
+            {"test": HEAD + "q1\td99\t1\n"},
+            'qrels/test.tsv:2: corpus-id "d99" is not in corpus.jsonl; add it there or delete '
+            "this line",
+        ),
+        (
+            {"test": "q1\td1\t1\n"},
+            "qrels/test.tsv:1: not the header, which is query-id<TAB>corpus-id<TAB>score",
+        ),
+        (
+            {"test": HEAD + "q1 0 d1 1\n"},
+            "qrels/test.tsv:2: 1 columns instead of query-id<TAB>corpus-id<TAB>score",
+        ),
+        (
+            {"test": HEAD + "q1\td1\tyes\n"},
+            'qrels/test.tsv:2: the score "yes" must be a whole number',
+        ),
+        (
+            {"test": HEAD + "q1\td1\t1\nq1\td1\t2\n"},
+            'qrels/test.tsv:3: "q1" and "d1" have the score 1 already',
+        ),
+        ({"test": HEAD}, "qrels/test.tsv: no query has a passage with a score above 0"),
+    ],
+)
+def test_bad_input(changed: dict[str, str], message: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "in", **changed)
+    with pytest.raises(InputError) as error:
+        load(config(path), tmp_path / "cache")
+    assert str(error.value) == f"{path}/{message.replace('ROOT', str(path))}"
+    assert not [file for file in (tmp_path / "cache").rglob("*") if file.is_file()]
+
+
+def test_folder_without_qrels(tmp_path: Path) -> None:
+    path = write(tmp_path / "in")
+    shutil.rmtree(path / "qrels")
+    with pytest.raises(InputError) as error:
+        load(config(path), tmp_path / "cache")
+    assert str(error.value).startswith(f"{path}/qrels/test.tsv: no such file")
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^dataset\.path=.*nowhere: is not a folder; give one"):
+        load(config(tmp_path / "nowhere"), tmp_path / "cache")
+
+
+def test_text_that_is_not_utf8_or_not_gzip(tmp_path: Path) -> None:
+    path = write(tmp_path / "in")
+    (path / "queries.jsonl").write_bytes(b'{"_id": "q1", "text": "ok"}\n{"_id": "q2\xff"}\n')
+    with pytest.raises(InputError, match=r"queries\.jsonl:2: not UTF-8 \(invalid start byte\)"):
+        load(config(path), tmp_path / "cache")
+
+    (path / "queries.jsonl").rename(path / "queries.jsonl.gz")
+    with pytest.raises(InputError, match=r"queries\.jsonl\.gz:1: broken gzip file"):
+        load(config(path), tmp_path / "cache")
+
+    whole = gzip.compress(jsonl(QUERIES).encode())
+    (path / "queries.jsonl.gz").write_bytes(whole[:-20])
+    with pytest.raises(InputError, match=r"queries\.jsonl\.gz:\d: broken gzip file"):
+        load(config(path), tmp_path / "cache")
+
+
+def real(name: str, cache: Path) -> Dataset:
+    if not (SHARED / name).is_dir():
+        pytest.skip(f"{SHARED / name} is not on this machine")
+    return load(BeirConfig(name=name, path=str(SHARED / name)), cache)
+
+
+def texts(dataset: Dataset, split: str) -> tuple[set[str], set[str]]:
+    chosen = getattr(dataset, split)
+    passages = {doc_id for docs in chosen.qrels.values() for doc_id in docs}
+    return (
+        {normalise(text) for text in chosen.queries.values()},
+        {normalise(dataset.corpus[doc_id]) for doc_id in passages},
+    )
+
+
+def test_medquad(tmp_path: Path) -> None:
+    dataset = real("medquad", tmp_path)
+
+    assert (len(dataset.corpus), len(dataset.dev), len(dataset.test)) == (15808, 200, 2000)
+    assert len(dataset.train) > 10_000
+    assert max(len(docs) for docs in dataset.test.qrels.values()) > 1
+    found = {split: texts(dataset, split) for split in ("train", "dev", "test")}
+    for one, other in (("train", "dev"), ("train", "test"), ("dev", "test")):
+        assert not found[one][0] & found[other][0]
+        assert not found[one][1] & found[other][1]
