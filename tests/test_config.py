@@ -13,12 +13,13 @@ from pipeline.sweep import Grid, expand
 from tests.conftest import compose_config
 
 GROUPS = ("arch", "base", "dataset", "embedder", "experiment")
+HYDRA = ("help", "hydra_logging", "job_logging")
 FILES = [(group, path.stem) for group in GROUPS for path in sorted((conf_dir() / group).glob("*"))]
 
 
 def test_every_yaml_is_reached() -> None:
     listed = {f"{group}/{name}.yaml" for group, name in FILES}
-    listed |= {"config.yaml", "hydra/help/pipeline.yaml", "hydra/job_logging/pipeline.yaml"}
+    listed |= {"config.yaml"} | {f"hydra/{g}/pipeline.yaml" for g in HYDRA}
     assert {str(path.relative_to(conf_dir())) for path in conf_dir().rglob("*.yaml")} == listed
 
 
