@@ -3,109 +3,32 @@
     data set -> index -> candidates -> hard negatives -> trained reranker
              -> scores -> metrics -> latency -> MLflow
 
-What several points share (data set, index, candidates, negatives, latency) is computed once
-and found again under ``output_dir/cache``.
+The first row is shared by many points and comes from pipeline/shared.py; latency is shared by
+those of the same architecture, base and lengths.
 """
 
 import json
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from omegaconf import OmegaConf
 
 from pipeline import data, hardware, latency, model_card, provenance, tracking, weights
 from pipeline.artifacts import content_key, stage_output
-from pipeline.config import Config, EmbedderConfig
-from pipeline.embed import Embedder
+from pipeline.config import Config
 from pipeline.evaluate import Evaluation, choose_weights, evaluate
 from pipeline.hardware import Hardware, measured
 from pipeline.metrics import write_qrels, write_run
-from pipeline.mine import TrainingSet, mine_negatives
-from pipeline.records import Dataset, InputError, Ranking
+from pipeline.mine import TrainingSet
+from pipeline.records import Dataset
 from pipeline.redact import mask
 from pipeline.rerank import score_candidates
 from pipeline.rerankers import Reranker, load_reranker
-from pipeline.retrieve import read_candidates, retrieve, write_candidates
-from pipeline.store import PassageTable, build_table
+from pipeline.shared import CODE_VERSION, Shared, prepare
 from pipeline.train import TrainPlan, plan, train
 
 log = logging.getLogger(__name__)
-
-CODE_VERSION = 1  # raise it when a stage's output changes for the same inputs
-
-
-@dataclass(frozen=True)
-class Shared:
-    """What all runs on one data set and embedder have in common."""
-
-    dataset: Dataset
-    embedder: Embedder
-    table: PassageTable
-    candidates: dict[str, Ranking]  # of dev and test queries
-    negatives: Path | None  # None where nothing is trained
-    index_key: str
-
-
-def prepare(config: Config, machine: Hardware) -> Shared:
-    """Data set, index, candidates and negatives, each from the cache if it is there."""
-    cache = Path(config.output_dir) / "cache"
-    dataset = data.load(config.dataset, cache)
-    _check_sizes(config, dataset)
-    embedder = Embedder(config.embedder, machine)
-
-    def index(corpus_key: str, corpus: Any, by: Embedder, of: EmbedderConfig) -> Path:
-        inputs = {
-            "corpus": corpus_key,
-            "embedder": asdict(of),
-            "precision": machine.precision,
-            "index": asdict(config.index),
-            "code": CODE_VERSION,
-        }
-        return stage_output(
-            cache, "index", inputs, lambda folder: build_table(folder, corpus, by, config.index)
-        )
-
-    folder = index(dataset.fingerprint, dataset.corpus, embedder, config.embedder)
-    table = PassageTable(folder)
-    queries = dataset.dev.queries | dataset.test.queries
-    depth = config.eval.candidates
-    inputs = {"index": folder.name, "depth": depth, "rrf_k": config.eval.rrf_k}
-    found = stage_output(
-        cache,
-        "candidates",
-        inputs | {"dataset": dataset.fingerprint, "code": CODE_VERSION},
-        lambda out: write_candidates(
-            out, retrieve(queries, table, embedder, depth, config.eval.rrf_k)
-        ),
-    )
-    negatives = None
-    if config.epochs > 0:
-        miner, mine_from = embedder, table
-        if config.mining.embedder != config.embedder:
-            miner = Embedder(config.mining.embedder, machine)
-        if dataset.train_corpus is not dataset.corpus or miner is not embedder:
-            key = dataset.fingerprint + ":train"
-            mine_from = PassageTable(
-                index(key, dataset.train_corpus, miner, config.mining.embedder)
-            )
-        inputs = {
-            "dataset": dataset.fingerprint,
-            "mining": asdict(config.mining),
-            "precision": machine.precision,
-            "seed": config.dataset.seed,
-            "code": CODE_VERSION,
-        }
-        negatives = stage_output(
-            cache,
-            "negatives",
-            inputs,
-            lambda out: mine_negatives(
-                out, dataset, mine_from, miner, config.mining, config.dataset.seed
-            ),
-        )
-    return Shared(dataset, embedder, table, read_candidates(found, queries), negatives, folder.name)
 
 
 def run(config: Config, folder: Path) -> str:
@@ -119,6 +42,8 @@ def run(config: Config, folder: Path) -> str:
     dataset = shared.dataset
     folder.mkdir(parents=True, exist_ok=True)
     costs: dict[str, float] = {}
+    if config.tracking.parent_run_id is None:  # a sweep has said it once for all points
+        log.info("%s", data.summary(dataset))
     log.info("%s on %s (%s)", config.run_name, machine.name, machine.precision)
 
     with tracking.run(config.tracking, config.run_name, _tags(config)) as record:
@@ -156,17 +81,6 @@ def run(config: Config, folder: Path) -> str:
             record.log_file(file)
         log.info("%s", _headline(config, metrics))
         return record.run_id
-
-
-def _check_sizes(config: Config, dataset: Dataset) -> None:
-    if max(config.eval.top_k) > len(dataset.corpus):
-        raise InputError(
-            f"eval.top_k={config.eval.top_k}: the corpus has only {len(dataset.corpus)} passages"
-        )
-    if config.epochs > 0 and not dataset.train:
-        raise InputError(
-            f"epochs={config.epochs}: data set {dataset.name} has no training queries, use epochs=0"
-        )
 
 
 def _tags(config: Config) -> dict[str, str]:

@@ -5,7 +5,6 @@ Each line says what it silences, so that it can be removed when the library stop
 
 import logging
 import os
-import warnings
 
 
 def silence() -> None:
@@ -21,5 +20,3 @@ def silence() -> None:
     transformers.utils.logging.set_verbosity_error()
     logging.getLogger("pylate").setLevel(logging.ERROR)
     logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
-    # The trainers create a pinned-memory loader check and scheduler order warnings on CPU.
-    warnings.filterwarnings("ignore", category=UserWarning, module="torch.utils.data")

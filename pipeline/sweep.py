@@ -112,8 +112,9 @@ def run(overrides: Sequence[str]) -> None:
         RuntimeError: some points failed; the others are recorded.
     """
     grid = Grid(overrides)
-    from pipeline import experiment, hardware, quiet, tracking
+    from pipeline import data, hardware, quiet, tracking
     from pipeline.report.table import show
+    from pipeline.shared import prepare
 
     quiet.silence()
     folder = Path(grid.master.hydra.sweep.dir)
@@ -125,8 +126,12 @@ def run(overrides: Sequence[str]) -> None:
     start = time.perf_counter()
     # The points that train need the negatives as well; one of each data set prepares all.
     shared = {str((p.dataset, p.embedder, p.mining, p.epochs > 0)): p for p in grid.points}
+    said = set()
     for point in shared.values():
-        experiment.prepare(point, hardware.resolve(point.hardware))
+        dataset = prepare(point, hardware.resolve(point.hardware)).dataset
+        if dataset.fingerprint not in said:
+            log.info("%s", data.summary(dataset))
+        said.add(dataset.fingerprint)
     tags = {"kind": "sweep", "dataset": grid.config.dataset.name}
     with tracking.run(grid.config.tracking, "sweep", tags) as parent:
         results = grid.launch(parent.run_id)

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from pipeline import experiment, hardware, quiet
+from pipeline import hardware, quiet
 from pipeline.config import Config, HardwareConfig, conf_dir, register_schemas, typed
-from pipeline.experiment import Shared
 from pipeline.hardware import Hardware
+from pipeline.shared import Shared, prepare
 
 Compose = Callable[..., Config]
 
@@ -51,4 +51,4 @@ def machine() -> Hardware:
 @pytest.fixture(scope="session")
 def shared(small: Compose, machine: Hardware) -> Shared:
     """Data set, index, candidates and negatives of the small experiment, all real."""
-    return experiment.prepare(small("epochs=1"), machine)
+    return prepare(small("epochs=1"), machine)

@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.config import MiningConfig
-from pipeline.experiment import Shared
 from pipeline.mine import TrainingSet, mine_negatives
 from pipeline.records import Dataset, QuerySet
+from pipeline.shared import Shared
 
 
 def mined(folder: Path, shared: Shared, dataset: Dataset, **changes: object) -> TrainingSet:

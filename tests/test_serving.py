@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from pipeline.evaluate import evaluate
-from pipeline.experiment import Shared
 from pipeline.hardware import Hardware
 from pipeline.records import MODES
 from pipeline.rerank import score_candidates
 from pipeline.rerankers import load_reranker
 from pipeline.rerankers.serving import LanceReranker
+from pipeline.shared import Shared
 from pipeline.store import TIE_FACTOR
 from pipeline.weights import prepare_base
 from tests.conftest import Compose

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from pipeline.config import IndexConfig
-from pipeline.experiment import Shared
 from pipeline.records import MODES, sort_hits
 from pipeline.retrieve import read_candidates, retrieve, write_candidates
+from pipeline.shared import Shared
 from pipeline.store import PassageTable, build_table
 
 ODD = ['"quoted', "a AND b", "co:lon", "wild*card", "😀", "the of and", "(((", "x" * 5000, "-not"]

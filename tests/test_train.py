@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from pipeline.config import TrainConfig
-from pipeline.experiment import Shared
 from pipeline.hardware import Hardware
 from pipeline.mine import TrainingSet
 from pipeline.records import InputError
 from pipeline.rerankers import Reranker, load_reranker
+from pipeline.shared import Shared
 from pipeline.train import plan, train
 from pipeline.weights import prepare_base
 from tests.conftest import Compose

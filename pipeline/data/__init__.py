@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,8 +12,6 @@ from pipeline.data import beir, gooaq, pydocs
 from pipeline.data.corpus import Corpus, update_digest
 from pipeline.data.splits import Splits
 from pipeline.records import Dataset, Qrels, QuerySet
-
-log = logging.getLogger(__name__)
 
 CODE_VERSION = 1  # of the files written here; the sources have their own
 
@@ -51,9 +48,7 @@ def load(config: DatasetConfig, cache: Path) -> Dataset:
     def build(folder: Path) -> None:
         _write(config.name, source.build(config, folder), folder)
 
-    dataset = _read(artifacts.stage_output(cache, "dataset", inputs, build))
-    log.info(summary(dataset))
-    return dataset
+    return _read(artifacts.stage_output(cache, "dataset", inputs, build))
 
 
 def summary(dataset: Dataset) -> str:

@@ -1,0 +1,104 @@
+"""What all grid points on one data set have in common: data, index, candidates, negatives.
+
+Computed once and found again under ``output_dir/cache``, so that every run reranks the same
+candidates and takes its negatives from the same list.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline import data
+from pipeline.artifacts import stage_output
+from pipeline.config import Config, EmbedderConfig
+from pipeline.embed import Embedder
+from pipeline.hardware import Hardware
+from pipeline.mine import mine_negatives
+from pipeline.records import Dataset, InputError, Ranking
+from pipeline.retrieve import read_candidates, retrieve, write_candidates
+from pipeline.store import PassageTable, build_table
+
+CODE_VERSION = 1  # raise it when a stage's output changes for the same inputs
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all runs on one data set and embedder have in common."""
+
+    dataset: Dataset
+    embedder: Embedder
+    table: PassageTable
+    candidates: dict[str, Ranking]  # of dev and test queries
+    negatives: Path | None  # None where nothing is trained
+    index_key: str
+
+
+def prepare(config: Config, machine: Hardware) -> Shared:
+    """Data set, index, candidates and negatives, each from the cache if it is there."""
+    cache = Path(config.output_dir) / "cache"
+    dataset = data.load(config.dataset, cache)
+    _check_sizes(config, dataset)
+    embedder = Embedder(config.embedder, machine)
+
+    def index(corpus_key: str, corpus: Any, by: Embedder, of: EmbedderConfig) -> Path:
+        inputs = {
+            "corpus": corpus_key,
+            "embedder": asdict(of),
+            "precision": machine.precision,
+            "index": asdict(config.index),
+            "code": CODE_VERSION,
+        }
+        return stage_output(
+            cache, "index", inputs, lambda folder: build_table(folder, corpus, by, config.index)
+        )
+
+    folder = index(dataset.fingerprint, dataset.corpus, embedder, config.embedder)
+    table = PassageTable(folder)
+    queries = dataset.dev.queries | dataset.test.queries
+    depth = config.eval.candidates
+    inputs = {"index": folder.name, "depth": depth, "rrf_k": config.eval.rrf_k}
+    found = stage_output(
+        cache,
+        "candidates",
+        inputs | {"dataset": dataset.fingerprint, "code": CODE_VERSION},
+        lambda out: write_candidates(
+            out, retrieve(queries, table, embedder, depth, config.eval.rrf_k)
+        ),
+    )
+    negatives = None
+    if config.epochs > 0:
+        miner, mine_from = embedder, table
+        if config.mining.embedder != config.embedder:
+            miner = Embedder(config.mining.embedder, machine)
+        if dataset.train_corpus is not dataset.corpus or miner is not embedder:
+            key = dataset.fingerprint + ":train"
+            mine_from = PassageTable(
+                index(key, dataset.train_corpus, miner, config.mining.embedder)
+            )
+        inputs = {
+            "dataset": dataset.fingerprint,
+            "mining": asdict(config.mining),
+            "precision": machine.precision,
+            "seed": config.dataset.seed,
+            "code": CODE_VERSION,
+        }
+        negatives = stage_output(
+            cache,
+            "negatives",
+            inputs,
+            lambda out: mine_negatives(
+                out, dataset, mine_from, miner, config.mining, config.dataset.seed
+            ),
+        )
+    return Shared(dataset, embedder, table, read_candidates(found, queries), negatives, folder.name)
+
+
+def _check_sizes(config: Config, dataset: Dataset) -> None:
+    if max(config.eval.top_k) > len(dataset.corpus):
+        raise InputError(
+            f"eval.top_k={config.eval.top_k}: the corpus has only {len(dataset.corpus)} passages"
+        )
+    if config.epochs > 0 and not dataset.train:
+        raise InputError(
+            f"epochs={config.epochs}: data set {dataset.name} has no training queries, use epochs=0"
+        )
