@@ -63,10 +63,10 @@ class Grid:
             InputError, HydraException, OmegaConfBaseException: a point is not valid.
         """
         register_schemas()
-        GlobalHydra.instance().clear()  # Hydra allows one at a time
         self._hydra = Hydra.create_main_hydra2(
             "pipeline", create_config_search_path(str(conf_dir()))
         )
+        GlobalHydra.instance().clear()  # it is there for hydra.compose, and one at a time
         fixed = [word for word in overrides if not _is_sweep(word)]
         self.master = self._compose(fixed, RunMode.MULTIRUN)
         self.config = typed(self._compose(fixed, RunMode.RUN))
