@@ -173,7 +173,7 @@ BAD = {
         [*SMALL, "eval.top_k=[600]", "arch=none", "epochs=0"],
         "eval.top_k=[600]: the corpus has only 500 passages",
     ),
-    "no qrels": (["dataset=beir", "dataset.path=beir"], "beir/qrels: no such folder"),
+    "no qrels": (["dataset=beir", "dataset.path=beir"], "beir/qrels/test.tsv: no such file"),
     "no folder": (["dataset=beir", "dataset.path=nowhere"], "dataset.path=nowhere"),
     "base": (["base.path=no/such-model"], "base.path=no/such-model"),
     "hub data": (["dataset=gooaq"], "dataset=pydocs"),
