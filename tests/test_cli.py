@@ -149,14 +149,14 @@ def test_the_ui_serves_the_runs_on_loopback(swept: tuple[Path, str, str]) -> Non
 def _ask(url: str, config: TrackingConfig) -> list[dict[str, dict[str, str]]]:
     body = json.dumps({"experiment_ids": [tracking.open_experiment(config)]}).encode()
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-    for _ in range(120):
+    for _ in range(240):
         try:
             with urllib.request.urlopen(request) as answer:
                 runs: list[dict[str, dict[str, str]]] = json.load(answer)["runs"]
                 return runs
         except OSError:
             time.sleep(0.5)
-    raise AssertionError("the MLflow server did not start in 60 s")
+    raise AssertionError("the MLflow server did not start in 120 s")
 
 
 def write_lines(path: Path, lines: Sequence[str]) -> None:
