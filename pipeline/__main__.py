@@ -7,6 +7,7 @@ import os
 import sys
 
 import hydra
+from omegaconf import DictConfig
 
 from pipeline.boundary import exit_code, job
 from pipeline.config import conf_dir, register_schemas
@@ -23,8 +24,20 @@ def main() -> None:
         return
     # Without this Hydra prints errors its own way and exits 1 for all of them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    entry = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)
-    sys.exit(exit_code(entry))
+    errors: list[Exception] = []
+
+    def task(config: DictConfig) -> None:
+        try:
+            job(config)
+        except Exception as error:  # out of Hydra's sight, which prints a line of its own
+            errors.append(error)
+
+    def run() -> None:
+        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)()
+        if errors:
+            raise errors[0]
+
+    sys.exit(exit_code(run))
 
 
 if __name__ == "__main__":

@@ -189,6 +189,7 @@ def test_bad_input_is_one_line_and_exit_code_2(case: str, tmp_path: Path) -> Non
     assert done.returncode == 2, done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
+    assert "Error executing job" not in done.stderr
     assert said in errors[0]
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "outputs" / "mlflow.db").exists()
