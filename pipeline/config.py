@@ -143,6 +143,7 @@ class ColbertConfig(ArchConfig):
 
     query_length: int = 32  # tokens
     document_length: int = 180  # tokens
+    training_document_length: int | None = None  # tokens while training; null: document_length
     embedding_size: int = 128  # of one token
     query_expansion: bool = True  # pad queries with [MASK] to query_length
     temperature: float = 1.0
@@ -150,6 +151,7 @@ class ColbertConfig(ArchConfig):
     def __post_init__(self) -> None:
         _at_least("arch.query_length", self.query_length, 4)
         _at_least("arch.document_length", self.document_length, 4)
+        _at_least("arch.training_document_length", self.training_document_length, 4)
         _at_least("arch.embedding_size", self.embedding_size, 1)
         require(self.temperature > 0, "arch.temperature", self.temperature, "must be above 0")
 
@@ -201,7 +203,6 @@ class TrainConfig:
     weight_decay: float = 0.0
     max_steps: int | None = None  # overrides epochs, for a grid at equal compute
     eval_every: float | None = None  # steps if >= 1, share of all steps if < 1; null: never
-    dev_depth: int = 20  # candidates reranked per dev query at every evaluation
 
     def __post_init__(self) -> None:
         require(
@@ -221,7 +222,6 @@ class TrainConfig:
             self.eval_every,
             "must be above 0, or null",
         )
-        _at_least("train.dev_depth", self.dev_depth, 1)
 
 
 @dataclass
@@ -243,6 +243,7 @@ class EvalConfig:
     top_k: list[int] = field(default_factory=lambda: [5, 10])
     overfetch: int = 4  # top_k=10 reranks the first 4 x 10 candidates
     depth: int | None = None  # rerank this many for every top_k instead
+    dev_depth: int = 20  # candidates reranked per dev query, for checkpoints and fusion weights
     rrf_k: int = 60  # of hybrid search
     batch_size: int = 32  # pairs or passages per forward pass
     fusion: FusionConfig = field(default_factory=FusionConfig)
@@ -251,6 +252,7 @@ class EvalConfig:
         valid = bool(self.top_k) and all(k >= 1 for k in self.top_k)
         require(valid, "eval.top_k", self.top_k, "needs one or more numbers >= 1")
         _at_least("eval.overfetch", self.overfetch, 1)
+        _at_least("eval.dev_depth", self.dev_depth, 1)
         _at_least("eval.rrf_k", self.rrf_k, 1)
         _at_least("eval.batch_size", self.batch_size, 1)
         if self.depth is not None:

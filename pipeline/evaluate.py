@@ -79,14 +79,14 @@ def choose_weights(
 ) -> dict[str, float]:
     """Mode -> the weight of the reranker with the best NDCG on dev queries.
 
-    Measured at the largest cutoff. Of equally good weights the smallest is taken, so that a
-    reranker that brings nothing gets 0, which is the first-stage order.
+    ``candidates`` are all reranked and the largest cutoff is measured. Of equally good weights
+    the smallest is taken, so that a reranker that brings nothing gets 0, which is the
+    first-stage order.
     """
     k = max(config.top_k)
     chosen = {}
     for mode, ranking in candidates.items():
-        depth = config.rerank_depth(k)
-        first_stage = {query_id: ranking[query_id][:depth] for query_id in qrels}
+        first_stage = {query_id: ranking[query_id] for query_id in qrels}
         reranked = _rerank(first_stage, scores)
         quality = {}
         for weight in WEIGHTS:

@@ -125,7 +125,7 @@ def _train(
     schedule = plan(config.arch.name, len(rows), config.negatives, config.epochs, config.train)
     log.info("train: %d pairs in %d steps", schedule.pairs, schedule.steps)
     dev = shared.dataset.dev
-    depth, k = config.train.dev_depth, max(config.eval.top_k)
+    depth, k = config.eval.dev_depth, max(config.eval.top_k)
     listed = {q: shared.candidates["hybrid"][q][:depth] for q in dev.queries}
 
     def dev_score() -> float:
@@ -168,14 +168,16 @@ def _evaluate(
     on_test = {m: {q: r[q] for q in test.queries} for m, r in shared.candidates.items()}
     if reranker is None:
         return evaluate(on_test, test.qrels, config.eval, None, {}), {}
-    scores = score_candidates(
-        reranker, dev.queries | test.queries, shared.dataset.corpus, shared.candidates
-    )
+    depth = config.eval.dev_depth
+    on_dev = {m: {q: r[q][:depth] for q in dev.queries} for m, r in shared.candidates.items()}
+    queries = dev.queries | test.queries
+    both = {mode: on_dev[mode] | on_test[mode] for mode in shared.candidates}
+    scores = score_candidates(reranker, queries, shared.dataset.corpus, both)
     if not dev.queries:
         log.warning("no dev queries: fusion weights can't be chosen, 0.5 is used")
         fusion_weights = dict.fromkeys(shared.candidates, 0.5)
     else:
-        fusion_weights = choose_weights(shared.candidates, dev.qrels, config.eval, scores)
+        fusion_weights = choose_weights(on_dev, dev.qrels, config.eval, scores)
     return evaluate(on_test, test.qrels, config.eval, scores, fusion_weights), fusion_weights
 
 

@@ -6,6 +6,7 @@ that it was trained with.
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,6 +44,7 @@ class ColbertReranker:
         self._hardware = hardware
         self._batch_size = batch_size
         self._temperature = config.temperature
+        self._training_length = config.training_document_length or config.document_length
         own = {
             "embedding_size": config.embedding_size,
             "do_query_expansion": config.query_expansion,
@@ -129,10 +131,20 @@ class ColbertReranker:
             train_dataset=on_disk(tuples(), Path(arguments.output_dir) / "rows.arrow"),
             loss=Contrastive(self.model, temperature=self._temperature),
             evaluator=DevEvaluator(request.dev_score) if request.dev_score else None,
-            data_collator=ColBERTCollator(self.model.tokenize),
+            data_collator=ColBERTCollator(self._tokenize_for_training),
         )
         run_trainer(trainer, request.on_log)
         self.model.eval()
+
+    def _tokenize_for_training(self, *arguments: Any, **options: Any) -> dict[str, torch.Tensor]:
+        """PyLate's ``tokenize`` at the length of training; dev scores keep that of serving."""
+        serving = self.model.document_length
+        self.model.document_length = self._training_length
+        try:
+            tokens: dict[str, torch.Tensor] = self.model.tokenize(*arguments, **options)
+        finally:
+            self.model.document_length = serving
+        return tokens
 
     def save(self, folder: Path) -> None:
         """A folder for ``pylate.models.ColBERT(folder)``."""
