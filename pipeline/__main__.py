@@ -9,8 +9,9 @@ import sys
 import hydra
 from omegaconf import DictConfig
 
-from pipeline.boundary import exit_code, job
+from pipeline.boundary import job
 from pipeline.config import conf_dir, register_schemas
+from pipeline.errors import exit_code
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from pipeline import data, hardware, latency, model_card, provenance, tracking, weights
 from pipeline.artifacts import content_key, stage_output
 from pipeline.config import Config
-from pipeline.evaluate import Evaluation, choose_weights, evaluate
+from pipeline.evaluation import Evaluation, choose_weights, evaluate
 from pipeline.hardware import Hardware, measured
 from pipeline.metrics import write_qrels, write_run
 from pipeline.mine import TrainingSet

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.boundary import exit_code
 from pipeline.config import Config, GooaqConfig
+from pipeline.errors import exit_code
 from pipeline.sweep import Grid
 
 

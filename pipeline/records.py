@@ -35,11 +35,13 @@ class QuerySet:
     """The queries of one split with their relevant documents.
 
     ``queries`` maps query id -> text and ``qrels`` has exactly the same keys, each with at
-    least one document of the corpus.
+    least one document of the corpus. ``irrelevant`` maps a query id to documents that
+    somebody judged irrelevant, if there are any.
     """
 
     queries: dict[str, str]
     qrels: Qrels
+    irrelevant: dict[str, list[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.queries)

@@ -1,10 +1,8 @@
-"""What of a configuration or an error may be shown: no secrets, and on one line."""
+"""What of a configuration or a message may be shown: no secrets."""
 
 import json
 import re
 from collections.abc import Mapping
-
-from pipeline.records import InputError
 
 SECRET = re.compile(
     r"(?i)token$|password|passwd|passphrase|secret|credential|(api|access|private)[_-]?key"
@@ -33,14 +31,6 @@ def flatten(config: Mapping[str, object]) -> dict[str, str]:
 def mask(text: str) -> str:
     """``text`` with the passwords of URIs (``user:password@``, ``?token=``) as ``***``."""
     return QUERY_PASSWORD.sub(r"\1***", URI_PASSWORD.sub(r"\1:***@", text))
-
-
-def one_line(error: BaseException) -> str:
-    """Type and message of an error on one line; of an InputError the message alone."""
-    text = mask(" ".join(str(error).split()))
-    if isinstance(error, InputError):
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _json(value: object) -> str:

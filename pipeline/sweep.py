@@ -25,8 +25,9 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, open_dict
 
-from pipeline.boundary import exit_code, job, one_line
+from pipeline.boundary import job
 from pipeline.config import Config, conf_dir, register_schemas, typed
+from pipeline.errors import exit_code, one_line
 
 log = logging.getLogger("pipeline")
 

@@ -41,10 +41,11 @@ from mlflow.utils.validation import (  # noqa: E402
 from sqlalchemy.exc import SQLAlchemyError  # noqa: E402
 
 from pipeline.config import TrackingConfig  # noqa: E402
+from pipeline.errors import one_line  # noqa: E402
 from pipeline.metrics import PerQuery  # noqa: E402
 from pipeline.records import InputError  # noqa: E402
 from pipeline.redact import flatten as flatten  # noqa: E402
-from pipeline.redact import mask, one_line  # noqa: E402
+from pipeline.redact import mask  # noqa: E402
 
 PER_QUERY_FILE = "per_query.parquet"
 PAGE = 1000  # runs fetched at a time

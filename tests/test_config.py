@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from hydra.errors import HydraException
 
-from pipeline.boundary import one_line
 from pipeline.config import conf_dir
+from pipeline.errors import one_line
 from pipeline.plan import training_rows
 from pipeline.records import InputError
 from pipeline.sweep import Grid, expand

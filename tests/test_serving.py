@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.evaluate import evaluate
+from pipeline.evaluation import evaluate
 from pipeline.hardware import Hardware
 from pipeline.records import MODES
 from pipeline.rerank import score_candidates

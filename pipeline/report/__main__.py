@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.errors import exit_code
 from pipeline.records import InputError
 from pipeline.redact import mask
 
@@ -52,7 +53,7 @@ def report(arguments: Sequence[str]) -> None:
 
 
 def main() -> int:
-    """Exit code 0, or 2 with one line on stderr for the user's mistake."""
+    """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.report",
         description="Print the comparison table of a sweep and write it as markdown and CSV.",
@@ -61,23 +62,7 @@ def main() -> int:
     )
     parser.add_argument("arguments", nargs="*", metavar="KEY=VALUE or RUN_ID")
     arguments = parser.parse_args().arguments
-
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
-    try:
-        report(arguments)
-    except (InputError, HydraException, OmegaConfBaseException) as error:
-        print(f"error: {_one_line(error)}", file=sys.stderr)
-        return 2
-    return 0
-
-
-def _one_line(error: Exception) -> str:
-    """The first line of an error and, for Hydra's, of its cause, which says what is wrong."""
-    errors = [error] if isinstance(error, InputError) else [error, error.__cause__]
-    lines = [line for e in errors if e is not None for line in str(e).splitlines()[:1]]
-    return ": ".join(dict.fromkeys(line.strip().rstrip(".") for line in lines))
+    return exit_code(lambda: report(arguments))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,58 @@
+"""Data sets: what can be set, one dataclass a source."""
+
+from dataclasses import dataclass, field
+
+from omegaconf import MISSING
+
+from pipeline.config.checks import at_least, require
+
+
+@dataclass
+class DatasetConfig:
+    """What every data set has; a limit of null means all."""
+
+    name: str = MISSING
+    seed: int = 0  # of every sampling done while the data set is made
+    max_corpus: int | None = None  # passages
+    max_train_queries: int | None = None
+    max_dev_queries: int | None = 200  # for checkpoint selection and fusion weights
+    max_eval_queries: int | None = 2000
+
+    def __post_init__(self) -> None:
+        at_least("dataset.max_corpus", self.max_corpus, 1)
+        at_least("dataset.max_train_queries", self.max_train_queries, 0)
+        at_least("dataset.max_dev_queries", self.max_dev_queries, 0)
+        at_least("dataset.max_eval_queries", self.max_eval_queries, 1)
+
+
+@dataclass
+class PydocsConfig(DatasetConfig):
+    """Docstrings of installed packages: the first paragraph searches for the rest."""
+
+    packages: list[str] = field(default_factory=list)  # distribution names
+    query_words: list[int] = field(default_factory=lambda: [4, 40])  # fewest, most
+    min_passage_words: int = 15
+
+
+@dataclass
+class GooaqConfig(DatasetConfig):
+    """Question-answer rows in published order, cut by row number."""
+
+    path: str | None = None  # a local file or folder of parquet or JSONL instead of the hub
+    hub_id: str = "sentence-transformers/gooaq"
+    train_rows: list[int] = field(default_factory=lambda: [0, 2_000_000])  # from, to (excluded)
+    index_rows: list[int] = field(default_factory=lambda: [2_000_000, 2_100_000])
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for key in ("train_rows", "index_rows"):
+            rows = getattr(self, key)
+            valid = len(rows) == 2 and 0 <= rows[0] < rows[1]
+            require(valid, f"dataset.{key}", rows, "must be [from, to] with 0 <= from < to")
+
+
+@dataclass
+class BeirConfig(DatasetConfig):
+    """A folder with corpus.jsonl, queries.jsonl and qrels/{train,dev,test}.tsv, or .gz."""
+
+    path: str = MISSING

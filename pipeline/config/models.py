@@ -1,0 +1,76 @@
+"""Models: the embedder, the base that a reranker starts from, and the architectures."""
+
+from dataclasses import dataclass
+
+from omegaconf import MISSING
+
+from pipeline.config.checks import at_least, require
+
+
+@dataclass
+class EmbedderConfig:
+    """The bi-encoder of vector search."""
+
+    name: str = MISSING
+    path: str = MISSING  # hub id, local folder or package:MODULE
+    max_length: int = 128  # tokens; longer passages are cut
+    batch_size: int = 64
+    query_prefix: str = ""
+    passage_prefix: str = ""
+
+    def __post_init__(self) -> None:
+        at_least("embedder.max_length", self.max_length, 8)
+        at_least("embedder.batch_size", self.batch_size, 1)
+
+
+@dataclass
+class BaseConfig:
+    """A pretrained model that a reranker starts from."""
+
+    name: str = MISSING  # as it appears in run names
+    path: str = MISSING  # hub id, local folder, package:MODULE or random:modernbert
+    keep_layers: list[int] | None = None  # transformer layers to keep; null: all
+    dedicated: bool = False  # already trained as a reranker
+
+
+@dataclass
+class ArchConfig:
+    """A way to score a query and a passage."""
+
+    name: str = MISSING
+    learning_rate: float = 2e-5  # of the published study
+    batch_size: int = 1  # of the published study
+
+
+@dataclass
+class NoArchConfig(ArchConfig):
+    """The control: candidates stay as they are."""
+
+
+@dataclass
+class CrossEncoderConfig(ArchConfig):
+    """Query and passage read together."""
+
+    max_length: int = 256  # tokens of query and passage together
+
+    def __post_init__(self) -> None:
+        at_least("arch.max_length", self.max_length, 8)
+
+
+@dataclass
+class ColbertConfig(ArchConfig):
+    """Query and passage embedded apart, token by token, scored by MaxSim."""
+
+    query_length: int = 32  # tokens
+    document_length: int = 180  # tokens
+    training_document_length: int | None = None  # tokens while training; null: document_length
+    embedding_size: int = 128  # of one token
+    query_expansion: bool = True  # pad queries with [MASK] to query_length
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        at_least("arch.query_length", self.query_length, 4)
+        at_least("arch.document_length", self.document_length, 4)
+        at_least("arch.training_document_length", self.training_document_length, 4)
+        at_least("arch.embedding_size", self.embedding_size, 1)
+        require(self.temperature > 0, "arch.temperature", self.temperature, "must be above 0")

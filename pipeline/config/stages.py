@@ -1,0 +1,171 @@
+"""Stages: each receives its own part of the configuration, never the whole."""
+
+from dataclasses import dataclass, field
+
+from omegaconf import MISSING
+
+from pipeline.config.checks import at_least, require
+from pipeline.config.models import EmbedderConfig
+from pipeline.records import MODES
+
+PRECISIONS = ("auto", "fp32", "bf16")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+FUSIONS = ("weighted", "rrf")
+SAMPLINGS = ("top", "random")
+
+
+@dataclass
+class MiningConfig:
+    """Hard negatives: which ranks of an independent embedder they are taken from."""
+
+    embedder: EmbedderConfig = MISSING
+    depth: int = 5  # negatives mined per query; a run with negatives=n takes the first n
+    first_rank: int = 0  # the window starts here, 0 is the top
+    last_rank: int = 100  # and ends before this rank
+    sampling: str = "top"  # top: in rank order; random: seeded, within the window
+    margin: float | None = None  # keep only passages this much less similar than the positive
+    chunk_size: int = 1024  # queries searched at a time, bounds memory
+
+    def __post_init__(self) -> None:
+        at_least("mining.depth", self.depth, 1)
+        at_least("mining.first_rank", self.first_rank, 0)
+        at_least("mining.chunk_size", self.chunk_size, 1)
+        require(self.sampling in SAMPLINGS, "mining.sampling", self.sampling, f"one of {SAMPLINGS}")
+        require(
+            self.last_rank >= self.first_rank + self.depth,
+            "mining.last_rank",
+            self.last_rank,
+            f"the window must hold mining.depth={self.depth} ranks",
+        )
+
+
+@dataclass
+class IndexConfig:
+    """The LanceDB table."""
+
+    batch_size: int = 2048  # passages embedded and written at a time, bounds memory
+    vector_index_above: int = 50_000  # passages; exact search up to here
+
+
+@dataclass
+class TrainConfig:
+    """What both libraries' trainers understand."""
+
+    learning_rate: float = 1e-4
+    batch_size: int = 16  # queries per step for colbert, pairs for cross_encoder
+    gradient_accumulation: int = 1
+    warmup: float = 0.1  # share of the steps
+    weight_decay: float = 0.0
+    max_steps: int | None = None  # overrides epochs, for a grid at equal compute
+    eval_every: float | None = None  # steps if >= 1, share of all steps if < 1; null: never
+
+    def __post_init__(self) -> None:
+        require(
+            0 < self.learning_rate < 1,
+            "train.learning_rate",
+            self.learning_rate,
+            "must be between 0 and 1",
+        )
+        at_least("train.batch_size", self.batch_size, 1)
+        at_least("train.gradient_accumulation", self.gradient_accumulation, 1)
+        require(0 <= self.warmup < 1, "train.warmup", self.warmup, "a share, 0 <= warmup < 1")
+        at_least("train.weight_decay", self.weight_decay, 0)
+        at_least("train.max_steps", self.max_steps, 1)
+        require(
+            self.eval_every is None or self.eval_every > 0,
+            "train.eval_every",
+            self.eval_every,
+            "must be above 0, or null",
+        )
+
+
+@dataclass
+class FusionConfig:
+    """How the reranked order is fused with the first-stage order."""
+
+    method: str = "weighted"  # weighted: min-max scores, weight chosen on dev; rrf
+    rrf_k: int = 10
+
+    def __post_init__(self) -> None:
+        require(self.method in FUSIONS, "eval.fusion.method", self.method, f"one of {FUSIONS}")
+        at_least("eval.fusion.rrf_k", self.rrf_k, 1)
+
+
+@dataclass
+class EvalConfig:
+    """What is retrieved, reranked and scored."""
+
+    top_k: list[int] = field(default_factory=lambda: [5, 10])
+    overfetch: int = 4  # top_k=10 reranks the first 4 x 10 candidates
+    depth: int | None = None  # rerank this many for every top_k instead
+    dev_depth: int = 20  # candidates reranked per dev query, for checkpoints and fusion weights
+    rrf_k: int = 60  # of hybrid search
+    batch_size: int = 32  # pairs or passages per forward pass
+    fusion: FusionConfig = field(default_factory=FusionConfig)
+
+    def __post_init__(self) -> None:
+        valid = bool(self.top_k) and all(k >= 1 for k in self.top_k)
+        require(valid, "eval.top_k", self.top_k, "needs one or more numbers >= 1")
+        at_least("eval.overfetch", self.overfetch, 1)
+        at_least("eval.dev_depth", self.dev_depth, 1)
+        at_least("eval.rrf_k", self.rrf_k, 1)
+        at_least("eval.batch_size", self.batch_size, 1)
+        if self.depth is not None:
+            at_least("eval.depth", self.depth, max(self.top_k))
+
+    def rerank_depth(self, k: int) -> int:
+        """How many candidates are reranked for a result at k."""
+        return self.depth or self.overfetch * k
+
+    @property
+    def candidates(self) -> int:
+        """How deep every mode retrieves: enough for the largest cutoff."""
+        return max(self.rerank_depth(k) for k in self.top_k)
+
+
+@dataclass
+class LatencyConfig:
+    """Timing of the serving path, one query at a time."""
+
+    enabled: bool = True
+    limits: list[int] = field(default_factory=lambda: [20, 50, 100])  # candidates reranked
+    queries: int = 100  # timed per cell
+    warmup: int = 5  # queries before, not timed
+    rerank_modes: list[str] = field(default_factory=lambda: list(MODES))  # others share it
+
+    def __post_init__(self) -> None:
+        valid = bool(self.limits) and all(limit >= 1 for limit in self.limits)
+        require(valid, "latency.limits", self.limits, "needs one or more numbers >= 1")
+        modes = bool(self.rerank_modes) and set(self.rerank_modes) <= set(MODES)
+        require(modes, "latency.rerank_modes", self.rerank_modes, f"one or more of {MODES}")
+        at_least("latency.queries", self.queries, 1)
+        at_least("latency.warmup", self.warmup, 0)
+
+
+@dataclass
+class HardwareConfig:
+    """Where and how the models compute."""
+
+    device: str = "auto"  # cuda, else mps, else cpu
+    precision: str = "auto"  # bf16 where the device computes in it, else fp32
+    threads: int | None = None  # CPU threads; weights depend on it; null: torch's choice
+
+    def __post_init__(self) -> None:
+        require(self.device in DEVICES, "hardware.device", self.device, f"one of {DEVICES}")
+        require(
+            self.precision in PRECISIONS,
+            "hardware.precision",
+            self.precision,
+            f"one of {PRECISIONS}",
+        )
+        at_least("hardware.threads", self.threads, 1)
+
+
+@dataclass
+class TrackingConfig:
+    """Where MLflow records the runs."""
+
+    uri: str = MISSING
+    artifact_location: str | None = None  # null: beside a sqlite file, else the server's choice
+    experiment: str = MISSING
+    parent_run_id: str | None = None  # set by the sweep

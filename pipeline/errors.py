@@ -1,0 +1,49 @@
+"""Errors as one line and as an exit code: 2 for the user's own mistake, 1 for a failed run."""
+
+import sys
+from collections.abc import Callable
+
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from pipeline.records import InputError
+from pipeline.redact import mask
+
+MISTAKES = (InputError, HydraException, OmegaConfBaseException)
+"""What a user can put right in the command or the data."""
+
+# Hydra's search path and OmegaConf's object types are for the authors, not the users.
+FOR_AUTHORS = ("Config search path", "reference_type", "object_type")
+
+
+def exit_code(command: Callable[[], object]) -> int:
+    """Run ``command``: 0 if it returns, 2 for the user's mistake, 1 for a failed run."""
+    try:
+        command()
+    except MISTAKES as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:
+        print(f"failed: {one_line(error)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def one_line(error: BaseException) -> str:
+    """The message of an error without secrets, with its type unless it is a user's mistake."""
+    text = str(error)
+    cause = error.__cause__
+    if isinstance(cause, OmegaConfBaseException) and str(cause) not in text:
+        text = f"{text}\n{cause}"
+    useful: list[str] = []
+    for line in text.splitlines():
+        if line.strip().startswith(FOR_AUTHORS):
+            break
+        useful += line.split()
+    message = mask(" ".join(useful))
+    if isinstance(error, MISTAKES):
+        return message
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
