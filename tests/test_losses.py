@@ -1,5 +1,6 @@
 """Every loss trains on the columns it is given; what each example looks like, by hand."""
 
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -53,42 +54,40 @@ def test_tuples_and_the_teachers_scores() -> None:
     [("cross_encoder", loss) for loss in CROSS_ENCODER_LOSSES]
     + [("colbert", loss) for loss in COLBERT_LOSSES],
 )
-def test_every_loss_falls(
+def test_every_loss_learns_eight_rows_by_heart(
     arch: str, loss: str, shared: Shared, small: Compose, machine: Hardware, tmp_path: Path
 ) -> None:
     config = small(
         f"arch={arch}",
         f"arch.loss={loss}",
-        "base=minilm_l3",
-        "epochs=2",
+        "base=modernbert_tiny",
         "negatives=2",
+        "train.max_steps=40",
         "train.batch_size=8",
+        "train.learning_rate=3e-3",
         *(["train.teacher=unused"] if loss in DISTILLING else []),
     )
     folder = prepare_base(config.base, Path(config.output_dir) / "cache")
     reranker = load_reranker(folder, config.arch, machine, 32, seed=1)
-    teacher = load_reranker(folder, small("arch=colbert").arch, machine, 32, seed=2)
-    assert reranker is not None and teacher is not None and shared.negatives is not None
-    rows = TrainingSet(shared.negatives, shared.dataset, 2)
-    schedule = plan(loss, len(rows), rows.queries, 2, 2, config.train)
+    assert reranker is not None and shared.negatives is not None
+    teacher = (2.0, 1.0, -1.0) if loss in DISTILLING else ()
+    rows = list(islice(TrainingSet(shared.negatives, shared.dataset, 2).examples(), 8))
     losses: list[float] = []
     train(
         reranker,
-        lambda: with_teacher(rows.examples(), teacher) if loss in DISTILLING else rows.examples(),
-        schedule,
+        lambda: [row._replace(teacher=teacher) for row in rows],
+        plan(loss, 8, 8, 2, 1, config.train),
         config.train,
         machine,
         1,
         tmp_path,
         None,
-        lambda _, metrics: (
-            losses.append(metrics["train/loss"]) if "train/loss" in metrics else None
-        ),
+        lambda _, metrics: losses.extend(v for k, v in metrics.items() if k == "train/loss"),
     )
-    assert len(losses) == schedule.steps
+    assert len(losses) == 40
     assert np.isfinite(losses).all()
-    third = len(losses) // 3
-    assert np.mean(losses[-third:]) < np.mean(losses[:third])
+    # 0.95: listnet can't fall below the entropy of its labels, 0.976 here, from log(3) = 1.099
+    assert np.mean(losses[-10:]) < 0.95 * np.mean(losses[:5])
 
 
 def test_the_teacher_scores_positive_and_negatives(

@@ -1,6 +1,7 @@
 """Long passages in windows: every token is read, the best window counts, short ones as before."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def windowed(reranker: Reranker, **settings: object) -> WindowedScorer:
 
 def test_windows_cover_the_text(reranker: Reranker) -> None:
     parts = windowed(reranker, stride=12).split(FILLER + ANSWER)
-    tokenizer = reranker.model.tokenizer
+    tokenizer: Any = reranker.model.tokenizer
     lengths = [len(tokenizer(part, add_special_tokens=False)["input_ids"]) for part in parts]
     assert max(lengths) <= 24
     assert parts[0].startswith("the weather")
@@ -50,9 +51,8 @@ def test_the_best_window_counts(reranker: Reranker) -> None:
     queries = {"q": "merge configurations"}
     scores = dict(zip(passages, scorer.score_pairs(queries, passages, pairs), strict=True))
     parts = scorer.split(passages["long"])
-    each = reranker.score_pairs(
-        queries, dict(enumerate(parts)), [("q", i) for i in range(len(parts))]
-    )  # type: ignore[arg-type]
+    named = {str(i): part for i, part in enumerate(parts)}
+    each = reranker.score_pairs(queries, named, [("q", name) for name in named])
     assert scores["long"] == pytest.approx(max(each), abs=1e-5)
     plain = reranker.score_pairs(queries, passages, [("q", "short")])
     assert scores["short"] == pytest.approx(plain[0], abs=1e-5)
@@ -71,7 +71,7 @@ def test_no_pairs(reranker: Reranker) -> None:
 
 
 def test_settings_that_fit_nothing_are_refused() -> None:
-    with pytest.raises(InputError, match="rerank.windows=4: must be at least 8"):
+    with pytest.raises(InputError, match=r"rerank\.windows=4: must be at least 8"):
         RerankConfig(windows=4)
     with pytest.raises(InputError, match=r"rerank.stride=50: must be at most rerank.windows"):
         RerankConfig(windows=24, stride=50)
