@@ -15,6 +15,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from pipeline.config.checks import at_least, require
 from pipeline.config.datasets import (
     BeirConfig,
+    ColumnsConfig,
     DatasetConfig,
     GooaqConfig,
     PydocsConfig,
@@ -44,6 +45,7 @@ __all__ = [
     "BaseConfig",
     "BeirConfig",
     "ColbertConfig",
+    "ColumnsConfig",
     "Config",
     "CrossEncoderConfig",
     "DatasetConfig",

@@ -56,3 +56,19 @@ class BeirConfig(DatasetConfig):
     """A folder with corpus.jsonl, queries.jsonl and qrels/{train,dev,test}.tsv, or .gz."""
 
     path: str = MISSING
+
+
+@dataclass
+class ColumnsConfig:
+    """What the columns of a labelled file are called.
+
+    Where a name is absent, the usual ones are tried: see ``pipeline.data.rows``.
+    """
+
+    query: str = "query"
+    text: str = "text"
+    label: str = "label"
+    query_id: str = "query_id"
+    doc_id: str = "doc_id"
+    split: str = "split"
+    group: str = "group"

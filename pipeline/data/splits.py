@@ -35,7 +35,31 @@ class _KeepsOnlyWords(dict[int, int | None]):
         return self[code]
 
 
+class _SeparatesWords(dict[int, str]):
+    """A ``str.translate`` table that puts spaces for punctuation, symbols and controls.
+
+    Scripts without spaces (Chinese, Japanese) get one around every character.
+    """
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        category = unicodedata.category(character)
+        if category[0] in "PSZC":
+            self[code] = " "
+        elif category == "Lo" and unicodedata.east_asian_width(character) == "W":
+            self[code] = f" {character} "
+        else:
+            self[code] = character
+        return self[code]
+
+
 _WORDS = _KeepsOnlyWords()
+_SPACED = _SeparatesWords()
+
+
+def _folded(text: str) -> str:
+    """The text without case and compatibility forms."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 def normalise(text: str) -> str:
@@ -43,8 +67,14 @@ def normalise(text: str) -> str:
 
     A text of nothing else (emoji, operators) keeps them, so that such texts stay distinct.
     """
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    folded = _folded(text)
     return folded.translate(_WORDS) or "".join(folded.split())
+
+
+def words(text: str) -> list[str]:
+    """The words of the text in order, normalised like ``normalise``; of emoji alone: those."""
+    folded = _folded(text)
+    return folded.translate(_SPACED).split() or folded.split()
 
 
 def text_key(text: str) -> bytes:
