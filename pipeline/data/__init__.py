@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline import artifacts
-from pipeline.config import BeirConfig, DatasetConfig, GooaqConfig, PydocsConfig
-from pipeline.data import beir, gooaq, pydocs
+from pipeline.config import BeirConfig, DatasetConfig, GooaqConfig, LabelledConfig, PydocsConfig
+from pipeline.data import beir, gooaq, labelled, pydocs
 from pipeline.data.corpus import Corpus, update_digest
 from pipeline.data.splits import Splits
 from pipeline.records import Dataset, Qrels, QuerySet
@@ -31,6 +31,7 @@ SOURCES: dict[type[DatasetConfig], Source] = {
     PydocsConfig: Source(pydocs.inputs, pydocs.build),
     GooaqConfig: Source(gooaq.inputs, gooaq.build),
     BeirConfig: Source(beir.inputs, beir.build),
+    LabelledConfig: Source(labelled.inputs, labelled.build),
 }
 
 
