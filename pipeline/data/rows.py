@@ -37,7 +37,8 @@ SURROGATE = re.compile("[\ud800-\udfff]")  # half a pair, or what a wrong byte w
 class LabelledRow(NamedTuple):
     """A query, a passage and how relevant it is: 0 not, 1 and more relevant.
 
-    Lines count from 1 as an editor shows them; in Parquet rows do.
+    Lines count from 1 as an editor shows them; in Parquet rows do. ``label_given`` is false
+    in the form of pairs, where the column of the passage says the label.
     """
 
     line: int
@@ -48,6 +49,7 @@ class LabelledRow(NamedTuple):
     doc_id: str | None
     split: str | None
     group: str | None
+    label_given: bool = True
 
 
 class Fault(NamedTuple):
@@ -166,8 +168,9 @@ def _rows(
         elif isinstance(label, Fault):
             yield label
         else:
-            own_id = doc_id if layout.label is not None else None
-            yield LabelledRow(line, query, text, label, query_id, own_id, split, group)
+            given = layout.label is not None
+            own_id = doc_id if given else None
+            yield LabelledRow(line, query, text, label, query_id, own_id, split, group, given)
 
 
 def _text(line: int, record: Record, column: str, role: str) -> str | Fault:
