@@ -18,6 +18,7 @@ from pipeline.config.datasets import (
     ColumnsConfig,
     DatasetConfig,
     GooaqConfig,
+    LabelledConfig,
     PydocsConfig,
 )
 from pipeline.config.models import (
@@ -55,6 +56,7 @@ __all__ = [
     "GooaqConfig",
     "HardwareConfig",
     "IndexConfig",
+    "LabelledConfig",
     "LatencyConfig",
     "MiningConfig",
     "NoArchConfig",
@@ -120,6 +122,7 @@ SCHEMAS: dict[str, type[Any]] = {
     "dataset/pydocs": PydocsConfig,
     "dataset/gooaq": GooaqConfig,
     "dataset/beir": BeirConfig,
+    "dataset/labelled": LabelledConfig,
     "embedder/schema": EmbedderConfig,
     "base/schema": BaseConfig,
     "arch/none": NoArchConfig,

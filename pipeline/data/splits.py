@@ -93,10 +93,22 @@ def sample(ids: Iterable[str], limit: int | None, seed: int) -> list[str]:
     return heapq.nsmallest(limit, ids, key=order)
 
 
-def query_set(ids: Iterable[str], queries: Mapping[str, str], qrels: Qrels) -> QuerySet:
-    """The queries ``ids``, in that order, with their judgments."""
+def query_set(
+    ids: Iterable[str],
+    queries: Mapping[str, str],
+    qrels: Qrels,
+    irrelevant: Mapping[str, list[str]] | None = None,
+) -> QuerySet:
+    """The queries ``ids``, in that order, with their judgments; the other queries' are left out."""
     chosen = list(ids)
-    return QuerySet({q: queries[q] for q in chosen}, {q: qrels[q] for q in chosen})
+    negatives = {q: irrelevant[q] for q in chosen if irrelevant.get(q)} if irrelevant else {}
+    return QuerySet({q: queries[q] for q in chosen}, {q: qrels[q] for q in chosen}, negatives)
+
+
+def limited(split: QuerySet, limit: int | None, seed: int) -> QuerySet:
+    """``sample`` of the queries with their judgments."""
+    chosen = sample(split.queries, limit, seed)
+    return query_set(chosen, split.queries, split.qrels, split.irrelevant)
 
 
 class HeldOut:
@@ -130,13 +142,15 @@ def without_leaks(
     """The queries and judgments of ``split`` that do not occur in the ``earlier`` splits.
 
     A query whose text is in an earlier split goes (``train_query_in_test``); so does a
-    judgment whose passage text is relevant there (``train_passage_in_test``), and a query
-    left without any judgment (``train_query_left_empty``). ``corpus`` holds the passages of
-    all these splits; ``dropped`` is added to.
+    judgment whose passage text is relevant there (``train_passage_in_test``, and
+    ``train_irrelevant_in_test`` where it is irrelevant here), and a query left without any
+    relevant passage (``train_query_left_empty``). ``corpus`` holds the passages of all these
+    splits; ``dropped`` is added to.
     """
     held = HeldOut(corpus, earlier)
     queries: dict[str, str] = {}
     qrels: Qrels = {}
+    irrelevant: dict[str, list[str]] = {}
     for query_id, text in split.queries.items():
         if (holder := held.query(text)) is not None:
             dropped[f"{name}_query_in_{holder}"] += 1
@@ -147,11 +161,16 @@ def without_leaks(
                 dropped[f"{name}_passage_in_{holder}"] += 1
             else:
                 docs[doc_id] = gain
-        if docs:
-            queries[query_id], qrels[query_id] = text, docs
-        else:
+        if not docs:
             dropped[f"{name}_query_left_empty"] += 1
-    return QuerySet(queries, qrels)
+            continue
+        queries[query_id], qrels[query_id] = text, docs
+        for doc_id in split.irrelevant.get(query_id, ()):
+            if (holder := held.passage(corpus[doc_id])) is not None:
+                dropped[f"{name}_irrelevant_in_{holder}"] += 1
+            else:
+                irrelevant.setdefault(query_id, []).append(doc_id)
+    return QuerySet(queries, qrels, irrelevant)
 
 
 def relevant_ids(*splits: QuerySet) -> set[str]:
@@ -164,8 +183,8 @@ def limit_corpus(
 ) -> Corpus:
     """Move the corpus ``full`` to ``folder``, cut to ``max_corpus`` passages.
 
-    The passages relevant to ``splits`` come first, then a sample of the others; their order
-    stays.
+    The passages relevant to ``splits`` come first, then a sample of those judged irrelevant,
+    then one of the others; their order stays.
 
     Raises:
         InputError: the relevant passages alone are more than ``max_corpus``.
@@ -181,8 +200,10 @@ def limit_corpus(
             f"passages; give at least that many, or lower dataset.max_train_queries, "
             f"dataset.max_dev_queries or dataset.max_eval_queries"
         )
-    others = (doc_id for doc_id in corpus if doc_id not in relevant)
-    chosen = relevant.union(sample(others, max_corpus - len(relevant), seed))
+    judged = {d for split in splits for docs in split.irrelevant.values() for d in docs}
+    chosen = relevant.union(sample(judged - relevant, max_corpus - len(relevant), seed))
+    others = (doc_id for doc_id in corpus if doc_id not in chosen)
+    chosen.update(sample(others, max_corpus - len(chosen), seed))
     with CorpusWriter(folder) as writer:
         for doc_id, text in corpus.items():
             if doc_id in chosen:
