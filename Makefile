@@ -35,7 +35,7 @@ $(READY): requirements.lock pyproject.toml
 
 audit: $(READY) ## look for faults in labelled data before training: DATA=FILE ARGS="--strict"
 	@test -n "$(DATA)" || { echo "error: name the file: make audit DATA=FILE"; exit 2; }
-	@$(BIN)/python -m pipeline.audit $(DATA) $(ARGS)
+	@$(BIN)/python -m pipeline.audit "$(DATA)" $(ARGS)
 
 sweep: $(READY) ## train and compare a grid: EXPERIMENT=pydocs (default), smoke or report
 	@$(BIN)/python -m pipeline.sweep experiment=$(EXPERIMENT) $(ARGS)

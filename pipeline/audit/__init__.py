@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from pipeline.audit.findings import Finding, Report
 from pipeline.config import ColumnsConfig, require
+from pipeline.records import InputError
 
 __all__ = ["TOKENIZER", "Finding", "Report", "audit"]
 
@@ -59,7 +60,11 @@ def audit(
     columns = columns or ColumnsConfig()
     census = Census(near_duplicate)
     source = locate("base", TINY_TOKENIZER if base.startswith("random:") else base)
-    lengths = Lengths(AutoTokenizer.from_pretrained(source, trust_remote_code=False), max_length)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"base={base}: {source} holds no tokenizer ({error})") from None
+    lengths = Lengths(tokenizer, max_length)
     if corpus is not None:
         passages = progress(read_passages(corpus, columns, Counter()), "reading passages")
         for batch in _batches(passages):

@@ -8,7 +8,7 @@ two numbers, a line and a label. No text does.
 from collections import Counter
 from typing import NamedTuple
 
-from pipeline.audit.findings import Sightings, snippet
+from pipeline.audit.findings import SNIPPET, Sightings, snippet
 from pipeline.config import require
 from pipeline.data.judged import SPLITS
 from pipeline.data.near_duplicates import Texts
@@ -44,7 +44,7 @@ class Kind:
         number = self.texts.add(text)
         if number == len(self.names):
             shown = snippet(text)
-            self.names.append(shown if given is None else f"{given} {shown}")
+            self.names.append(shown if given is None else f"{given[:SNIPPET]} {shown}")
             self.lines.append(line)
         if given in self._ids:
             before, first = self._ids[given]
@@ -125,10 +125,9 @@ class Census:
     def _split(self, row: LabelledRow) -> str:
         if row.split is None:
             return ""
-        split = SPLITS.get(row.split.lower())
-        if split is None:
+        if row.split.lower() not in SPLITS:
             self.unknown_splits.add(f'line {row.line}: "{row.split}"')
-        return split or row.split.lower()
+        return SPLITS.get(row.split.lower(), "other")
 
 
 def place(line: int) -> str:

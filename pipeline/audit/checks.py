@@ -1,5 +1,6 @@
 """From counts to findings: what each is, what it costs and what to do about it."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from pipeline.audit.census import Census
@@ -71,7 +72,12 @@ def _labels(census: Census) -> Iterator[Finding]:
         )
     if constant.count:
         yield Finding(
-            *("constant_labels", "warning", constant.count, "the label is the same on all rows"),
+            *(
+                "constant_labels",
+                "warning",
+                constant.count,
+                "splits or files with the same label on all rows",
+            ),
             cost="it says nothing: only mined negatives tell relevant from irrelevant, and "
             "reranking just the labelled passages of a query always looks perfect",
             advice="check how the labels were exported, and add judged negatives (label 0)",
@@ -115,6 +121,25 @@ def _judgments(census: Census) -> Iterator[Finding]:
                 examples=lacking.examples,
             )
     yield from _pairs(census)
+    yield from _shared(census)
+
+
+def _shared(census: Census) -> Iterator[Finding]:
+    times = Counter(passage for (_, passage), pair in census.pairs.items() if pair.label > 0)
+    shared = Sightings()
+    for passage, queries in times.items():
+        if queries > 1:
+            where = f"line {census.passages.lines[passage]}"
+            shared.add(f"{where}: {census.passages.names[passage]}, relevant to {queries} queries")
+    if shared.count:
+        yield Finding(
+            *("shared_passages", "info", shared.count),
+            message="passages that are relevant to several queries",
+            cost="none; a split by training keeps these queries together, so few passages with "
+            "very many queries make it uneven",
+            advice="nothing, unless they are boilerplate",
+            examples=shared.examples,
+        )
 
 
 def _pairs(census: Census) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from pipeline.audit.census import Census, Kind, place
 from pipeline.audit.findings import Finding, Sightings
 
 PLURAL = {"query": "queries", "passage": "passages"}
+COPIES = "a copy of a relevant passage counts as a miss and may be mined as a negative"
 
 
 def duplicates(census: Census) -> Iterator[Finding]:
@@ -25,7 +26,7 @@ def _repeated(name: str, kind: Kind) -> Iterator[Finding]:
         yield Finding(
             *(f"duplicate_{PLURAL[name]}", "warning", kind.renamed.count),
             message=f"{PLURAL[name]} with the text of another one, but another id",
-            cost="a copy of a relevant passage counts as a miss and may be mined as a negative"
+            cost=COPIES
             if name == "passage"
             else "their labels are not put together: what is relevant to one is taken for "
             "irrelevant to the other",
@@ -45,9 +46,9 @@ def _similar(name: str, kind: Kind, leaders: list[int]) -> Iterator[Finding]:
             *(f"near_duplicate_{PLURAL[name]}", "info" if name == "query" else "warning"),
             count=found.count,
             message=f"{PLURAL[name]} that nearly repeat another one",
-            cost="a near copy of a relevant passage counts as a miss and may be mined as a negative"
+            cost=COPIES
             if name == "passage"
-            else "each tells little more than one of them; where training splits, they stay together",
+            else "each tells little more than one of them; a split by training keeps them together",
             advice="keep one of each group, or label all of them"
             if name == "passage"
             else "nothing, unless there are many",

@@ -10,6 +10,7 @@ SEVERITIES = ("unusable", "warning", "info")
 
 EXAMPLES = 10  # shown of one finding
 SNIPPET = 60  # characters shown of a text
+LONGEST = 300  # characters of one example
 
 
 @dataclass
@@ -20,10 +21,10 @@ class Sightings:
     examples: list[str] = field(default_factory=list)
 
     def add(self, example: str) -> None:
-        """Count one more."""
+        """Count one more; of the example only what can be printed is kept."""
         self.count += 1
         if len(self.examples) < EXAMPLES:
-            self.examples.append(example)
+            self.examples.append(_printable(example[:LONGEST]))
 
 
 @dataclass(frozen=True)
@@ -65,14 +66,19 @@ class Report:
         """Write ``audit.json`` and the self-contained page ``audit.html``."""
         from pipeline.audit.page import html  # draws with matplotlib
 
-        folder.mkdir(parents=True, exist_ok=True)
         facts = json.dumps(asdict(self), indent=2, ensure_ascii=False)
+        page = html(self)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "audit.json").write_text(facts + "\n", encoding="utf-8")
-        (folder / "audit.html").write_text(html(self), encoding="utf-8")
+        (folder / "audit.html").write_text(page, encoding="utf-8")
 
 
 def snippet(text: str) -> str:
     """The start of a text on one line, in quotes, without control characters."""
-    shown = "".join(c if c.isprintable() else " " for c in text[: 2 * SNIPPET])
-    shown = " ".join(shown.split())
+    shown = " ".join(_printable(text[: 2 * SNIPPET]).split())
     return f'"{shown}"' if len(shown) <= SNIPPET else f'"{shown[: SNIPPET - 3]}..."'
+
+
+def _printable(text: str) -> str:
+    """Spaces for control characters, which could drive a terminal, and for line ends."""
+    return "".join(c if c.isprintable() else " " for c in text)

@@ -9,6 +9,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from pipeline.audit.findings import Finding, Report
 from pipeline.audit.summary import figures, headline, size
@@ -74,11 +75,13 @@ def _plots(facts: Mapping[str, Any]) -> list[str]:
     labels, positives, tokens = facts["labels"], facts["positives_per_query"], facts["tokens"]
     longest = tokens["max_length"]
     figure, axes = _axes("label", "rows")
-    axes.bar(list(labels), list(labels.values()), color=BLUE)
+    axes.bar(list(map(int, labels)), list(labels.values()), color=BLUE)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     plots = [_image(figure, f"Rows per label: {_listed(labels)}")]
 
     figure, axes = _axes("passages labelled above 0", "queries")
-    axes.bar(list(positives), list(positives.values()), color=BLUE)
+    axes.bar(list(map(int, positives)), list(positives.values()), color=BLUE)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     plots.append(_image(figure, f"Queries by relevant passages: {_listed(positives)}"))
 
     figure, axes = _axes("tokens of query and passage together", "pairs")

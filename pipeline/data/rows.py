@@ -117,7 +117,7 @@ def _layout(names: Collection[str], columns: ColumnsConfig) -> _Layout | str:
     shown = ", ".join(list(names)[:SHOWN]) or "none"
     return (
         f'no column "{getattr(columns, role)}" for the {role}; there are {shown}; '
-        f"name it: dataset.columns.{role}=..."
+        f"name it: dataset.columns.{role}=... (audit: --column {role}=...)"
     )
 
 
