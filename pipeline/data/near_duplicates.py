@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from zlib import crc32
 
 import numpy as np
-from datasketch import MinHash
 from numpy.typing import NDArray
 
 from pipeline.config import require
@@ -94,6 +93,8 @@ class Texts:
 
     def _sign(self) -> None:
         """Compute the signatures of the texts that have none yet."""
+        from datasketch import MinHash  # brings much of scipy
+
         done = sum(len(block) for block in self._signatures)
         if done < len(self._shingles):
             new = MinHash.bulk(
