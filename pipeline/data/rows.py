@@ -39,7 +39,8 @@ SHOWN = 20  # columns named in a message
 class LabelledRow(NamedTuple):
     """A query, a passage and how relevant it is: 0 not, 1 and more relevant.
 
-    Lines count from 1 as an editor shows them; in Parquet rows do.
+    Lines count from 1 as an editor shows them; in Parquet rows do. ``label_given`` is false
+    in the form of pairs, where the column of the passage says the label.
     """
 
     line: int
@@ -50,6 +51,7 @@ class LabelledRow(NamedTuple):
     doc_id: str | None
     split: str | None
     group: str | None
+    label_given: bool = True
 
 
 class _Layout(NamedTuple):
@@ -115,7 +117,7 @@ def _layout(names: Collection[str], columns: ColumnsConfig) -> _Layout | str:
     shown = ", ".join(list(names)[:SHOWN]) or "none"
     return (
         f'no column "{getattr(columns, role)}" for the {role}; there are {shown}; '
-        f"name it: dataset.columns.{role}=..."
+        f"name it: dataset.columns.{role}=... (audit: --column {role}=...)"
     )
 
 
@@ -139,8 +141,9 @@ def _rows(
         elif isinstance(label, Fault):
             yield label
         else:
-            own_id = doc_id if layout.label is not None else None
-            yield LabelledRow(line, query, text, label, query_id, own_id, split, group)
+            given = layout.label is not None
+            own_id = doc_id if given else None
+            yield LabelledRow(line, query, text, label, query_id, own_id, split, group, given)
 
 
 def _label(line: int, record: Record, column: str) -> int | Fault:

@@ -103,6 +103,7 @@ def test_pairs_triplets_and_n_tuples(tmp_path: Path) -> None:
         (5, "e", "n1", 0),
     ]
     assert found[1].query_id == "q1"
+    assert not any(row.label_given for row in found)
 
 
 @pytest.mark.parametrize("label", [1, 1.0, "1", "1.0", " 1 ", True])
