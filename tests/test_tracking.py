@@ -166,7 +166,7 @@ def test_latest_sweep_is_the_newest_with_a_finished_run(config: TrackingConfig) 
 def test_reading_pages_through_many_runs(
     config: TrackingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracking, "PAGE", 2)
+    monkeypatch.setattr("pipeline.tracking.read.PAGE", 2)
     with tracking.run(config, "sweep", {}) as parent:
         for i in range(5):
             with tracking.run(replace(config, parent_run_id=parent.run_id), f"p{i}", {}):
