@@ -25,6 +25,7 @@ from pipeline.records import Dataset
 from pipeline.redact import mask
 from pipeline.rerank import score_candidates
 from pipeline.rerankers import Reranker, load_reranker
+from pipeline.rerankers.saved import check_base
 from pipeline.shared import CODE_VERSION, Shared, prepare
 from pipeline.train import TrainPlan, plan, train
 
@@ -37,7 +38,9 @@ def run(config: Config, folder: Path) -> str:
     ``folder`` receives the model and what is logged.
     """
     machine = hardware.resolve(config.hardware)
-    base = weights.prepare_base(config.base, Path(config.output_dir) / "cache")
+    base = weights.prepare_base(config.base, Path(config.output_dir) / "cache", config.tracking)
+    if config.base.dedicated:
+        check_base(base, config.base.path, config.arch)
     shared = prepare(config, machine)
     dataset = shared.dataset
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,18 +64,22 @@ def run(config: Config, folder: Path) -> str:
         with measured(machine.device) as cost:
             evaluation, fusion_weights = _evaluate(config, shared, reranker)
         costs |= {"eval/seconds": cost.seconds, "eval/peak_mib": cost.peak_mib}
-        timings = _latency(config, shared, reranker, machine) if config.latency.enabled else {}
+        timings = (
+            _latency(config, shared, reranker, machine, base) if config.latency.enabled else {}
+        )
 
         metrics = evaluation.metrics()
         record.log_metrics(metrics | timings | costs)
         record.log_metrics({f"{m}_fused/weight": w for m, w in fusion_weights.items()})
         tracking.log_per_query(record, evaluation.per_query)
         _write_runs(folder / "runs", evaluation, dataset, config.run_name)
-        card = model_card.render(config, dataset, metrics, costs)
-        (folder / "model_card.md").write_text(card)
+        licence = model_card.licence(config.base, base)
+        card = model_card.render(config, dataset, evaluation.per_query, costs, licence)
+        (folder / "model_card.md").write_text(card, encoding="utf-8")
         if reranker is not None:
             reranker.save(folder / "model")
-            (folder / "model" / "README.md").write_text(card)
+            (folder / "model" / "README.md").write_text(card, encoding="utf-8")
+            record.log_tags({tracking.MODEL_FOLDER: str((folder / "model").resolve())})
         for file in sorted(folder.glob("runs/*")):
             record.log_file(file, "runs")
         record.log_file(folder / "model_card.md")
@@ -182,7 +189,7 @@ def _evaluate(
 
 
 def _latency(
-    config: Config, shared: Shared, reranker: Reranker | None, machine: Hardware
+    config: Config, shared: Shared, reranker: Reranker | None, machine: Hardware, base: Path
 ) -> dict[str, float]:
     """Measured, or shared with a run of the same architecture, base, lengths and machine."""
     wanted = config.latency.queries + config.latency.warmup
@@ -192,7 +199,8 @@ def _latency(
         log.warning("latency: %d test queries, fewer than the %d asked for", len(queries), wanted)
     inputs = {
         "arch": asdict(config.arch),
-        "base": asdict(config.base),
+        # A run's name or an alias may mean another model tomorrow.
+        "base": asdict(config.base) | ({"folder": str(base)} if config.base.dedicated else {}),
         "index": shared.index_key,
         "machine": asdict(machine),
         "latency": asdict(config.latency),

@@ -56,10 +56,11 @@ def model_folder(config: TrackingConfig, run: RunRecord, cache: Path) -> Path:
                 f"run:{run.name}: its model is not in {folder} any more and was never promoted, "
                 "so there is no copy in the tracking store"
             )
-        if client.get_run(run.run_id).info.artifact_uri.startswith("file:"):
-            return Path(client.download_artifacts(run.run_id, MODEL))  # in place, nothing copied
+        beside_us = client.get_run(run.run_id).info.artifact_uri.startswith("file:")
+    if beside_us:
+        return Path(client.download_artifacts(run.run_id, MODEL))  # in place, nothing is copied
 
-        def download(into: Path) -> None:
-            client.download_artifacts(run.run_id, MODEL, str(into))
+    def download(into: Path) -> None:
+        client.download_artifacts(run.run_id, MODEL, str(into))
 
-        return stage_output(cache, "downloaded", {"run": run.run_id}, download) / MODEL
+    return stage_output(cache, "downloaded", {"run": run.run_id}, download) / MODEL

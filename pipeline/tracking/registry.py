@@ -15,6 +15,7 @@ from pipeline.tracking.read import RunRecord
 
 MODEL = "model"  # the folder of the artifacts that a promoted run's model is in
 CHAMPION = "champion"
+NAME = re.compile(r"[\w .-]+")
 REFERENCE = re.compile(r"models:/([^/@:]+)(?:@([^/@]+)|/(\d+))")
 MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # the latter for an alias
 
@@ -69,11 +70,15 @@ def promote(config: TrackingConfig, run: RunRecord, folder: Path, name: str) -> 
     moves last, so whoever reads it never finds half a model.
 
     Raises:
-        InputError: the address can't be used, or MLflow does not accept ``name``.
+        InputError: the address can't be used, or ``name`` can't be a model's.
     """
+    if not NAME.fullmatch(name):
+        raise InputError(f"name={name}: a model's name has letters, digits, spaces and . _ - only")
     with first_contact(config.uri) as client:
-        if MODEL not in {file.path for file in client.list_artifacts(run.run_id)}:
-            client.log_artifacts(run.run_id, str(folder), MODEL)
+        stored = {file.path for file in client.list_artifacts(run.run_id)}
+    if MODEL not in stored:  # with MLflow's own patience: a model may be large
+        client.log_artifacts(run.run_id, str(folder), MODEL)
+    with first_contact(config.uri) as client:
         try:
             client.create_registered_model(name)
         except MlflowException as error:
