@@ -51,6 +51,8 @@ def run(config: Config, folder: Path) -> str:
 
     with tracking.run(config.tracking, config.run_name, _tags(config)) as record:
         record.log_params(tracking.flatten(asdict(config)) | _facts(shared, machine))
+        if config.base.dedicated:  # what the name of a run or an alias meant today
+            record.log_params({"base.folder": str(base.resolve())})
         reranker = load_reranker(
             base,
             config.arch,

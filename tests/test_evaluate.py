@@ -52,7 +52,7 @@ def test_figures_by_hand() -> None:
     assert row.difference.mean == 0.125
     assert row.gain == pytest.approx(1 / 3)
     assert (row.wins, row.ties, row.losses) == (2, 1, 1)
-    # Signs of +.5, +.25, -.25: sums of at least .5 in 6 of the 8 patterns (not +-.0 and ...).
+    # Of the 8 sums of +-.5 +-.25 +-.25 only two are nearer to 0 than the observed .5.
     assert row.difference.p_value == pytest.approx(0.75)
     alone = compare("labelled", model, None, None)
     assert (alone.alone, alone.baseline, alone.difference) == (None, None, None)
@@ -88,8 +88,9 @@ def test_worst_queries_are_low_then_lost_then_by_id() -> None:
     values = {"a": 0.5, "b": 0.0, "c": 0.0, "d": 0.0}
     model = order(values)
     baseline = order({"a": 0.0, "b": 0.1, "c": 0.9, "d": 0.1})
-    candidates = {q: hits for q, hits in model.ranking.items()}
-    candidates["d"] = [Hit("d0", 1.0)]  # nothing relevant was found: no reranker's fault
+    candidates = model.ranking | {
+        "d": [Hit("d0", 1.0)]
+    }  # nothing relevant was found: no reranker's fault
     task = Task(dataset({}), "retrieve", QUERIES, QRELS, {"fts": candidates}, EvalConfig())
     cases = worst_cases(task, "fts", model, baseline, count=3)
     assert [case.query_id for case in cases] == ["c", "b", "a"]

@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 
 from pipeline.errors import exit_code
@@ -81,6 +82,9 @@ def evaluate(request: Request, min_gain: float | None, json: bool) -> None:
         InputError, HydraException, OmegaConfBaseException: a key, a model or the data is wrong.
         Refused: the gain is below ``min_gain`` or not significant.
     """
+    if min_gain is not None and not isfinite(min_gain):
+        raise InputError(f"--min-gain={min_gain}: must be a share, as 0.05 for 5%")
+
     from pipeline.config.overrides import compose
 
     config = compose([*request.overrides, "epochs=0"])

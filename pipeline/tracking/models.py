@@ -47,7 +47,8 @@ def model_folder(config: TrackingConfig, run: RunRecord, cache: Path) -> Path:
     """
     folder = run.tags.get(MODEL_FOLDER)
     if folder is None:
-        raise InputError(f"run:{run.name}: has no model (arch={run.tags.get('arch', '?')})")
+        why = "has no model" if run.tags.get("arch") == "none" else "recorded no model's folder"
+        raise InputError(f"run:{run.name}: {why} (run id {run.run_id})")
     if Path(folder, "config.json").is_file():
         return Path(folder)
     with first_contact(config.uri) as client:
