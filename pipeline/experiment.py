@@ -18,16 +18,17 @@ from pipeline import data, hardware, latency, model_card, provenance, tracking, 
 from pipeline.artifacts import content_key, stage_output
 from pipeline.config import Config
 from pipeline.evaluation import Evaluation, choose_weights, evaluate
+from pipeline.fit import fit
+from pipeline.forgetting import ForgettingCheck
 from pipeline.hardware import Hardware, measured
 from pipeline.metrics import write_qrels, write_run
-from pipeline.mine import TrainingSet
 from pipeline.records import Dataset
 from pipeline.redact import mask
-from pipeline.rerank import score_candidates
-from pipeline.rerankers import Reranker, load_reranker
+from pipeline.rerank import collapsed, score_candidates
+from pipeline.rerankers import Reranker, Scorer, load_reranker
 from pipeline.rerankers.saved import check_base
+from pipeline.rerankers.windows import WindowedScorer
 from pipeline.shared import CODE_VERSION, Shared, prepare
-from pipeline.train import TrainPlan, plan, train
 
 log = logging.getLogger(__name__)
 
@@ -63,12 +64,11 @@ def run(config: Config, folder: Path) -> str:
         )
         if reranker is not None and config.epochs > 0:
             costs |= _train(config, shared, reranker, machine, folder, record)
+        scorer = _scorer(config, reranker) if reranker else None
         with measured(machine.device) as cost:
-            evaluation, fusion_weights = _evaluate(config, shared, reranker)
+            evaluation, fusion_weights = _evaluate(config, shared, scorer, record)
         costs |= {"eval/seconds": cost.seconds, "eval/peak_mib": cost.peak_mib}
-        timings = (
-            _latency(config, shared, reranker, machine, base) if config.latency.enabled else {}
-        )
+        timings = _latency(config, shared, scorer, machine, base) if config.latency.enabled else {}
 
         metrics = evaluation.metrics()
         record.log_metrics(metrics | timings | costs)
@@ -128,60 +128,40 @@ def _train(
     folder: Path,
     record: tracking.ActiveRun,
 ) -> dict[str, float]:
-    """Train in place and return what it took."""
-    assert shared.negatives is not None
-    rows = TrainingSet(shared.negatives, shared.dataset, config.negatives)
-    schedule = plan(config.arch.name, len(rows), config.negatives, config.epochs, config.train)
-    log.info("train: %d pairs in %d steps", schedule.pairs, schedule.steps)
-    dev = shared.dataset.dev
-    depth, k = config.eval.dev_depth, max(config.eval.top_k)
-    listed = {q: shared.candidates["hybrid"][q][:depth] for q in dev.queries}
-
-    def dev_score() -> float:
-        scores = score_candidates(reranker, dev.queries, shared.dataset.corpus, {"hybrid": listed})
-        one = config.eval.__class__(top_k=[k], depth=max(depth, k))
-        result = evaluate({"hybrid": listed}, dev.qrels, one, scores, {"hybrid": 1.0})
-        return result.metrics()[f"hybrid_reranked/ndcg_at_{k}"]
-
-    with measured(machine.device) as cost:
-        train(
-            reranker,
-            rows.texts,
-            config.negatives,
-            schedule,
-            config.train,
-            machine,
-            config.seed,
-            folder / "checkpoints",
-            dev_score if dev.queries else None,
-            lambda step, metrics: record.log_metrics(metrics, step),
-        )
-    return _training_costs(schedule, cost)
+    """Train, with the forgetting check around it; returns metrics."""
+    if config.forgetting.dataset is None:
+        return fit(config, shared, reranker, machine, folder, record)
+    check = ForgettingCheck(config, machine)
+    scorer = _scorer(config, reranker)
+    before = check.measure(scorer, "before")
+    costs = fit(config, shared, reranker, machine, folder, record)
+    return costs | before | check.measure(scorer, "after")
 
 
-def _training_costs(schedule: TrainPlan, cost: hardware.Cost) -> dict[str, float]:
-    return {
-        "train/steps": schedule.steps,
-        "train/pairs_seen": schedule.pairs,
-        "train/pairs_per_s": schedule.pairs / cost.seconds,
-        "train/seconds": cost.seconds,
-        "train/peak_mib": cost.peak_mib,
-    }
+def _scorer(config: Config, reranker: Reranker) -> Scorer:
+    """The reranker as it is evaluated and served: its weights are the same objects."""
+    if config.rerank.windows is None:
+        return reranker
+    return WindowedScorer(reranker, reranker.model.tokenizer, config.rerank)
 
 
 def _evaluate(
-    config: Config, shared: Shared, reranker: Reranker | None
+    config: Config, shared: Shared, scorer: Scorer | None, record: tracking.ActiveRun
 ) -> tuple[Evaluation, dict[str, float]]:
     """The evaluation on test queries, with fusion weights chosen on dev queries."""
     dev, test = shared.dataset.dev, shared.dataset.test
     on_test = {m: {q: r[q] for q in test.queries} for m, r in shared.candidates.items()}
-    if reranker is None:
+    if scorer is None:
         return evaluate(on_test, test.qrels, config.eval, None, {}), {}
     depth = config.eval.dev_depth
     on_dev = {m: {q: r[q][:depth] for q in dev.queries} for m, r in shared.candidates.items()}
     queries = dev.queries | test.queries
     both = {mode: on_dev[mode] | on_test[mode] for mode in shared.candidates}
-    scores = score_candidates(reranker, queries, shared.dataset.corpus, both)
+    scores = score_candidates(scorer, queries, shared.dataset.corpus, both)
+    if collapsed(scores):
+        warning = "all scores of a query are the same, the reranker ranks nothing"
+        log.warning("%s: try another train.learning_rate or more data", warning)
+        record.log_tags({"collapsed": warning})
     if not dev.queries:
         log.warning("no dev queries: fusion weights can't be chosen, 0.5 is used")
         fusion_weights = dict.fromkeys(shared.candidates, 0.5)
@@ -191,7 +171,7 @@ def _evaluate(
 
 
 def _latency(
-    config: Config, shared: Shared, reranker: Reranker | None, machine: Hardware, base: Path
+    config: Config, shared: Shared, scorer: Scorer | None, machine: Hardware, base: Path
 ) -> dict[str, float]:
     """Measured, or shared with a run of the same architecture, base, lengths and machine."""
     wanted = config.latency.queries + config.latency.warmup
@@ -206,6 +186,7 @@ def _latency(
         "index": shared.index_key,
         "machine": asdict(machine),
         "latency": asdict(config.latency),
+        "rerank": asdict(config.rerank),
         "queries": queries,
         "code": CODE_VERSION,
     }
@@ -213,7 +194,7 @@ def _latency(
     def build(folder: Path) -> None:
         texts = [shared.dataset.test.queries[q] for q in queries]
         timings = latency.measure(
-            texts, shared.table, shared.embedder, reranker, machine, config.latency
+            texts, shared.table, shared.embedder, scorer, machine, config.latency
         )
         (folder / "latency.json").write_text(json.dumps(timings))
 

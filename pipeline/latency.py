@@ -22,7 +22,7 @@ from pipeline.config import LatencyConfig
 from pipeline.embed import Embedder
 from pipeline.hardware import Hardware
 from pipeline.records import MODES
-from pipeline.rerankers.base import Reranker
+from pipeline.rerankers.base import Scorer
 from pipeline.rerankers.serving import LanceReranker
 from pipeline.store import PassageTable
 
@@ -62,7 +62,7 @@ def measure(
     queries: Sequence[str],
     table: PassageTable,
     embedder: Embedder,
-    reranker: Reranker | None,
+    reranker: Scorer | None,
     hardware: Hardware,
     config: LatencyConfig,
 ) -> dict[str, float]:
@@ -93,7 +93,7 @@ def _serve(
     limit: int,
     table: PassageTable,
     embedder: Embedder,
-    reranker: Reranker | None,
+    reranker: Scorer | None,
     hardware: Hardware,
     config: LatencyConfig,
 ) -> dict[str, dict[str, float]]:

@@ -9,7 +9,7 @@ import hashlib
 import logging
 import random
 from collections.abc import Iterator, Mapping
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from pipeline.config import MiningConfig
 from pipeline.embed import Embedder
-from pipeline.records import Dataset, Hit, TrainingRow
+from pipeline.records import Dataset, Hit, TrainingExample, TrainingRow
 from pipeline.store import PassageTable
 
 log = logging.getLogger(__name__)
@@ -44,9 +44,10 @@ def mine_negatives(
 ) -> None:
     """Write one row per (training query, relevant passage) with ``config.depth`` negatives.
 
-    ``table`` holds ``dataset.train_corpus``, embedded by ``embedder``. Never a negative: the
-    query's own relevant passages, any passage with the same text, and what is relevant to a
-    dev or test query. A query with fewer than ``config.depth`` negatives left in its window is
+    What somebody judged irrelevant to the query comes first, mined passages fill up. ``table``
+    holds ``dataset.train_corpus``, embedded by ``embedder``. Never a negative: the query's own
+    relevant passages, any passage with the same text, and what is relevant to a dev or test
+    query. A query with fewer than ``config.depth`` negatives left in its window is
     dropped, for every run alike, and counted in the log.
     """
     held_out = {
@@ -68,7 +69,12 @@ def mine_negatives(
             for query_id, hits in zip(chunk, ranked, strict=True):
                 relevant = set(dataset.train.qrels[query_id])
                 rng = random.Random(hashlib.sha256(f"{seed}:{query_id}".encode()).digest())
-                negatives = _choose(hits, relevant, held_out, dataset.train_corpus, config, rng)
+                judged = dataset.train.irrelevant.get(query_id, [])
+                known = [doc_id for doc_id in judged if doc_id not in relevant | held_out]
+                rng.shuffle(known)
+                taken = relevant | held_out | set(known)
+                mined = _choose(hits, relevant, taken, dataset.train_corpus, config, rng)
+                negatives = (*known, *mined)[: config.depth]
                 if len(negatives) < config.depth:
                     dropped += 1
                     continue
@@ -88,19 +94,17 @@ def mine_negatives(
 def _choose(
     hits: list[Hit],
     relevant: set[str],
-    held_out: set[str],
+    excluded: set[str],
     corpus: Mapping[str, str],
     config: MiningConfig,
     rng: random.Random,
 ) -> tuple[str, ...]:
-    """At most ``config.depth`` negatives from the window of one query's ranked passages."""
+    """The negatives in the window of one query's ranked passages, in order."""
     positive_texts = {corpus[doc_id] for doc_id in relevant}
     window = [
         hit
         for hit in hits[config.first_rank : config.last_rank]
-        if hit.doc_id not in relevant
-        and hit.doc_id not in held_out
-        and corpus[hit.doc_id] not in positive_texts
+        if hit.doc_id not in excluded and corpus[hit.doc_id] not in positive_texts
     ]
     if config.margin is not None:
         # A positive that was not retrieved is less similar than all that were.
@@ -109,7 +113,7 @@ def _choose(
         window = [hit for hit in window if hit.score <= ceiling]
     if config.sampling == "random":
         rng.shuffle(window)
-    return tuple(hit.doc_id for hit in window[: config.depth])
+    return tuple(hit.doc_id for hit in window)
 
 
 class TrainingSet:
@@ -130,9 +134,19 @@ class TrainingSet:
             for query_id, positive_id, ids in zip(*columns.values(), strict=True):
                 yield TrainingRow(query_id, positive_id, tuple(ids[: self.negatives]))
 
-    def texts(self) -> Iterator[tuple[str, str, list[str]]]:
-        """(query, relevant passage, negative passages) of every row."""
-        queries, corpus = self._dataset.train.queries, self._dataset.train_corpus
+    @property
+    def queries(self) -> int:
+        """How many queries the rows are of."""
+        return sum(1 for _ in groupby(self, key=lambda row: row.query_id))
+
+    def examples(self) -> Iterator[TrainingExample]:
+        """Every row as texts, the rows of a query together."""
+        train, corpus = self._dataset.train, self._dataset.train_corpus
+        largest = max((gain for docs in train.qrels.values() for gain in docs.values()), default=1)
         for row in self:
-            negatives = [corpus[doc_id] for doc_id in row.negative_ids]
-            yield queries[row.query_id], corpus[row.positive_id], negatives
+            yield TrainingExample(
+                train.queries[row.query_id],
+                corpus[row.positive_id],
+                train.qrels[row.query_id][row.positive_id] / largest,
+                [corpus[doc_id] for doc_id in row.negative_ids],
+            )

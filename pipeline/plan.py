@@ -41,7 +41,7 @@ def show(overrides: Sequence[str]) -> None:
         if point.epochs > 0 and rows is None:
             pairs = steps = "?"
         elif point.epochs > 0 and rows is not None:
-            schedule = plan(point.arch.name, rows, point.negatives, point.epochs, point.train)
+            schedule = plan(point.arch.loss, rows, rows, point.negatives, point.epochs, point.train)
             pairs, steps = f"{schedule.pairs:,}", f"{schedule.steps:,}"
             total += schedule.pairs
         trained = point.epochs > 0

@@ -4,7 +4,7 @@ Documents and queries are known by their ids; a text is never an identity. Nothi
 imports a heavy library, so every layer can use it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -78,6 +78,21 @@ class TrainingRow(NamedTuple):
     query_id: str
     positive_id: str
     negative_ids: tuple[str, ...]
+
+
+class TrainingExample(NamedTuple):
+    """One query with one relevant passage and its negatives, as texts.
+
+    ``label`` is the passage's gain over the largest gain of the data set, 0 < label <= 1.
+    ``teacher`` holds another model's scores of the relevant passage and of every negative, in
+    that order; empty where nothing is distilled.
+    """
+
+    query: str
+    positive: str
+    label: float
+    negatives: list[str]
+    teacher: Sequence[float] = ()
 
 
 def sort_hits(hits: Iterable[Hit]) -> list[Hit]:

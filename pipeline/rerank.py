@@ -1,16 +1,17 @@
 """One scoring pass: every (query, passage) pair that any mode retrieved, once."""
 
 from collections.abc import Mapping
+from statistics import median
 
 from pipeline.records import Ranking
-from pipeline.rerankers.base import Reranker
+from pipeline.rerankers.base import Scorer
 
 PairScores = dict[str, dict[str, float]]
 """Query id -> document id -> the reranker's score."""
 
 
 def score_candidates(
-    reranker: Reranker,
+    reranker: Scorer,
     queries: Mapping[str, str],
     corpus: Mapping[str, str],
     candidates: Mapping[str, Ranking],
@@ -35,3 +36,9 @@ def score_candidates(
             raise RuntimeError(f"query {query_id}, document {doc_id}: the score is {value}")
         scores[query_id][doc_id] = value
     return scores
+
+
+def collapsed(scores: PairScores, tolerance: float = 1e-4) -> bool:
+    """Whether most queries get the same score for all their passages: the model ranks nothing."""
+    spreads = [max(of.values()) - min(of.values()) for of in scores.values() if len(of) > 1]
+    return bool(spreads) and median(spreads) < tolerance

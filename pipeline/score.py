@@ -18,18 +18,20 @@ from pipeline.errors import exit_code
 from pipeline.records import InputError
 
 if TYPE_CHECKING:  # torch takes seconds to import, and --help must be fast
-    from pipeline.rerankers import Reranker
+    from pipeline.rerankers import Scorer
 
 EPILOG = """\
-  model=REF is a folder, run:RUN_NAME, models:/NAME@champion or a hub id; hardware.*, tracking.*,
-  eval.batch_size and output_dir of the configuration may follow it, before the texts.
+  model=REF is a folder, run:RUN_NAME, models:/NAME@champion or a hub id; hardware.*, rerank.*,
+  tracking.*, eval.batch_size and output_dir of the configuration may follow it, before the texts.
   A cross-encoder's score is its logit, a ColBERT's its MaxSim; higher is more relevant.
 
 examples:
   python -m pipeline.score model=run:NAME "sort a list" "Sorts in place." "Pops."
   python -m pipeline.score model=models:/pydocs@champion < requests.jsonl > scores.jsonl
 """
-OVERRIDE = re.compile(r"(?:model|output_dir|eval\.batch_size|(?:hardware|tracking)\.\w+)=.*", re.S)
+OVERRIDE = re.compile(
+    r"(?:model|output_dir|eval\.batch_size|(?:hardware|rerank|tracking)\.\w+)=.*", re.S
+)
 CHUNK = 64  # lines scored together
 
 
@@ -104,7 +106,7 @@ def score(words: Sequence[str]) -> None:
     quiet.silence()
     folder = locate("model", reference, Runs(config.tracking, Path(config.output_dir) / "cache"))
     machine = hardware.resolve(config.hardware)
-    model = load_saved(f"model={reference}", folder, machine, config.eval.batch_size)
+    model = load_saved(f"model={reference}", folder, machine, config.eval.batch_size, config.rerank)
     for start in range(0, len(requests), CHUNK):
         for row, ranked in _ranked(model, requests[start : start + CHUNK]):
             if texts:
@@ -116,7 +118,7 @@ def score(words: Sequence[str]) -> None:
 
 
 def _ranked(
-    model: "Reranker", requests: Sequence[dict[str, Any]]
+    model: "Scorer", requests: Sequence[dict[str, Any]]
 ) -> Iterator[tuple[dict[str, Any], list[tuple[float, str]]]]:
     """Every request with its (score, document), best first, equal ones in the order given."""
     queries = {str(i): row["query"] for i, row in enumerate(requests)}

@@ -25,23 +25,26 @@ PAIRS = [("q", "a"), ("q", "b")]
 def test_plan_counts_steps_and_pairs() -> None:
     config = TrainConfig(batch_size=16)
     # 100 rows x (1 + 2) pairs: ceil(300 / 16) = 19 steps of pairs, ceil(100 / 16) = 7 of queries
-    assert plan("cross_encoder", 100, 2, 3, config).steps == 57
-    assert plan("colbert", 100, 2, 3, config).steps == 21
-    assert plan("colbert", 100, 2, 3, config).pairs == 900
-    assert plan("cross_encoder", 100, 2, 3, config).pairs == 900
+    assert plan("bce", 100, 100, 2, 3, config).steps == 57
+    assert plan("contrastive", 100, 100, 2, 3, config).steps == 21
+    assert plan("contrastive", 100, 100, 2, 3, config).pairs == 900
+    assert plan("bce", 100, 100, 2, 3, config).pairs == 900
+    # 80 lists: ceil(80 / 16) = 5 steps over 100 relevant passages and 80 x 2 negatives
+    assert plan("lambda", 100, 80, 2, 3, config).steps == 15
+    assert plan("lambda", 100, 80, 2, 3, config).pairs == 780
 
 
 def test_plan_at_equal_compute() -> None:
     config = TrainConfig(batch_size=10, max_steps=5)
-    assert plan("cross_encoder", 100, 1, 9, config).steps == 5
-    assert plan("cross_encoder", 100, 1, 9, config).pairs == 50
-    assert plan("colbert", 100, 3, 9, config).pairs == 200
+    assert plan("bce", 100, 100, 1, 9, config).steps == 5
+    assert plan("bce", 100, 100, 1, 9, config).pairs == 50
+    assert plan("contrastive", 100, 100, 3, 9, config).pairs == 200
 
 
 def test_an_interval_longer_than_the_run_is_refused() -> None:
     with pytest.raises(InputError, match=r"train.eval_every=50: longer than the run's 7 steps"):
-        plan("colbert", 100, 1, 1, TrainConfig(batch_size=16, eval_every=50))
-    assert plan("colbert", 100, 1, 1, TrainConfig(eval_every=0.5)).eval_steps == 3
+        plan("contrastive", 100, 100, 1, 1, TrainConfig(batch_size=16, eval_every=50))
+    assert plan("contrastive", 100, 100, 1, 1, TrainConfig(eval_every=0.5)).eval_steps == 3
 
 
 def trained(
@@ -53,13 +56,12 @@ def trained(
     assert reranker is not None
     assert shared.negatives is not None
     rows = TrainingSet(shared.negatives, shared.dataset, 2)
-    schedule = plan(arch, len(rows), 2, config.epochs, config.train)
+    schedule = plan(config.arch.loss, len(rows), rows.queries, 2, config.epochs, config.train)
     logs: list[tuple[int, Mapping[str, float]]] = []
     scores = iter([0.9, 0.1])  # the first checkpoint is the best one
     train(
         reranker,
-        rows.texts,
-        2,
+        rows.examples,
         schedule,
         config.train,
         machine,

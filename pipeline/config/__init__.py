@@ -20,6 +20,9 @@ from pipeline.config.datasets import (
     PydocsConfig,
 )
 from pipeline.config.models import (
+    COLBERT_LOSSES,
+    CROSS_ENCODER_LOSSES,
+    DISTILLING,
     ArchConfig,
     BaseConfig,
     ColbertConfig,
@@ -29,16 +32,21 @@ from pipeline.config.models import (
 )
 from pipeline.config.stages import (
     EvalConfig,
+    ForgettingConfig,
     FusionConfig,
     HardwareConfig,
     IndexConfig,
     LatencyConfig,
     MiningConfig,
+    RerankConfig,
     TrackingConfig,
     TrainConfig,
 )
 
 __all__ = [
+    "COLBERT_LOSSES",
+    "CROSS_ENCODER_LOSSES",
+    "DISTILLING",
     "SCHEMAS",
     "ArchConfig",
     "BaseConfig",
@@ -49,6 +57,7 @@ __all__ = [
     "DatasetConfig",
     "EmbedderConfig",
     "EvalConfig",
+    "ForgettingConfig",
     "FusionConfig",
     "GooaqConfig",
     "HardwareConfig",
@@ -57,6 +66,7 @@ __all__ = [
     "MiningConfig",
     "NoArchConfig",
     "PydocsConfig",
+    "RerankConfig",
     "TrackingConfig",
     "TrainConfig",
     "conf_dir",
@@ -83,7 +93,9 @@ class Config:
     mining: MiningConfig = field(default_factory=MiningConfig)
     index: IndexConfig = field(default_factory=IndexConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    rerank: RerankConfig = field(default_factory=RerankConfig)
     eval: EvalConfig = field(default_factory=EvalConfig)
+    forgetting: ForgettingConfig = field(default_factory=ForgettingConfig)
     latency: LatencyConfig = field(default_factory=LatencyConfig)
     hardware: HardwareConfig = field(default_factory=HardwareConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
@@ -97,6 +109,13 @@ class Config:
                 self.arch.name != "none", "epochs", self.epochs, "arch=none has nothing to train"
             )
             require(self.negatives >= 1, "negatives", self.negatives, "training needs at least 1")
+        distils = self.arch.loss in DISTILLING
+        require(
+            not (distils and self.epochs > 0 and self.train.teacher is None),
+            "arch.loss",
+            self.arch.loss,
+            "learns a teacher's scores, name the teacher with train.teacher",
+        )
         require(
             self.negatives <= self.mining.depth,
             "negatives",

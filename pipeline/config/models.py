@@ -34,11 +34,18 @@ class BaseConfig:
     dedicated: bool = False  # already trained as a reranker
 
 
+CROSS_ENCODER_LOSSES = ("bce", "lambda", "ranknet", "listnet", "mnrl", "margin_mse")
+COLBERT_LOSSES = ("contrastive", "distillation")
+DISTILLING = ("margin_mse", "distillation")
+"""The losses that learn from a teacher's scores, ``train.teacher``."""
+
+
 @dataclass
 class ArchConfig:
     """A way to score a query and a passage."""
 
     name: str = MISSING
+    loss: str = "none"
     learning_rate: float = 2e-5  # of the published study
     batch_size: int = 1  # of the published study
 
@@ -52,9 +59,12 @@ class NoArchConfig(ArchConfig):
 class CrossEncoderConfig(ArchConfig):
     """Query and passage read together."""
 
+    loss: str = "bce"
     max_length: int = 256  # tokens of query and passage together
 
     def __post_init__(self) -> None:
+        known = self.loss in CROSS_ENCODER_LOSSES
+        require(known, "arch.loss", self.loss, f"one of {CROSS_ENCODER_LOSSES}")
         at_least("arch.max_length", self.max_length, 8)
 
 
@@ -62,6 +72,7 @@ class CrossEncoderConfig(ArchConfig):
 class ColbertConfig(ArchConfig):
     """Query and passage embedded apart, token by token, scored by MaxSim."""
 
+    loss: str = "contrastive"
     query_length: int = 32  # tokens
     document_length: int = 180  # tokens
     training_document_length: int | None = None  # tokens while training; null: document_length
@@ -70,6 +81,7 @@ class ColbertConfig(ArchConfig):
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
+        require(self.loss in COLBERT_LOSSES, "arch.loss", self.loss, f"one of {COLBERT_LOSSES}")
         at_least("arch.query_length", self.query_length, 4)
         at_least("arch.document_length", self.document_length, 4)
         at_least("arch.training_document_length", self.training_document_length, 4)

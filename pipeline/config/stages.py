@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from omegaconf import MISSING
 
 from pipeline.config.checks import at_least, require
+from pipeline.config.datasets import DatasetConfig
 from pipeline.config.models import EmbedderConfig
 from pipeline.records import MODES
 
@@ -12,6 +13,7 @@ PRECISIONS = ("auto", "fp32", "bf16")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 FUSIONS = ("weighted", "rrf")
 SAMPLINGS = ("top", "random")
+POOLINGS = ("max", "first")
 
 
 @dataclass
@@ -58,6 +60,9 @@ class TrainConfig:
     weight_decay: float = 0.0
     max_steps: int | None = None  # overrides epochs, for a grid at equal compute
     eval_every: float | None = None  # steps if >= 1, share of all steps if < 1; null: never
+    patience: int | None = None  # dev evaluations without improvement before training stops
+    lora_rank: int | None = None  # train adapters of this rank instead of all weights
+    teacher: str | None = None  # cross-encoder whose scores margin_mse and distillation learn
 
     def __post_init__(self) -> None:
         require(
@@ -77,6 +82,14 @@ class TrainConfig:
             self.eval_every,
             "must be above 0, or null",
         )
+        at_least("train.patience", self.patience, 1)
+        require(
+            self.patience is None or self.eval_every is not None,
+            "train.patience",
+            self.patience,
+            "needs dev evaluations, set train.eval_every as well",
+        )
+        at_least("train.lora_rank", self.lora_rank, 1)
 
 
 @dataclass
@@ -89,6 +102,33 @@ class FusionConfig:
     def __post_init__(self) -> None:
         require(self.method in FUSIONS, "eval.fusion.method", self.method, f"one of {FUSIONS}")
         at_least("eval.fusion.rrf_k", self.rrf_k, 1)
+
+
+@dataclass
+class RerankConfig:
+    """How passages longer than the reranker reads are scored."""
+
+    windows: int | None = None  # tokens of a window; null: longer passages are cut
+    stride: int | None = None  # tokens from one window to the next; null: half a window
+    pooling: str = "max"  # of the windows' scores: max or first
+
+    def __post_init__(self) -> None:
+        at_least("rerank.windows", self.windows, 8)
+        at_least("rerank.stride", self.stride, 1)
+        require(
+            self.stride is None or (self.windows is not None and self.stride <= self.windows),
+            "rerank.stride",
+            self.stride,
+            "must be at most rerank.windows",
+        )
+        require(self.pooling in POOLINGS, "rerank.pooling", self.pooling, f"one of {POOLINGS}")
+
+
+@dataclass
+class ForgettingConfig:
+    """A second, general data set, evaluated before and after fine-tuning."""
+
+    dataset: DatasetConfig | None = None  # null: no check
 
 
 @dataclass

@@ -19,7 +19,7 @@ keys:
   mode=auto        rerank: the labelled passages of each query; retrieve: search, then rerank;
                    auto: rerank if the data set has passages judged irrelevant
   search=vector    of the gate and the worst queries, in mode=retrieve: vector, fts or hybrid
-  dataset=..., hardware.device=..., any other key of the configuration
+  dataset=..., rerank.windows=..., any other key of the configuration
 
 examples:
   python -m pipeline.evaluate model=run:cross_encoder_minilm_l6_2neg_1ep
@@ -103,7 +103,9 @@ def evaluate(request: Request, min_gain: float | None, json: bool) -> None:
     machine = hardware.resolve(config.hardware)
     # Both are loaded before the work starts, so that a folder without a reranker is told at once.
     models = {
-        key: load_saved(f"{key}={references[key]}", folder, machine, config.eval.batch_size)
+        key: load_saved(
+            f"{key}={references[key]}", folder, machine, config.eval.batch_size, config.rerank
+        )
         for key, folder in folders.items()
     }
     task = make_task(config, machine, request.mode, request.cutoff)

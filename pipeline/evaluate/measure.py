@@ -14,7 +14,7 @@ from pipeline.evaluation import evaluate
 from pipeline.hardware import Hardware
 from pipeline.records import Dataset, Hit, InputError, Qrels, Ranking
 from pipeline.rerank import score_candidates
-from pipeline.rerankers import Reranker
+from pipeline.rerankers import Scorer
 from pipeline.shared import prepare
 
 LABELLED = "labelled"
@@ -70,7 +70,7 @@ def searches_alone(task: Task, metric: str) -> dict[str, Measured]:
     return _measured(task, metric, None)
 
 
-def measure(task: Task, metric: str, reranker: Reranker) -> dict[str, Measured]:
+def measure(task: Task, metric: str, reranker: Scorer) -> dict[str, Measured]:
     """The order that ``reranker`` gives the candidates of each search."""
     scores = score_candidates(reranker, task.queries, task.dataset.corpus, task.candidates)
     return _measured(task, metric, scores)

@@ -6,9 +6,9 @@ from transformers import set_seed
 
 from pipeline.config import ArchConfig, ColbertConfig, CrossEncoderConfig
 from pipeline.hardware import Hardware
-from pipeline.rerankers.base import FitRequest, OnLog, Reranker, Scores
+from pipeline.rerankers.base import FitRequest, OnLog, Reranker, Scorer, Scores
 
-__all__ = ["FitRequest", "OnLog", "Reranker", "Scores", "load_reranker"]
+__all__ = ["FitRequest", "OnLog", "Reranker", "Scorer", "Scores", "load_reranker"]
 
 
 def load_reranker(

@@ -7,6 +7,9 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import torch
+
+from pipeline.records import TrainingExample
 
 Scores = npt.NDArray[np.float32]
 OnLog = Callable[[int, Mapping[str, float]], None]
@@ -17,20 +20,24 @@ OnLog = Callable[[int, Mapping[str, float]], None]
 class FitRequest:
     """Everything a trainer needs beside the model.
 
-    ``rows`` yields (query, relevant passage, negative passages), and may be iterated twice;
-    ``arguments`` are fields of transformers.TrainingArguments; ``dev_score`` measures the
-    current weights on the dev queries, higher is better, and ``None`` means never.
+    ``rows`` are iterated once; ``arguments`` are fields of transformers.TrainingArguments;
+    ``dev_score`` measures the current weights on the dev queries, higher is better, and
+    ``None`` means never. With it the best weights remain, and training stops after ``patience``
+    evaluations without a better one (None: never).
     """
 
-    rows: Callable[[], Iterable[tuple[str, str, list[str]]]]
+    rows: Iterable[TrainingExample]
+    loss: str
     negatives: int
     arguments: dict[str, Any]
     dev_score: Callable[[], float] | None
+    patience: int | None
+    lora_rank: int | None
     on_log: OnLog
 
 
-class Reranker(Protocol):
-    """A model that scores a query against passages; higher is more relevant."""
+class Scorer(Protocol):
+    """Scores a query against passages; higher is more relevant."""
 
     def score_pairs(
         self,
@@ -41,6 +48,12 @@ class Reranker(Protocol):
     ) -> Scores:
         """One score for each (query id, passage id), shape (len(pairs),), any finite range."""
         ...
+
+
+class Reranker(Scorer, Protocol):
+    """A scorer that can be trained and saved."""
+
+    model: torch.nn.Module
 
     def fit(self, request: FitRequest) -> None:
         """Train in place."""

@@ -4,13 +4,13 @@ Only PyLate's own loader is used, so the projection layer of a checkpoint is alw
 that it was trained with.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from pylate.losses import Contrastive
+from pylate.losses import Contrastive, Distillation
 from pylate.models import ColBERT
 from pylate.scores import colbert_scores
 from pylate.utils import ColBERTCollator
@@ -21,7 +21,8 @@ from tqdm import tqdm
 from pipeline.config import ColbertConfig
 from pipeline.hardware import Hardware
 from pipeline.rerankers.base import FitRequest, Scores
-from pipeline.rerankers.training import DEV_METRIC, DevEvaluator, on_disk, run_trainer
+from pipeline.rerankers.examples import columns
+from pipeline.rerankers.training import DevEvaluator, adapters, on_disk, run_trainer
 
 BLOCK = 4096  # passages whose token vectors are held at a time, bounds memory
 
@@ -115,26 +116,33 @@ class ColbertReranker:
         return embedded
 
     def fit(self, request: FitRequest) -> None:
-        """Contrastive loss over the mined negatives and those in the batch."""
+        """Train in place with one of ``config.COLBERT_LOSSES``.
 
-        def tuples() -> Iterator[dict[str, str]]:
-            for query, positive, negatives in request.rows():
-                named = {f"negative_{i}": text for i, text in enumerate(negatives, 1)}
-                yield {"query": query, "positive": positive, **named}
-
-        arguments = SentenceTransformerTrainingArguments(
-            **request.arguments, metric_for_best_model=f"eval_{DEV_METRIC}"
+        The contrastive loss takes the other passages of a batch as negatives, too.
+        """
+        arguments = SentenceTransformerTrainingArguments(**request.arguments)
+        rows = on_disk(
+            columns(request.loss, request.rows), Path(arguments.output_dir) / "rows.arrow"
         )
-        trainer = SentenceTransformerTrainer(
-            model=self.model,
-            args=arguments,
-            train_dataset=on_disk(tuples(), Path(arguments.output_dir) / "rows.arrow"),
-            loss=Contrastive(self.model, temperature=self._temperature),
-            evaluator=DevEvaluator(request.dev_score) if request.dev_score else None,
-            data_collator=ColBERTCollator(self._tokenize_for_training),
-        )
-        run_trainer(trainer, request.on_log)
+        with adapters(self.model[0], "auto_model", request.lora_rank):
+            trainer = SentenceTransformerTrainer(
+                model=self.model,
+                args=arguments,
+                train_dataset=rows,
+                loss=self._loss(request.loss),
+                evaluator=DevEvaluator(request.dev_score) if request.dev_score else None,
+                data_collator=ColBERTCollator(self._tokenize_for_training),
+            )
+            run_trainer(trainer, request)
         self.model.eval()
+
+    def _loss(self, name: str) -> torch.nn.Module:
+        loss: torch.nn.Module = (
+            Distillation(self.model)
+            if name == "distillation"
+            else Contrastive(self.model, temperature=self._temperature)
+        )
+        return loss
 
     def _tokenize_for_training(self, *arguments: Any, **options: Any) -> dict[str, torch.Tensor]:
         """PyLate's ``tokenize`` at the length of training; dev scores keep that of serving."""

@@ -4,9 +4,8 @@ The classification head computes in fp32 even under bf16 autocast: bf16 logits t
 that rankings would be decided by document ids.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,13 +14,21 @@ from sentence_transformers.cross_encoder import (
     CrossEncoderTrainer,
     CrossEncoderTrainingArguments,
 )
-from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss
+from sentence_transformers.cross_encoder.losses import (
+    BinaryCrossEntropyLoss,
+    LambdaLoss,
+    ListNetLoss,
+    MarginMSELoss,
+    MultipleNegativesRankingLoss,
+    RankNetLoss,
+)
 from tqdm import tqdm
 
 from pipeline.config import CrossEncoderConfig
 from pipeline.hardware import Hardware
 from pipeline.rerankers.base import FitRequest, Scores
-from pipeline.rerankers.training import DEV_METRIC, DevEvaluator, on_disk, run_trainer
+from pipeline.rerankers.examples import columns
+from pipeline.rerankers.training import DevEvaluator, adapters, on_disk, run_trainer
 
 
 class CrossEncoderReranker:
@@ -72,27 +79,21 @@ class CrossEncoderReranker:
         return scores
 
     def fit(self, request: FitRequest) -> None:
-        """Binary cross-entropy on (query, passage) pairs, positives weighted by negatives."""
-
-        def labelled() -> Iterator[dict[str, Any]]:
-            for query, positive, negatives in request.rows():
-                yield {"query": query, "passage": positive, "label": 1.0}
-                for negative in negatives:
-                    yield {"query": query, "passage": negative, "label": 0.0}
-
-        arguments = CrossEncoderTrainingArguments(
-            **request.arguments, metric_for_best_model=f"eval_{DEV_METRIC}"
+        """Train in place with one of ``config.CROSS_ENCODER_LOSSES``."""
+        arguments = CrossEncoderTrainingArguments(**request.arguments)
+        rows = on_disk(
+            columns(request.loss, request.rows), Path(arguments.output_dir) / "rows.arrow"
         )
-        trainer = CrossEncoderTrainer(
-            model=self.model,
-            args=arguments,
-            train_dataset=on_disk(labelled(), Path(arguments.output_dir) / "rows.arrow"),
-            loss=BinaryCrossEntropyLoss(
-                self.model, pos_weight=torch.tensor(float(request.negatives))
-            ),
-            evaluator=DevEvaluator(request.dev_score) if request.dev_score else None,
-        )
-        run_trainer(trainer, request.on_log)
+        with adapters(self.model, "model", request.lora_rank):
+            self.model.model.classifier.requires_grad_(True)  # adapters freeze all but themselves
+            trainer = CrossEncoderTrainer(
+                model=self.model,
+                args=arguments,
+                train_dataset=rows,
+                loss=_loss(request.loss, self.model, request.negatives),
+                evaluator=DevEvaluator(request.dev_score) if request.dev_score else None,
+            )
+            run_trainer(trainer, request)
         self.model.eval()
 
     def save(self, folder: Path) -> None:
@@ -102,6 +103,19 @@ class CrossEncoderReranker:
     def parameters(self) -> int:
         """How many weights the model has."""
         return sum(weights.numel() for weights in self.model.model.parameters())
+
+
+def _loss(name: str, model: CrossEncoder, negatives: int) -> torch.nn.Module:
+    """The loss ``name`` of sentence-transformers; bce weighs positives by ``negatives``."""
+    build: dict[str, Callable[[], torch.nn.Module]] = {
+        "bce": lambda: BinaryCrossEntropyLoss(model, pos_weight=torch.tensor(float(negatives))),
+        "lambda": lambda: LambdaLoss(model),
+        "ranknet": lambda: RankNetLoss(model),
+        "listnet": lambda: ListNetLoss(model),
+        "mnrl": lambda: MultipleNegativesRankingLoss(model),
+        "margin_mse": lambda: MarginMSELoss(model),
+    }
+    return build[name]()
 
 
 def _compute_in_fp32(head: torch.nn.Module) -> None:

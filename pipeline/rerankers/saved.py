@@ -8,10 +8,11 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import ArchConfig, ColbertConfig, CrossEncoderConfig
+from pipeline.config import ArchConfig, ColbertConfig, CrossEncoderConfig, RerankConfig
 from pipeline.hardware import Hardware
 from pipeline.records import InputError
-from pipeline.rerankers import Reranker, load_reranker
+from pipeline.rerankers import Scorer, load_reranker
+from pipeline.rerankers.windows import WindowedScorer
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +57,16 @@ def saved_arch(folder: Path) -> ArchConfig | None:
     return None
 
 
-def load_saved(key: str, folder: Path, hardware: Hardware, batch_size: int) -> Reranker:
+def load_saved(
+    key: str,
+    folder: Path,
+    hardware: Hardware,
+    batch_size: int,
+    rerank: RerankConfig | None = None,
+) -> Scorer:
     """The reranker in ``folder`` as it was saved: its own head, lengths and query expansion.
+
+    ``rerank`` may ask for long passages to be read in windows.
 
     Raises:
         InputError: the folder holds no reranker; names ``key`` and what it holds.
@@ -72,7 +81,9 @@ def load_saved(key: str, folder: Path, hardware: Hardware, batch_size: int) -> R
         )
     reranker = load_reranker(folder, arch, hardware, batch_size, dedicated=True)
     assert reranker is not None
-    return reranker
+    if rerank is None or rerank.windows is None:
+        return reranker
+    return WindowedScorer(reranker, reranker.model.tokenizer, rerank)
 
 
 def check_base(folder: Path, name: str, arch: ArchConfig) -> None:

@@ -15,7 +15,7 @@ from lancedb.rerankers import Reranker as LanceDBReranker
 
 from pipeline.fusion import fuse, reciprocal_rank_fusion
 from pipeline.records import Hit, sort_hits
-from pipeline.rerankers.base import Reranker
+from pipeline.rerankers.base import Scorer
 
 
 class LanceReranker(LanceDBReranker):  # type: ignore[misc]
@@ -28,7 +28,7 @@ class LanceReranker(LanceDBReranker):  # type: ignore[misc]
 
     def __init__(
         self,
-        model: Reranker,
+        model: Scorer,
         top_k: int | None = None,
         depth: int | None = None,
         fusion: str | None = None,

@@ -1,0 +1,60 @@
+"""Long passages in overlapping windows, for models that read fewer tokens than a passage has."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pipeline.config import RerankConfig
+from pipeline.rerankers.base import Scorer, Scores
+
+
+class WindowedScorer:
+    """Scores every window of a passage and takes the best ("max") or the first one.
+
+    The maximum over windows is MaxP of Dai and Callan (2019). ``tokenizer`` is the model's.
+    """
+
+    def __init__(self, inner: Scorer, tokenizer: Any, config: RerankConfig) -> None:
+        assert config.windows is not None
+        self._inner = inner
+        self._tokenizer = tokenizer
+        self._length = config.windows
+        self._stride = config.stride or max(1, config.windows // 2)
+        self._pooling = config.pooling
+
+    def score_pairs(
+        self,
+        queries: Mapping[str, str],
+        passages: Mapping[str, str],
+        pairs: Sequence[tuple[str, str]],
+        progress: bool = False,
+    ) -> Scores:
+        """One score for each pair, shape (len(pairs),), as the model itself would give it."""
+        windows: dict[str, str] = {}
+        names: dict[str, list[str]] = {}
+        for doc_id in {doc_id for _, doc_id in pairs}:
+            texts = self.split(passages[doc_id])
+            if self._pooling == "first":
+                texts = texts[:1]
+            names[doc_id] = [f"{doc_id}\0{i}" for i in range(len(texts))]
+            windows.update(zip(names[doc_id], texts, strict=True))
+        expanded = [(query_id, name) for query_id, doc_id in pairs for name in names[doc_id]]
+        scores = self._inner.score_pairs(queries, windows, expanded, progress)
+        starts = np.cumsum([0, *(len(names[doc_id]) for _, doc_id in pairs)])[:-1]
+        pooled: Scores = np.maximum.reduceat(scores, starts) if len(pairs) else scores
+        return pooled
+
+    def split(self, text: str) -> list[str]:
+        """Windows of at most ``windows`` tokens, ``stride`` apart; the last reaches the end."""
+        encoded = self._tokenizer(
+            text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+        )
+        offsets = encoded["offset_mapping"]
+        parts = []
+        for first in range(0, len(offsets), self._stride):
+            last = min(first + self._length, len(offsets)) - 1
+            parts.append(text[offsets[first][0] : offsets[last][1]])
+            if last == len(offsets) - 1:
+                break
+        return parts or [text]
