@@ -15,7 +15,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup audit sweep run plan ui report test lint lock
+.PHONY: help setup audit sweep run plan ui report promote test lint lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,10 @@ ui: $(READY) ## browse the runs in the MLflow UI on loopback: PORT=5000
 
 report: $(READY) ## the comparison table of the latest sweep, also as markdown and CSV
 	@$(BIN)/python -m pipeline.report experiment=$(EXPERIMENT) $(ARGS)
+
+promote: $(READY) ## make a run's model the champion: RUN=NAME ARGS="name=NAME force=true"
+	@test -n "$(RUN)" || { echo "error: give a run, as in make promote RUN=NAME" >&2; exit 2; }
+	@$(BIN)/python -m pipeline.promote $(RUN) $(ARGS)
 
 test: $(READY) ## every test that needs no hub and no GPU
 	@$(BIN)/python -m pytest -q $(ARGS)

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from pipeline.boundary import job
 from pipeline.config import conf_dir, register_schemas
+from pipeline.config.overrides import with_named_base
 from pipeline.errors import exit_code
 
 
@@ -34,6 +35,7 @@ def main() -> None:
             errors.append(error)
 
     def run() -> None:
+        sys.argv[1:] = with_named_base(sys.argv[1:])
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)()
         if errors:
             raise errors[0]

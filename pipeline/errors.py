@@ -1,4 +1,4 @@
-"""Errors as one line and as an exit code: 2 for the user's own mistake, 1 for a failed run."""
+"""Errors as one line and as an exit code: 2 for the user's own mistake, 1 for what failed."""
 
 import sys
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from pipeline.records import InputError
+from pipeline.records import InputError, Refused
 from pipeline.redact import mask
 
 MISTAKES = (InputError, HydraException, OmegaConfBaseException)
@@ -17,12 +17,15 @@ FOR_AUTHORS = ("Config search path", "reference_type", "object_type")
 
 
 def exit_code(command: Callable[[], object]) -> int:
-    """Run ``command``: 0 if it returns, 2 for the user's mistake, 1 for a failed run."""
+    """Run ``command``: 0 if it returns, 2 for the user's mistake, 1 if it fails or refuses."""
     try:
         command()
     except MISTAKES as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
+    except Refused as error:
+        print(f"refused: {one_line(error)}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -44,6 +47,6 @@ def one_line(error: BaseException) -> str:
             break
         useful += line.split()
     message = mask(" ".join(useful))
-    if isinstance(error, MISTAKES):
+    if isinstance(error, (*MISTAKES, Refused)):
         return message
     return f"{type(error).__name__}: {message}" if message else type(error).__name__

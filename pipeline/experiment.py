@@ -26,6 +26,7 @@ from pipeline.records import Dataset
 from pipeline.redact import mask
 from pipeline.rerank import collapsed, score_candidates
 from pipeline.rerankers import Reranker, Scorer, load_reranker
+from pipeline.rerankers.saved import check_base
 from pipeline.rerankers.windows import WindowedScorer
 from pipeline.shared import CODE_VERSION, Shared, prepare
 
@@ -38,7 +39,9 @@ def run(config: Config, folder: Path) -> str:
     ``folder`` receives the model and what is logged.
     """
     machine = hardware.resolve(config.hardware)
-    base = weights.prepare_base(config.base, Path(config.output_dir) / "cache")
+    base = weights.prepare_base(config.base, Path(config.output_dir) / "cache", config.tracking)
+    if config.base.dedicated:
+        check_base(base, config.base.path, config.arch)
     shared = prepare(config, machine)
     dataset = shared.dataset
     folder.mkdir(parents=True, exist_ok=True)
@@ -49,6 +52,8 @@ def run(config: Config, folder: Path) -> str:
 
     with tracking.run(config.tracking, config.run_name, _tags(config)) as record:
         record.log_params(tracking.flatten(asdict(config)) | _facts(shared, machine))
+        if config.base.dedicated:  # what the name of a run or an alias meant today
+            record.log_params({"base.folder": str(base.resolve())})
         reranker = load_reranker(
             base,
             config.arch,
@@ -63,18 +68,20 @@ def run(config: Config, folder: Path) -> str:
         with measured(machine.device) as cost:
             evaluation, fusion_weights = _evaluate(config, shared, scorer, record)
         costs |= {"eval/seconds": cost.seconds, "eval/peak_mib": cost.peak_mib}
-        timings = _latency(config, shared, scorer, machine) if config.latency.enabled else {}
+        timings = _latency(config, shared, scorer, machine, base) if config.latency.enabled else {}
 
         metrics = evaluation.metrics()
         record.log_metrics(metrics | timings | costs)
         record.log_metrics({f"{m}_fused/weight": w for m, w in fusion_weights.items()})
         tracking.log_per_query(record, evaluation.per_query)
         _write_runs(folder / "runs", evaluation, dataset, config.run_name)
-        card = model_card.render(config, dataset, metrics, costs)
-        (folder / "model_card.md").write_text(card)
+        licence = model_card.licence(config.base, base)
+        card = model_card.render(config, dataset, evaluation.per_query, costs, licence)
+        (folder / "model_card.md").write_text(card, encoding="utf-8")
         if reranker is not None:
             reranker.save(folder / "model")
-            (folder / "model" / "README.md").write_text(card)
+            (folder / "model" / "README.md").write_text(card, encoding="utf-8")
+            record.log_tags({tracking.MODEL_FOLDER: str((folder / "model").resolve())})
         for file in sorted(folder.glob("runs/*")):
             record.log_file(file, "runs")
         record.log_file(folder / "model_card.md")
@@ -164,7 +171,7 @@ def _evaluate(
 
 
 def _latency(
-    config: Config, shared: Shared, scorer: Scorer | None, machine: Hardware
+    config: Config, shared: Shared, scorer: Scorer | None, machine: Hardware, base: Path
 ) -> dict[str, float]:
     """Measured, or shared with a run of the same architecture, base, lengths and machine."""
     wanted = config.latency.queries + config.latency.warmup
@@ -174,7 +181,8 @@ def _latency(
         log.warning("latency: %d test queries, fewer than the %d asked for", len(queries), wanted)
     inputs = {
         "arch": asdict(config.arch),
-        "base": asdict(config.base),
+        # A run's name or an alias may mean another model tomorrow.
+        "base": asdict(config.base) | ({"folder": str(base)} if config.base.dedicated else {}),
         "index": shared.index_key,
         "machine": asdict(machine),
         "latency": asdict(config.latency),

@@ -6,13 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline import tracking, weights
-from pipeline.config import DISTILLING, Config, CrossEncoderConfig
+from pipeline.config import DISTILLING, Config
 from pipeline.evaluation import evaluate
 from pipeline.hardware import Hardware, measured
 from pipeline.mine import TrainingSet
 from pipeline.records import TrainingExample
 from pipeline.rerank import score_candidates
-from pipeline.rerankers import Reranker, load_reranker
+from pipeline.rerankers import Reranker, Scorer
+from pipeline.rerankers.saved import load_saved
 from pipeline.shared import Shared
 from pipeline.train import Outcome, plan, train, with_teacher
 
@@ -79,14 +80,13 @@ def dev_score(config: Config, shared: Shared, reranker: Reranker) -> float:
     return result.metrics()[f"hybrid_reranked/ndcg_at_{k}"]
 
 
-def _teacher(config: Config, machine: Hardware) -> Reranker:
-    """The cross-encoder that ``train.teacher`` names, reading as much as it was trained to."""
+def _teacher(config: Config, machine: Hardware) -> Scorer:
+    """The reranker that ``train.teacher`` names, reading as much as it was trained to."""
     assert config.train.teacher is not None
-    folder = weights.locate("train.teacher", config.train.teacher)
-    arch = CrossEncoderConfig("cross_encoder", max_length=config.max_length)
-    teacher = load_reranker(folder, arch, machine, config.eval.batch_size, dedicated=True)
-    assert teacher is not None
-    return teacher
+    runs = weights.Runs(config.tracking, Path(config.output_dir) / "cache")
+    folder = weights.locate("train.teacher", config.train.teacher, runs)
+    key = f"train.teacher={config.train.teacher}"
+    return load_saved(key, folder, machine, config.eval.batch_size)
 
 
 def _tags(outcome: Outcome) -> dict[str, str]:

@@ -30,6 +30,10 @@ class InputError(Exception):
     """The user's own mistake: shown as one line, exit code 2, no traceback."""
 
 
+class Refused(Exception):
+    """A gate that was asked for says no: shown as one line, exit code 1, no traceback."""
+
+
 @dataclass(frozen=True)
 class QuerySet:
     """The queries of one split with their relevant documents.

@@ -27,6 +27,7 @@ from omegaconf import DictConfig, open_dict
 
 from pipeline.boundary import job
 from pipeline.config import Config, conf_dir, register_schemas, typed
+from pipeline.config.overrides import with_named_base
 from pipeline.errors import exit_code, one_line
 
 log = logging.getLogger("pipeline")
@@ -68,10 +69,11 @@ class Grid:
             "pipeline", create_config_search_path(str(conf_dir()))
         )
         GlobalHydra.instance().clear()  # it is there for hydra.compose, and one at a time
-        fixed = [word for word in overrides if not _is_sweep(word)]
+        fixed = with_named_base([word for word in overrides if not _is_sweep(word)])
         self.master = self._compose(fixed, RunMode.MULTIRUN)
         self.config = typed(self._compose(fixed, RunMode.RUN))
-        self.overrides = expand(self.config.grid, overrides)
+        grid = expand(self.config.grid, overrides)
+        self.overrides = [with_named_base(point) for point in grid]
         self.points: list[Config] = [
             typed(self._compose(point, RunMode.RUN)) for point in self.overrides
         ]

@@ -14,7 +14,7 @@ from scipy.stats import ttest_ind
 from pipeline.config import TrainConfig
 from pipeline.hardware import Hardware
 from pipeline.records import InputError, TrainingExample
-from pipeline.rerankers import FitRequest, OnLog, Reranker
+from pipeline.rerankers import FitRequest, OnLog, Reranker, Scorer
 from pipeline.rerankers.examples import counted_by
 from pipeline.rerankers.training import snapshot
 
@@ -166,7 +166,7 @@ def train(
     return Outcome(kept, before, after, size, warnings)
 
 
-def with_teacher(rows: Iterable[TrainingExample], teacher: Reranker) -> Iterator[TrainingExample]:
+def with_teacher(rows: Iterable[TrainingExample], teacher: Scorer) -> Iterator[TrainingExample]:
     """The rows with the scores of ``teacher`` for the relevant passage and every negative."""
     remaining = iter(rows)
     while chunk := list(islice(remaining, TEACHER_ROWS)):

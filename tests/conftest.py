@@ -1,6 +1,8 @@
 """What several test files share: composed configurations and one small real experiment."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,14 @@ SMALL = (
     "dataset.max_eval_queries=60",
     "mining.last_rank=60",
     "hardware.precision=fp32",
+)
+
+BRIEF = (  # one layer, four steps, half the candidates
+    "base=minilm_l3",
+    "base.keep_layers=[0]",
+    "train.max_steps=4",
+    "eval.overfetch=2",
+    "latency.enabled=false",
 )
 
 
@@ -52,3 +62,27 @@ def machine() -> Hardware:
 def shared(small: Compose, machine: Hardware) -> Shared:
     """Data set, index, candidates and negatives of the small experiment, all real."""
     return prepare(small("epochs=1"), machine)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished run of the small experiment and where it left its model."""
+
+    run_id: str
+    config: Config
+    folder: Path
+
+
+@pytest.fixture(scope="session")
+def trained(small: Compose) -> Callable[[str], Trained]:
+    """One run per architecture, a few steps long: ``trained("colbert")``."""
+
+    @cache
+    def run(arch: str) -> Trained:
+        from pipeline import experiment
+
+        config = small(f"arch={arch}", *BRIEF)
+        folder = Path(config.output_dir) / "runs" / config.run_name
+        return Trained(experiment.run(config, folder), config, folder / "model")
+
+    return run

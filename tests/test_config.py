@@ -26,7 +26,12 @@ def test_every_yaml_is_reached() -> None:
 @pytest.mark.parametrize(("group", "name"), FILES)
 def test_composes(group: str, name: str, tmp_path: Path) -> None:
     path = [f"dataset.path={tmp_path}"]
-    needed = {"none": ["epochs=0"], "beir": path, "labelled": path}.get(name, [])
+    needed = {
+        "none": ["epochs=0"],
+        "beir": path,
+        "labelled": path,
+        "model": ["base.path=org/name"],
+    }.get(name, [])
     config = compose_config([f"{group}={name}", *needed])
     if group != "experiment":
         assert getattr(config, group).name == name

@@ -166,7 +166,7 @@ def test_latest_sweep_is_the_newest_with_a_finished_run(config: TrackingConfig) 
 def test_reading_pages_through_many_runs(
     config: TrackingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracking, "PAGE", 2)
+    monkeypatch.setattr("pipeline.tracking.read.PAGE", 2)
     with tracking.run(config, "sweep", {}) as parent:
         for i in range(5):
             with tracking.run(replace(config, parent_run_id=parent.run_id), f"p{i}", {}):
@@ -296,7 +296,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             command, stdout=log, stderr=log, cwd=folder, start_new_session=True
         )
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while True:
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1):
@@ -324,3 +324,23 @@ def test_through_a_server(server: str) -> None:
     assert isnan(record.metrics["gone"])
     stored = tracking.read_per_query(config, record.run_id)
     assert stored == {"vector": {"ndcg_at_10": {"q": 0.5}}}
+
+
+def test_a_promoted_model_through_a_server(server: str, tmp_path: Path) -> None:
+    config = TrackingConfig(uri=server, experiment="models")
+    folder, cache = tmp_path / "model", tmp_path / "cache"
+    (folder / "1_Dense").mkdir(parents=True)
+    for name in ("config.json", "1_Dense/config.json"):
+        (folder / name).write_text("{}")
+    with tracking.run(config, "point", {"kind": "point"}) as run:
+        run.log_tags({tracking.MODEL_FOLDER: str(folder)})
+    record = tracking.find_run(config, "point")
+    assert tracking.model_folder(config, record, cache) == folder
+    version = tracking.promote(config, record, folder, "served")
+    assert tracking.champion(config, "served") == version == ("served", "1", run.run_id)
+    (folder / "config.json").unlink()
+    for reference in ("models:/served@champion", "models:/served/1", "run:point"):
+        found = tracking.find_model(config, reference)
+        downloaded = tracking.model_folder(config, found, cache)
+        assert downloaded.is_relative_to(cache)
+        assert (downloaded / "1_Dense" / "config.json").read_text() == "{}"

@@ -28,7 +28,8 @@ class BaseConfig:
     """A pretrained model that a reranker starts from."""
 
     name: str = MISSING  # as it appears in run names
-    path: str = MISSING  # hub id, local folder, package:MODULE or random:modernbert
+    path: str = MISSING  # hub id, folder, package:MODULE, run:NAME, models:/NAME@ALIAS, random:...
+    licence: str = "unknown"  # SPDX-like, as the hub writes it; unknown: what its card says
     keep_layers: list[int] | None = None  # transformer layers to keep; null: all
     dedicated: bool = False  # already trained as a reranker
 

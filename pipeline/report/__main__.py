@@ -27,15 +27,11 @@ def report(arguments: Sequence[str]) -> None:
         InputError, HydraException, OmegaConfBaseException: an argument is wrong or there is
             no sweep.
     """
-    import hydra
-
-    from pipeline.config import conf_dir, register_schemas, typed
+    from pipeline.config.overrides import compose
 
     overrides = [word for word in arguments if "=" in word]
     sweeps = [word for word in arguments if "=" not in word]
-    register_schemas()
-    with hydra.initialize_config_dir(str(conf_dir().resolve()), version_base="1.3"):
-        config = typed(hydra.compose("config", overrides))
+    config = compose(overrides)
 
     from pipeline import tracking
     from pipeline.report.table import show

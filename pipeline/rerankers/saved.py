@@ -1,0 +1,116 @@
+"""Trained rerankers in a folder: which architecture it is and which lengths it was saved with.
+
+Only JSON files are read; nothing is loaded to find out.
+"""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import ArchConfig, ColbertConfig, CrossEncoderConfig, RerankConfig
+from pipeline.hardware import Hardware
+from pipeline.records import InputError
+from pipeline.rerankers import Scorer, load_reranker
+from pipeline.rerankers.windows import WindowedScorer
+
+log = logging.getLogger(__name__)
+
+LENGTHS = ("max_length", "query_length", "document_length")
+
+
+def detect_arch(folder: Path) -> str | None:
+    """``cross_encoder``, ``colbert``, or None for anything else, as a plain encoder.
+
+    A cross-encoder is a transformer for sequence classification with one label. A ColBERT is
+    what PyLate saved, or a checkpoint of Stanford's (``HF_ColBERT``).
+    """
+    transformer = _read(folder / "config.json")
+    architectures = transformer.get("architectures") or []
+    sentence_transformer = _read(folder / "config_sentence_transformers.json")
+    if "document_length" in sentence_transformer or "HF_ColBERT" in architectures:
+        return "colbert"
+    if any(name.endswith("ForSequenceClassification") for name in architectures):
+        return "cross_encoder" if len(transformer.get("id2label", ())) == 1 else None
+    return None
+
+
+def saved_arch(folder: Path) -> ArchConfig | None:
+    """The architecture with the lengths (in tokens) that the folder itself names, or None."""
+    arch = detect_arch(folder)
+    if arch == "cross_encoder":
+        # A tokenizer without a limit says 1e30 or nothing; the position embeddings end earlier.
+        limits = [
+            _read(folder / "tokenizer_config.json").get("model_max_length"),
+            _read(folder / "config.json").get("max_position_embeddings"),
+        ]
+        known = [int(limit) for limit in limits if limit]
+        return CrossEncoderConfig(name=arch, max_length=min(known, default=512))
+    if arch == "colbert":
+        saved = _read(folder / "config_sentence_transformers.json")
+        stanford = _read(folder / "artifact.metadata")
+        return ColbertConfig(
+            name=arch,
+            query_length=saved.get("query_length") or stanford.get("query_maxlen") or 32,
+            document_length=saved.get("document_length") or stanford.get("doc_maxlen") or 180,
+        )
+    return None
+
+
+def load_saved(
+    key: str,
+    folder: Path,
+    hardware: Hardware,
+    batch_size: int,
+    rerank: RerankConfig | None = None,
+) -> Scorer:
+    """The reranker in ``folder`` as it was saved: its own head, lengths and query expansion.
+
+    ``rerank`` may ask for long passages to be read in windows.
+
+    Raises:
+        InputError: the folder holds no reranker; names ``key`` and what it holds.
+    """
+    arch = saved_arch(folder)
+    if arch is None:
+        architectures = _read(folder / "config.json").get("architectures")
+        raise InputError(
+            f"{key}: {folder} holds no cross-encoder with one label and no ColBERT, but "
+            f"{', '.join(architectures) if architectures else 'no transformer'}"
+            + (f"; {folder / 'model'} exists" if (folder / "model").is_dir() else "")
+        )
+    reranker = load_reranker(folder, arch, hardware, batch_size, dedicated=True)
+    assert reranker is not None
+    if rerank is None or rerank.windows is None:
+        return reranker
+    return WindowedScorer(reranker, reranker.model.tokenizer, rerank)
+
+
+def check_base(folder: Path, name: str, arch: ArchConfig) -> None:
+    """Refuse a base of another architecture; warn of one without a head or with other lengths.
+
+    Raises:
+        InputError: the reranker in ``folder`` is a ColBERT and ``arch`` is not, or vice versa.
+    """
+    saved = saved_arch(folder)
+    if arch.name == "none":
+        return
+    if saved is None:
+        log.warning("base %s: a plain encoder, its head starts random", name)
+        return
+    if saved.name != arch.name:
+        raise InputError(f"arch={arch.name}: {name} is a {saved.name}, use arch={saved.name}")
+    for key in LENGTHS:
+        own, asked = getattr(saved, key, None), getattr(arch, key, None)
+        if own != asked:
+            log.warning("arch.%s=%s: %s was made for %s tokens", key, asked, name, own)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        return {}
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{file}: not valid JSON ({error})") from error
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,55 @@
+"""The record of every run in MLflow; the only package that imports it.
+
+Everything goes through MlflowClient with the address given, never through MLflow's global
+"active run", so a worker process can be reused for the next run. One parent run per sweep
+(tag ``kind=sweep``), one child per grid point. ``connection`` opens the store, ``write`` and
+``read`` handle runs, ``registry`` the versions of promoted models, ``models`` finds the folder
+behind a name. Does not cover: a process ended by SIGKILL or SIGTERM leaves its run RUNNING,
+with the tags ``host`` and ``pid`` to find out why.
+"""
+
+import os
+
+# Read by MLflow when it is imported; a user's own setting wins.
+for _name, _value in {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # "View run at ..."
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",  # "Creating initial MLflow database tables ..."
+}.items():
+    os.environ.setdefault(_name, _value)
+
+from pipeline.redact import flatten  # noqa: E402
+from pipeline.tracking.connection import open_experiment  # noqa: E402
+from pipeline.tracking.models import find_model, is_reference, model_folder  # noqa: E402
+from pipeline.tracking.read import (  # noqa: E402
+    PER_QUERY_FILE,
+    RunRecord,
+    find_run,
+    latest_sweep,
+    read_per_query,
+    read_runs,
+)
+from pipeline.tracking.registry import ModelVersion, champion, promote  # noqa: E402
+from pipeline.tracking.write import MODEL_FOLDER, ActiveRun, log_per_query, run  # noqa: E402
+
+__all__ = [
+    "MODEL_FOLDER",
+    "PER_QUERY_FILE",
+    "ActiveRun",
+    "ModelVersion",
+    "RunRecord",
+    "champion",
+    "find_model",
+    "find_run",
+    "flatten",
+    "is_reference",
+    "latest_sweep",
+    "log_per_query",
+    "model_folder",
+    "open_experiment",
+    "promote",
+    "read_per_query",
+    "read_runs",
+    "run",
+]

@@ -1,0 +1,146 @@
+"""Runs as they were recorded."""
+
+import difflib
+import re
+import tempfile
+from dataclasses import dataclass
+
+import pyarrow.parquet as pq
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+from pipeline.config import TrackingConfig
+from pipeline.metrics import PerQuery
+from pipeline.records import InputError
+from pipeline.redact import mask
+from pipeline.tracking.connection import first_contact, sqlite_path
+
+PER_QUERY_FILE = "per_query.parquet"
+PAGE = 1000  # runs fetched at a time
+RUN_ID = re.compile("[0-9a-f]{32}")
+FINISHED_POINT = "tags.kind = 'point' AND attributes.status = 'FINISHED'"
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run as MLflow has it; ``status`` is FINISHED, FAILED, KILLED or RUNNING."""
+
+    run_id: str
+    name: str
+    status: str
+    tags: dict[str, str]
+    params: dict[str, str]
+    metrics: dict[str, float]
+
+
+def read_runs(config: TrackingConfig, parent_run_id: str) -> list[RunRecord]:
+    """The children of a sweep, oldest first.
+
+    Raises:
+        InputError: the address can't be used or has no such run.
+    """
+    with first_contact(config.uri) as client:
+        experiment_id = client.get_run(parent_run_id).info.experiment_id
+        runs = _search(client, experiment_id, _children_of(parent_run_id))
+        return [_record(run) for run in runs]
+
+
+def latest_sweep(config: TrackingConfig) -> str | None:
+    """The run id of the experiment's newest sweep that has a finished run, if there is one.
+
+    Raises:
+        InputError: the address can't be used.
+    """
+    path = sqlite_path(config.uri)
+    if path and not path.exists():
+        return None
+    with first_contact(config.uri) as client:
+        experiment = client.get_experiment_by_name(config.experiment)
+        if experiment is None:
+            return None
+        sweeps = _search(client, experiment.experiment_id, "tags.kind = 'sweep'")
+        for sweep in reversed(sweeps):
+            finished = f"{_children_of(sweep.info.run_id)} AND attributes.status = 'FINISHED'"
+            if client.search_runs([experiment.experiment_id], finished, max_results=1):
+                return str(sweep.info.run_id)
+    return None
+
+
+def find_run(config: TrackingConfig, name: str) -> RunRecord:
+    """The finished run with the id ``name``, or the newest finished grid point of that name.
+
+    Names are looked up in every experiment of the store.
+
+    Raises:
+        InputError: there is none, with the names that are most like it; the run with this id
+            has not finished; or the address can't be used.
+    """
+    with first_contact(config.uri) as client:
+        if RUN_ID.fullmatch(name):
+            record = _record(client.get_run(name))
+            if record.status != "FINISHED":
+                raise InputError(f"run:{name}: is {record.status}, give a finished run")
+            return record
+        experiments = [found.experiment_id for found in client.search_experiments()]
+        newest_first = {"order_by": ["attributes.start_time DESC"]}
+        if "'" not in name:  # no run of ours has it in its name, and MLflow could not quote it
+            query = f"{FINISHED_POINT} AND attributes.run_name = '{name}'"
+            if named := client.search_runs(experiments, query, max_results=1, **newest_first):
+                return _record(named[0])
+        recent = client.search_runs(experiments, FINISHED_POINT, max_results=PAGE, **newest_first)
+    names = list(dict.fromkeys(run.info.run_name for run in recent))
+    there = difflib.get_close_matches(name, names, cutoff=0.0) or ["none at all"]
+    raise InputError(
+        f"run:{name}: no finished run of this name in {mask(config.uri)}; "
+        f"there is {', '.join(there)}"
+    )
+
+
+def read_per_query(config: TrackingConfig, run_id: str) -> dict[str, PerQuery]:
+    """What log_per_query stored; empty if the run has none, as a failed one may."""
+    with first_contact(config.uri) as client:
+        if PER_QUERY_FILE not in {file.path for file in client.list_artifacts(run_id)}:
+            return {}
+        with tempfile.TemporaryDirectory() as folder:
+            table = pq.read_table(client.download_artifacts(run_id, PER_QUERY_FILE, folder))
+    per_query: dict[str, PerQuery] = {}
+    columns = (table[name].to_pylist() for name in ("query_id", "stage", "metric", "value"))
+    for query_id, stage, metric, value in zip(*columns, strict=True):
+        per_query.setdefault(stage, {}).setdefault(metric, {})[query_id] = value
+    return per_query
+
+
+def _search(client: MlflowClient, experiment_id: str, query: str) -> list[Run]:
+    """All runs that ``query`` finds, oldest first."""
+    found: list[Run] = []
+    token = None
+    while True:
+        page = client.search_runs(
+            [experiment_id],
+            query,
+            max_results=PAGE,
+            order_by=["attributes.start_time ASC"],
+            page_token=token,
+        )
+        found += page
+        token = page.token
+        if not token:
+            return found
+
+
+def _children_of(run_id: str) -> str:
+    return f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run_id}'"
+
+
+def _record(run: Run) -> RunRecord:
+    data = run.data
+    info = run.info
+    return RunRecord(
+        info.run_id,
+        info.run_name,
+        info.status,
+        dict(data.tags),
+        dict(data.params),
+        dict(data.metrics),
+    )

@@ -1,0 +1,106 @@
+"""Versions of promoted models in MLflow's registry, and the alias ``champion``."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from pipeline.config import TrackingConfig
+from pipeline.records import InputError
+from pipeline.redact import mask
+from pipeline.tracking.connection import first_contact
+from pipeline.tracking.read import RunRecord
+
+MODEL = "model"  # the folder of the artifacts that a promoted run's model is in
+CHAMPION = "champion"
+NAME = re.compile(r"[\w .-]+")
+REFERENCE = re.compile(r"models:/([^/@:]+)(?:@([^/@]+)|/(\d+))")
+MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # the latter for an alias
+
+
+class ModelVersion(NamedTuple):
+    """One version of a registered model and the run that made it."""
+
+    name: str
+    version: str
+    run_id: str
+
+
+def find_version(config: TrackingConfig, reference: str) -> ModelVersion:
+    """The version that ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION`` means.
+
+    Raises:
+        InputError: there is none; says which models, aliases or versions there are.
+    """
+    matched = REFERENCE.fullmatch(reference)
+    if matched is None:
+        raise InputError(f"{reference}: must be models:/NAME@ALIAS or models:/NAME/VERSION")
+    name, alias, version = matched.groups()
+    with first_contact(config.uri) as client:
+        try:
+            if alias:
+                found = client.get_model_version_by_alias(name, alias)
+            else:
+                found = client.get_model_version(name, version)
+        except MlflowException as error:
+            if error.error_code not in MISSING:
+                raise
+            raise InputError(
+                f"{reference}: not in the registry of {mask(config.uri)}; "
+                f"there is {_registered(client, name)}"
+            ) from error
+    return ModelVersion(name, str(found.version), found.run_id)
+
+
+def champion(config: TrackingConfig, name: str) -> ModelVersion | None:
+    """The version of ``name`` with the alias champion, if there is one."""
+    with first_contact(config.uri) as client:
+        models = {model.name: model for model in client.search_registered_models()}
+        if name not in models or CHAMPION not in models[name].aliases:
+            return None
+    return find_version(config, f"models:/{name}@{CHAMPION}")
+
+
+def promote(config: TrackingConfig, run: RunRecord, folder: Path, name: str) -> ModelVersion:
+    """Store ``folder`` with the run, register it as a version of ``name``, make it champion.
+
+    What is there already (artifacts, model, version of the same run) is used again. The alias
+    moves last, so whoever reads it never finds half a model.
+
+    Raises:
+        InputError: the address can't be used, or ``name`` can't be a model's.
+    """
+    if not NAME.fullmatch(name):
+        raise InputError(f"name={name}: a model's name has letters, digits, spaces and . _ - only")
+    with first_contact(config.uri) as client:
+        stored = {file.path for file in client.list_artifacts(run.run_id)}
+    if MODEL not in stored:  # with MLflow's own patience: a model may be large
+        client.log_artifacts(run.run_id, str(folder), MODEL)
+    with first_contact(config.uri) as client:
+        try:
+            client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        versions = client.search_model_versions(f"name = '{name}' AND run_id = '{run.run_id}'")
+        if versions:
+            version = versions[0]
+        else:
+            source = f"{client.get_run(run.run_id).info.artifact_uri}/{MODEL}"
+            tags = {"run_name": run.name, "dataset": run.tags.get("dataset", "")}
+            version = client.create_model_version(name, source, run.run_id, tags)
+        client.set_registered_model_alias(name, CHAMPION, version.version)
+    return ModelVersion(name, str(version.version), run.run_id)
+
+
+def _registered(client: MlflowClient, name: str) -> str:
+    """What could have been meant: aliases and versions of ``name``, else the models."""
+    models = {model.name: model for model in client.search_registered_models()}
+    if name in models:
+        versions = client.search_model_versions(f"name = '{name}'")
+        numbers = sorted(int(found.version) for found in versions)
+        aliases = [f"models:/{name}@{alias}" for alias in models[name].aliases]
+        return ", ".join([*aliases, *(f"models:/{name}/{number}" for number in numbers)])
+    return ", ".join(f"models:/{known}" for known in models) or "no registered model"

@@ -1,0 +1,131 @@
+"""Runs while they are written."""
+
+import os
+import platform
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from mlflow.utils.validation import (
+    MAX_METRICS_PER_BATCH,
+    MAX_PARAM_VAL_LENGTH,
+    MAX_PARAMS_TAGS_PER_BATCH,
+    MAX_TAG_VAL_LENGTH,
+)
+
+from pipeline.config import TrackingConfig
+from pipeline.errors import one_line
+from pipeline.metrics import PerQuery
+from pipeline.redact import mask
+from pipeline.tracking.connection import open_experiment
+from pipeline.tracking.read import PER_QUERY_FILE
+
+MODEL_FOLDER = "model_folder"
+"""The tag with the absolute path of the model on the machine of the run."""
+
+
+class ActiveRun:
+    """A run that is being written."""
+
+    def __init__(self, client: MlflowClient, run_id: str) -> None:
+        self.run_id = run_id
+        self._client = client
+
+    def log_params(self, flat: Mapping[str, object]) -> None:
+        """Log params; passwords in URIs are masked.
+
+        A value above MLflow's limit (6,000 characters) is cut with a final ellipsis and
+        logged in full as the artifact ``params/KEY.txt``.
+        """
+        params = []
+        for key, value in flat.items():
+            text = mask(str(value))
+            if len(text) > MAX_PARAM_VAL_LENGTH:
+                self.log_text(text, f"params/{key}.txt")
+            params.append(Param(key, _cut(text, MAX_PARAM_VAL_LENGTH)))
+        for start in range(0, len(params), MAX_PARAMS_TAGS_PER_BATCH):
+            batch = params[start : start + MAX_PARAMS_TAGS_PER_BATCH]
+            self._client.log_batch(self.run_id, params=batch)
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log metrics, all at the same ``step`` (0 if None); NaN is kept as NaN."""
+        now = int(time.time() * 1000)
+        values = [Metric(key, float(value), now, step or 0) for key, value in metrics.items()]
+        for start in range(0, len(values), MAX_METRICS_PER_BATCH):
+            batch = values[start : start + MAX_METRICS_PER_BATCH]
+            self._client.log_batch(self.run_id, metrics=batch)
+
+    def log_tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags, values cut at MLflow's limit (8,000 characters)."""
+        values = [RunTag(key, _cut(text, MAX_TAG_VAL_LENGTH)) for key, text in tags.items()]
+        self._client.log_batch(self.run_id, tags=values)
+
+    def log_file(self, path: Path, folder: str | None = None) -> None:
+        """Store the file as an artifact in ``folder`` (None: at the top)."""
+        self._client.log_artifact(self.run_id, str(path), artifact_path=folder)
+
+    def log_text(self, text: str, name: str) -> None:
+        """Store ``text`` as the artifact ``name``, a path with an extension."""
+        self._client.log_text(self.run_id, text, name)
+
+
+@contextmanager
+def run(config: TrackingConfig, name: str, tags: Mapping[str, str]) -> Iterator[ActiveRun]:
+    """A run of the experiment, a child if ``config.parent_run_id`` is set.
+
+    Ends as FINISHED, as KILLED after KeyboardInterrupt, and as FAILED after any other
+    exception, with a one-line tag ``failure`` and the artifact ``traceback.txt``; the exception
+    goes on.
+    """
+    experiment_id = open_experiment(config)
+    client = MlflowClient(tracking_uri=config.uri)
+    tags = {"host": platform.node(), "pid": str(os.getpid()), **tags}
+    if config.parent_run_id:
+        tags[MLFLOW_PARENT_RUN_ID] = config.parent_run_id
+    run_id = client.create_run(experiment_id, run_name=name, tags=tags).info.run_id
+    active = ActiveRun(client, run_id)
+    try:
+        yield active
+    except BaseException as error:
+        killed = isinstance(error, KeyboardInterrupt)
+        reason = "interrupted" if killed else one_line(error)
+        try:
+            active.log_tags({"failure": reason})
+            client.set_terminated(run_id, "KILLED" if killed else "FAILED")
+            active.log_text(mask("".join(traceback.format_exception(error))), "traceback.txt")
+        except Exception as problem:  # whatever it is, it must not hide the first error
+            error.add_note(f"MLflow could not record this failure: {one_line(problem)}")
+        raise
+    client.set_terminated(run_id, "FINISHED")
+
+
+def log_per_query(run: ActiveRun, per_query: Mapping[str, PerQuery]) -> None:
+    """Store stage -> metric -> query id -> value as the artifact ``per_query.parquet``.
+
+    Columns query_id, stage, metric, value; stages are ``vector``, ``vector_reranked``, ...
+    """
+    columns: dict[str, list[object]] = {"query_id": [], "stage": [], "metric": [], "value": []}
+    for stage, metrics in per_query.items():
+        for metric, values in metrics.items():
+            columns["query_id"] += values.keys()
+            columns["stage"] += [stage] * len(values)
+            columns["metric"] += [metric] * len(values)
+            columns["value"] += values.values()
+    types = {name: pa.float64() if name == "value" else pa.string() for name in columns}
+    table = pa.table(columns, schema=pa.schema(types))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / PER_QUERY_FILE
+        pq.write_table(table, path, compression="zstd")
+        run.log_file(path)
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
