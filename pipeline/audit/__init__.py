@@ -3,9 +3,9 @@
     report = audit(Path("pairs.jsonl"))
     report.save(Path("outputs/audit"))
 
-The file is read once. What stays in memory is, per distinct text, an id or its first 60
-characters and what ``near_duplicates.Texts`` keeps (about 1.5 kB for a passage of 150 words)
-and, per distinct pair, a line and a label; texts are only there while their batch is.
+The file is read once. What stays in memory is, per distinct text, its id, its first 60
+characters and what ``near_duplicates.Texts`` keeps and, per distinct pair, a line and a label:
+about 3 kB a row, 0.6 GB for 200,000 rows of 150 words. Texts are there while their batch is.
 """
 
 from collections import Counter
