@@ -174,6 +174,7 @@ BAD = {
         "eval.top_k=[600]: the corpus has only 500 passages",
     ),
     "no qrels": (["dataset=beir", "dataset.path=beir"], "beir/qrels/test.tsv: no such file"),
+    "bad line": (["dataset=labelled", "dataset.path=pairs.csv"], 'pairs.csv:3: "label" is -1'),
     "no folder": (["dataset=beir", "dataset.path=nowhere"], "dataset.path=nowhere"),
     "base": (["base.path=no/such-model"], "base.path=no/such-model"),
     "hub data": (["dataset=gooaq"], "dataset=pydocs"),
@@ -185,6 +186,7 @@ def test_bad_input_is_one_line_and_exit_code_2(case: str, tmp_path: Path) -> Non
     overrides, said = BAD[case]
     write_lines(tmp_path / "beir" / "corpus.jsonl", ['{"_id": "d1", "text": "one"}'])
     write_lines(tmp_path / "beir" / "queries.jsonl", ['{"_id": "q1", "text": "two"}'])
+    write_lines(tmp_path / "pairs.csv", ["query,text,label", "one,two,1", "one,three,-1"])
     done = command(*overrides, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
