@@ -6,6 +6,7 @@ READY := $(VENV)/.installed
 UV_VERSION := 0.13.8
 TORCH_VERSION := 2.13.0
 EXPERIMENT ?= pydocs
+DATA ?=
 ARGS ?=
 PORT ?= 5000
 # On a machine whose pip knows a folder of wheels, the CPU build of torch there is taken.
@@ -14,7 +15,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep run plan ui report promote test lint lock
+.PHONY: help setup audit sweep run plan ui report promote test lint lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +32,10 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/uv pip install -q --no-deps -r requirements.lock
 	@$(BIN)/uv pip install -q --no-deps -e .
 	@touch $@
+
+audit: $(READY) ## look for faults in labelled data before training: DATA=FILE ARGS="--strict"
+	@test -n "$(DATA)" || { echo "error: name the file: make audit DATA=FILE"; exit 2; }
+	@$(BIN)/python -m pipeline.audit "$(DATA)" $(ARGS)
 
 sweep: $(READY) ## train and compare a grid: EXPERIMENT=pydocs (default), smoke or report
 	@$(BIN)/python -m pipeline.sweep experiment=$(EXPERIMENT) $(ARGS)

@@ -16,13 +16,15 @@ from omegaconf import OmegaConf
 
 from pipeline import data, hardware, latency, model_card, provenance, tracking, weights
 from pipeline.artifacts import content_key, stage_output
-from pipeline.config import Config
+from pipeline.audit import audit
+from pipeline.config import ColbertConfig, Config, CrossEncoderConfig, LabelledConfig
+from pipeline.data import labelled
 from pipeline.evaluation import Evaluation, choose_weights, evaluate
 from pipeline.fit import fit
 from pipeline.forgetting import ForgettingCheck
 from pipeline.hardware import Hardware, measured
 from pipeline.metrics import write_qrels, write_run
-from pipeline.records import Dataset
+from pipeline.records import Dataset, InputError
 from pipeline.redact import mask
 from pipeline.rerank import collapsed, score_candidates
 from pipeline.rerankers import Reranker, Scorer, load_reranker
@@ -31,6 +33,8 @@ from pipeline.rerankers.windows import WindowedScorer
 from pipeline.shared import CODE_VERSION, Shared, prepare
 
 log = logging.getLogger(__name__)
+
+UNUSABLE = 2  # exit code of an audit
 
 
 def run(config: Config, folder: Path) -> str:
@@ -50,7 +54,11 @@ def run(config: Config, folder: Path) -> str:
         log.info("%s", data.summary(dataset))
     log.info("%s on %s (%s)", config.run_name, machine.name, machine.precision)
 
+    audited = _audit(config, base) if isinstance(config.dataset, LabelledConfig) else None
+
     with tracking.run(config.tracking, config.run_name, _tags(config)) as record:
+        for file in sorted(audited.glob("audit.*")) if audited else ():
+            record.log_file(file, "audit")
         record.log_params(tracking.flatten(asdict(config)) | _facts(shared, machine))
         if config.base.dedicated:  # what the name of a run or an alias meant today
             record.log_params({"base.folder": str(base.resolve())})
@@ -100,6 +108,44 @@ def _tags(config: Config) -> dict[str, str]:
         "initialisation": config.initialisation,
         "dataset": config.dataset.name,
     }
+
+
+def _audit(config: Config, base: Path) -> Path:
+    """The folder with the audit of the labelled file, made once for all points.
+
+    Raises:
+        InputError: the audit calls the file unusable.
+    """
+    dataset, arch = config.dataset, config.arch
+    assert isinstance(dataset, LabelledConfig)
+    length = arch.max_length if isinstance(arch, CrossEncoderConfig) else config.max_length
+    if isinstance(arch, ColbertConfig):
+        length = arch.document_length
+    inputs: dict[str, object] = {
+        "data": labelled.inputs(dataset),
+        "base": str(base),
+        "length": length,
+        "code": CODE_VERSION,
+    }
+
+    def build(folder: Path) -> None:
+        report = audit(
+            Path(dataset.path),
+            dataset.columns,
+            corpus=Path(dataset.corpus) if dataset.corpus else None,
+            base=str(base),
+            max_length=length,
+            near_duplicate=dataset.near_duplicate or 1.0,
+        )
+        if report.exit_code() == UNUSABLE:
+            raise InputError(f"{dataset.path}: {report.findings[0].message}; see make audit")
+        report.save(folder)
+
+    folder = stage_output(Path(config.output_dir) / "cache", "audit", inputs, build)
+    findings = json.loads((folder / "audit.json").read_text())["findings"]
+    warnings = [finding["message"] for finding in findings if finding["severity"] == "warning"]
+    log.info("audit: %s", "; ".join(warnings) or "no warnings")
+    return folder
 
 
 def _facts(shared: Shared, machine: Hardware) -> dict[str, str]:

@@ -25,9 +25,11 @@ def test_every_yaml_is_reached() -> None:
 
 @pytest.mark.parametrize(("group", "name"), FILES)
 def test_composes(group: str, name: str, tmp_path: Path) -> None:
+    path = [f"dataset.path={tmp_path}"]
     needed = {
         "none": ["epochs=0"],
-        "beir": [f"dataset.path={tmp_path}"],
+        "beir": path,
+        "labelled": path,
         "model": ["base.path=org/name"],
     }.get(name, [])
     config = compose_config([f"{group}={name}", *needed])
@@ -89,12 +91,18 @@ def test_expand_is_a_union_of_products() -> None:
         ("mining.sampling=best", "mining.sampling=best: one of ('top', 'random')"),
         ("mining.last_rank=7", "mining.last_rank=7: the window must hold mining.depth=5 ranks"),
         ("hardware.precision=fp8", "hardware.precision=fp8: one of"),
+        ("dataset.test_share=1", "dataset.test_share=1.0: must be above 0 and below 1"),
+        ("dataset.dev_share=-0.1", "dataset.dev_share=-0.1: must be in [0, 1)"),
+        ("dataset.folds=1", "dataset.folds=1: must be at least 2"),
+        ("dataset.fold=1", "dataset.fold=1: must be 0 to dataset.folds - 1 = 0"),
+        ("dataset.near_duplicate=0", "dataset.near_duplicate=0.0: above 0, up to 1"),
         ("latency.rerank_modes=[bm25]", "latency.rerank_modes=['bm25']: one or more of"),
     ],
 )
 def test_bad_values_name_their_key(override: str, said: str) -> None:
+    labelled = ["dataset=labelled", "dataset.path=x"] if override.startswith("dataset.") else []
     with pytest.raises(InputError) as caught:
-        compose_config([override])
+        compose_config([*labelled, override])
     assert str(caught.value).startswith(said)
 
 

@@ -15,8 +15,10 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from pipeline.config.checks import at_least, require
 from pipeline.config.datasets import (
     BeirConfig,
+    ColumnsConfig,
     DatasetConfig,
     GooaqConfig,
+    LabelledConfig,
     PydocsConfig,
 )
 from pipeline.config.models import (
@@ -52,6 +54,7 @@ __all__ = [
     "BaseConfig",
     "BeirConfig",
     "ColbertConfig",
+    "ColumnsConfig",
     "Config",
     "CrossEncoderConfig",
     "DatasetConfig",
@@ -62,6 +65,7 @@ __all__ = [
     "GooaqConfig",
     "HardwareConfig",
     "IndexConfig",
+    "LabelledConfig",
     "LatencyConfig",
     "MiningConfig",
     "NoArchConfig",
@@ -137,6 +141,7 @@ SCHEMAS: dict[str, type[Any]] = {
     "dataset/pydocs": PydocsConfig,
     "dataset/gooaq": GooaqConfig,
     "dataset/beir": BeirConfig,
+    "dataset/labelled": LabelledConfig,
     "embedder/schema": EmbedderConfig,
     "base/schema": BaseConfig,
     "arch/none": NoArchConfig,

@@ -56,3 +56,47 @@ class BeirConfig(DatasetConfig):
     """A folder with corpus.jsonl, queries.jsonl and qrels/{train,dev,test}.tsv, or .gz."""
 
     path: str = MISSING
+
+
+@dataclass
+class ColumnsConfig:
+    """What the columns of a labelled file are called.
+
+    Where a name is absent, the usual ones are tried: see ``pipeline.data.rows``.
+    """
+
+    query: str = "query"
+    text: str = "text"
+    label: str = "label"
+    query_id: str = "query_id"
+    doc_id: str = "doc_id"
+    split: str = "split"
+    group: str = "group"
+
+
+@dataclass
+class LabelledConfig(DatasetConfig):
+    """A file of (query, text, label), split by query unless it has a split column."""
+
+    path: str = MISSING  # JSON Lines, CSV, TSV or Parquet
+    corpus: str | None = None  # passages to search beside those of path; id and text
+    columns: ColumnsConfig = field(default_factory=ColumnsConfig)
+    test_share: float = 0.2  # of the queries
+    dev_share: float = 0.1  # of the queries that are not test; at most max_dev_queries
+    folds: int | None = None  # split into so many parts instead of by test_share ...
+    fold: int = 0  # ... and take this one as test, from 0
+    near_duplicate: float | None = 0.8  # Jaccard of word triples at which queries stay together;
+    # null: only equal ones do
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        between = "must be above 0 and below 1"
+        require(0 < self.test_share < 1, "dataset.test_share", self.test_share, between)
+        require(0 <= self.dev_share < 1, "dataset.dev_share", self.dev_share, "must be in [0, 1)")
+        at_least("dataset.folds", self.folds, 2)
+        last = (self.folds or 1) - 1
+        valid = 0 <= self.fold <= last
+        require(valid, "dataset.fold", self.fold, f"must be 0 to dataset.folds - 1 = {last}")
+        if self.near_duplicate is not None:
+            valid = 0 < self.near_duplicate <= 1
+            require(valid, "dataset.near_duplicate", self.near_duplicate, "above 0, up to 1")

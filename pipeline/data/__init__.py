@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline import artifacts
-from pipeline.config import BeirConfig, DatasetConfig, GooaqConfig, PydocsConfig
-from pipeline.data import beir, gooaq, pydocs
+from pipeline.config import BeirConfig, DatasetConfig, GooaqConfig, LabelledConfig, PydocsConfig
+from pipeline.data import beir, gooaq, labelled, pydocs
 from pipeline.data.corpus import Corpus, update_digest
 from pipeline.data.splits import Splits
 from pipeline.records import Dataset, Qrels, QuerySet
@@ -31,6 +31,7 @@ SOURCES: dict[type[DatasetConfig], Source] = {
     PydocsConfig: Source(pydocs.inputs, pydocs.build),
     GooaqConfig: Source(gooaq.inputs, gooaq.build),
     BeirConfig: Source(beir.inputs, beir.build),
+    LabelledConfig: Source(labelled.inputs, labelled.build),
 }
 
 
@@ -65,13 +66,19 @@ def summary(dataset: Dataset) -> str:
 
 def _write(name: str, splits: Splits, folder: Path) -> None:
     digest = hashlib.sha256()
-    for corpus in _corpora(folder):
+    corpora = list(_corpora(folder))
+    for corpus in corpora:
         update_digest(digest, corpus.fingerprint)
     for split in ("train", "dev", "test"):
         queries: QuerySet = getattr(splits, split)
+        corpus = corpora[-1] if split == "train" else corpora[0]
         with (folder / f"{split}.jsonl").open("w", encoding="utf-8") as file:
             for query_id, text in queries.queries.items():
-                row = [query_id, text, queries.qrels[query_id]]
+                row: list[object] = [query_id, text, queries.qrels[query_id]]
+                # A limited corpus holds every relevant passage, but not every irrelevant one.
+                irrelevant = [d for d in queries.irrelevant.get(query_id, ()) if d in corpus]
+                if irrelevant:
+                    row.append(irrelevant)
                 line = json.dumps(row, ensure_ascii=False)
                 update_digest(digest, split, line)
                 file.write(line + "\n")
@@ -103,8 +110,11 @@ def _corpora(folder: Path) -> Iterator[Corpus]:
 def _read_split(path: Path) -> QuerySet:
     queries: dict[str, str] = {}
     qrels: Qrels = {}
+    irrelevant: dict[str, list[str]] = {}
     with path.open(encoding="utf-8") as file:
         for line in file:
-            query_id, text, qrels[query_id] = json.loads(line)
-            queries[query_id] = text
-    return QuerySet(queries, qrels)
+            query_id, text, gains, *judged = json.loads(line)
+            queries[query_id], qrels[query_id] = text, gains
+            if judged:
+                irrelevant[query_id] = judged[0]
+    return QuerySet(queries, qrels, irrelevant)

@@ -1,7 +1,7 @@
 """Any folder in BEIR layout: corpus.jsonl, queries.jsonl and qrels/{train,dev,test}.tsv.
 
 Each file may be gzipped (``.gz``). Gains are kept as they are; a gain of 0 or less says
-"judged irrelevant", is dropped and counted. ``test.tsv`` is needed. Without ``dev.tsv`` the
+"judged irrelevant", is kept apart and counted. ``test.tsv`` is needed. Without ``dev.tsv`` the
 dev queries are drawn from the training ones; without ``train.tsv`` too there are neither.
 """
 
@@ -14,10 +14,10 @@ from pipeline.config import BeirConfig, require
 from pipeline.data.corpus import Corpus, CorpusWriter, DuplicateId
 from pipeline.data.lines import fail, file_facts, numbered_lines, numbered_objects, text_field
 from pipeline.data.progress import progress
-from pipeline.data.splits import Splits, limit_corpus, query_set, sample, without_leaks
+from pipeline.data.splits import Splits, limit_corpus, limited, query_set, sample, without_leaks
 from pipeline.records import InputError, Qrels, QuerySet
 
-CODE_VERSION = 1  # raise it when the same files would give other data
+CODE_VERSION = 2  # raise it when the same files would give other data
 PASSAGE = '{"_id": "d1", "title": "optional", "text": "..."}'
 QUERY = '{"_id": "q1", "text": "..."}'
 HEADER = "query-id<TAB>corpus-id<TAB>score"
@@ -66,8 +66,8 @@ def build(config: BeirConfig, folder: Path) -> Splits:
     dropped = Counter(empty_passage=len(texts.empty_passages), empty_query=len(texts.empty_queries))
     given: dict[str, QuerySet] = {}
     for split, path in files.qrels.items():
-        qrels = _read_qrels(path, split, files, texts, dropped)
-        given[split] = query_set(qrels, texts.queries, qrels)
+        qrels, irrelevant = _read_qrels(path, split, files, texts, dropped)
+        given[split] = query_set(qrels, texts.queries, qrels, irrelevant)
     if not given["test"]:
         raise InputError(f"{files.qrels['test']}: no query has a passage with a score above 0")
 
@@ -92,21 +92,18 @@ def _disjoint(
     if config.max_dev_queries is not None:
         most = min(most, config.max_dev_queries)
     drawn = sample(train.queries, most, config.seed)
-    dev = query_set(drawn, train.queries, train.qrels)
+    dev = query_set(drawn, train.queries, train.qrels, train.irrelevant)
     others = [query_id for query_id in train.queries if query_id not in dev.queries]
-    rest = query_set(others, train.queries, train.qrels)
+    rest = query_set(others, train.queries, train.qrels, train.irrelevant)
     train = without_leaks(rest, "train", corpus, {"dev": dev}, dropped)
     return {"train": train, "dev": dev, "test": test}
 
 
 def _limited(whole: dict[str, QuerySet], config: BeirConfig, dropped: Counter[str]) -> Splits:
-    def cut(split: QuerySet, limit: int | None) -> QuerySet:
-        return query_set(sample(split.queries, limit, config.seed), split.queries, split.qrels)
-
     return Splits(
-        train=cut(whole["train"], config.max_train_queries),
-        dev=cut(whole["dev"], config.max_dev_queries),
-        test=cut(whole["test"], config.max_eval_queries),
+        train=limited(whole["train"], config.max_train_queries, config.seed),
+        dev=limited(whole["dev"], config.max_dev_queries, config.seed),
+        test=limited(whole["test"], config.max_eval_queries, config.seed),
         dropped={reason: count for reason, count in dropped.items() if count},
     )
 
@@ -177,9 +174,13 @@ def _read_queries(path: Path) -> tuple[dict[str, str], set[str]]:
 
 def _read_qrels(
     path: Path, split: str, files: _Files, texts: _Texts, dropped: Counter[str]
-) -> Qrels:
-    """Query id -> document id -> gain above 0; every query has at least one."""
+) -> tuple[Qrels, dict[str, list[str]]]:
+    """Query id -> document id -> gain above 0, and query id -> judged irrelevant documents.
+
+    Every query of the first has at least one document.
+    """
     qrels: Qrels = {}
+    irrelevant: dict[str, list[str]] = {}
     judged: set[str] = set()
     lines = numbered_lines(path)
     header = next(lines, (1, ""))[1].split("\t")
@@ -204,7 +205,11 @@ def _read_qrels(
             dropped["judgment_of_empty_text"] += 1
         elif gain <= 0:
             dropped["judged_irrelevant"] += 1
+            irrelevant.setdefault(query_id, []).append(doc_id)
         elif (before := qrels.setdefault(query_id, {}).setdefault(doc_id, gain)) != gain:
             fail(path, number, f'"{query_id}" and "{doc_id}" have the score {before} already')
     dropped[f"{split}_query_without_relevant"] += len(judged) - len(qrels)
-    return qrels
+    for query_id, gains in qrels.items():  # each once, and not what another line calls relevant
+        listed = dict.fromkeys(irrelevant.get(query_id, ()))
+        irrelevant[query_id] = [doc_id for doc_id in listed if doc_id not in gains]
+    return qrels, irrelevant

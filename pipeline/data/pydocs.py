@@ -6,10 +6,12 @@ covered: docstrings of compiled modules, and those assembled at import time.
 """
 
 import ast
+import gc
 import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path, PurePosixPath
@@ -64,7 +66,8 @@ def build(config: PydocsConfig, folder: Path) -> Splits:
         InputError: nothing is left for training, or the corpus limit is too small.
     """
     dropped: Counter[str] = Counter()
-    pairs = {pair.place: pair for pair in read_pairs(config, dropped)}
+    with _garbage_collector_off():
+        pairs = {pair.place: pair for pair in read_pairs(config, dropped)}
     with CorpusWriter(folder / "full") as writer:
         for pair in pairs.values():
             writer.add(pair.place, pair.passage)
@@ -96,6 +99,16 @@ def build(config: PydocsConfig, folder: Path) -> Splits:
         (splits.test, splits.dev, splits.train),
     )
     return splits
+
+
+@contextmanager
+def _garbage_collector_off() -> Iterator[None]:
+    """Syntax trees are millions of objects without a cycle; looking for one triples the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def read_pairs(config: PydocsConfig, dropped: Counter[str]) -> Iterator[Pair]:

@@ -35,7 +35,31 @@ class _KeepsOnlyWords(dict[int, int | None]):
         return self[code]
 
 
+class _SeparatesWords(dict[int, str]):
+    """A ``str.translate`` table that puts spaces for punctuation, symbols and controls.
+
+    Scripts without spaces (Chinese, Japanese) get one around every character.
+    """
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        category = unicodedata.category(character)
+        if category[0] in "PSZC":
+            self[code] = " "
+        elif category == "Lo" and unicodedata.east_asian_width(character) == "W":
+            self[code] = f" {character} "
+        else:
+            self[code] = character
+        return self[code]
+
+
 _WORDS = _KeepsOnlyWords()
+_SPACED = _SeparatesWords()
+
+
+def _folded(text: str) -> str:
+    """The text without case and compatibility forms."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 def normalise(text: str) -> str:
@@ -43,8 +67,14 @@ def normalise(text: str) -> str:
 
     A text of nothing else (emoji, operators) keeps them, so that such texts stay distinct.
     """
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    folded = _folded(text)
     return folded.translate(_WORDS) or "".join(folded.split())
+
+
+def words(text: str) -> list[str]:
+    """The words of the text in order, normalised like ``normalise``; of emoji alone: those."""
+    folded = _folded(text)
+    return folded.translate(_SPACED).split() or folded.split()
 
 
 def text_key(text: str) -> bytes:
@@ -63,10 +93,22 @@ def sample(ids: Iterable[str], limit: int | None, seed: int) -> list[str]:
     return heapq.nsmallest(limit, ids, key=order)
 
 
-def query_set(ids: Iterable[str], queries: Mapping[str, str], qrels: Qrels) -> QuerySet:
-    """The queries ``ids``, in that order, with their judgments."""
+def query_set(
+    ids: Iterable[str],
+    queries: Mapping[str, str],
+    qrels: Qrels,
+    irrelevant: Mapping[str, list[str]] | None = None,
+) -> QuerySet:
+    """The queries ``ids``, in that order, with their judgments; the other queries' are left out."""
     chosen = list(ids)
-    return QuerySet({q: queries[q] for q in chosen}, {q: qrels[q] for q in chosen})
+    negatives = {q: irrelevant[q] for q in chosen if irrelevant.get(q)} if irrelevant else {}
+    return QuerySet({q: queries[q] for q in chosen}, {q: qrels[q] for q in chosen}, negatives)
+
+
+def limited(split: QuerySet, limit: int | None, seed: int) -> QuerySet:
+    """``sample`` of the queries with their judgments."""
+    chosen = sample(split.queries, limit, seed)
+    return query_set(chosen, split.queries, split.qrels, split.irrelevant)
 
 
 class HeldOut:
@@ -100,13 +142,15 @@ def without_leaks(
     """The queries and judgments of ``split`` that do not occur in the ``earlier`` splits.
 
     A query whose text is in an earlier split goes (``train_query_in_test``); so does a
-    judgment whose passage text is relevant there (``train_passage_in_test``), and a query
-    left without any judgment (``train_query_left_empty``). ``corpus`` holds the passages of
-    all these splits; ``dropped`` is added to.
+    judgment whose passage text is relevant there (``train_passage_in_test``, and
+    ``train_irrelevant_in_test`` where it is irrelevant here), and a query left without any
+    relevant passage (``train_query_left_empty``). ``corpus`` holds the passages of all these
+    splits; ``dropped`` is added to.
     """
     held = HeldOut(corpus, earlier)
     queries: dict[str, str] = {}
     qrels: Qrels = {}
+    irrelevant: dict[str, list[str]] = {}
     for query_id, text in split.queries.items():
         if (holder := held.query(text)) is not None:
             dropped[f"{name}_query_in_{holder}"] += 1
@@ -117,11 +161,16 @@ def without_leaks(
                 dropped[f"{name}_passage_in_{holder}"] += 1
             else:
                 docs[doc_id] = gain
-        if docs:
-            queries[query_id], qrels[query_id] = text, docs
-        else:
+        if not docs:
             dropped[f"{name}_query_left_empty"] += 1
-    return QuerySet(queries, qrels)
+            continue
+        queries[query_id], qrels[query_id] = text, docs
+        for doc_id in split.irrelevant.get(query_id, ()):
+            if (holder := held.passage(corpus[doc_id])) is not None:
+                dropped[f"{name}_irrelevant_in_{holder}"] += 1
+            else:
+                irrelevant.setdefault(query_id, []).append(doc_id)
+    return QuerySet(queries, qrels, irrelevant)
 
 
 def relevant_ids(*splits: QuerySet) -> set[str]:
@@ -134,8 +183,8 @@ def limit_corpus(
 ) -> Corpus:
     """Move the corpus ``full`` to ``folder``, cut to ``max_corpus`` passages.
 
-    The passages relevant to ``splits`` come first, then a sample of the others; their order
-    stays.
+    The passages relevant to ``splits`` come first, then a sample of those judged irrelevant,
+    then one of the others; their order stays.
 
     Raises:
         InputError: the relevant passages alone are more than ``max_corpus``.
@@ -151,8 +200,10 @@ def limit_corpus(
             f"passages; give at least that many, or lower dataset.max_train_queries, "
             f"dataset.max_dev_queries or dataset.max_eval_queries"
         )
-    others = (doc_id for doc_id in corpus if doc_id not in relevant)
-    chosen = relevant.union(sample(others, max_corpus - len(relevant), seed))
+    judged = {d for split in splits for docs in split.irrelevant.values() for d in docs}
+    chosen = relevant.union(sample(judged - relevant, max_corpus - len(relevant), seed))
+    others = (doc_id for doc_id in corpus if doc_id not in chosen)
+    chosen.update(sample(others, max_corpus - len(chosen), seed))
     with CorpusWriter(folder) as writer:
         for doc_id, text in corpus.items():
             if doc_id in chosen:

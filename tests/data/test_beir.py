@@ -9,7 +9,7 @@ import pytest
 from pipeline.config import BeirConfig
 from pipeline.data import load, summary
 from pipeline.data.splits import normalise
-from pipeline.records import Dataset, InputError
+from pipeline.records import Dataset, InputError, QuerySet
 
 CHECKOUT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("SHARED_DATA", CHECKOUT.parent / "shared" / "data"))
@@ -78,7 +78,8 @@ def test_reads_texts_titles_and_graded_gains(tmp_path: Path, suffix: str) -> Non
     assert dataset.train_corpus is dataset.corpus
     assert dataset.test.queries == {"q1": "When do owls hunt?"}
     assert dataset.test.qrels == {"q1": {"d1": 2, "d2": 1}}
-    assert dataset.dev.qrels == {"q4": {"d4": 1}}
+    assert dataset.test.irrelevant == {"q1": ["d3"]}  # q3 has nothing else, so it goes
+    assert dataset.dev == QuerySet({"q4": "Who sleeps?"}, {"q4": {"d4": 1}})
 
 
 def test_leaks_and_irrelevant_judgments_are_dropped_and_counted(tmp_path: Path) -> None:
@@ -107,6 +108,26 @@ def test_only_content_counts(tmp_path: Path) -> None:
 
     graded = write(tmp_path / "three", test=tsv([("q1", "d1", 1), ("q1", "d2", 1)]))
     assert load(config(graded), tmp_path / "cache").fingerprint != one.fingerprint
+
+
+def test_judged_irrelevant_once_and_never_what_is_relevant(tmp_path: Path) -> None:
+    path = write(tmp_path / "in", test=tsv([*TEST, ("q1", "d3", 0), ("q1", "d2", 0)]))
+    dataset = load(config(path), tmp_path / "cache")
+    assert dataset.test.irrelevant == {"q1": ["d3"]}
+    plain = load(config(write(tmp_path / "plain", test=tsv(TEST[:2]))), tmp_path / "cache")
+    assert plain.test.qrels == dataset.test.qrels
+    assert plain.fingerprint != dataset.fingerprint
+
+
+def test_judged_irrelevant_passages_stay_in_a_limited_corpus_where_there_is_room(
+    tmp_path: Path,
+) -> None:
+    path = write(tmp_path / "in", train="", dev="")
+    dataset = load(config(path, max_corpus=3), tmp_path / "cache")
+    assert set(dataset.corpus) == {"d1", "d2", "d3"}
+    assert dataset.test.irrelevant == {"q1": ["d3"]}
+    smaller = load(config(path, max_corpus=2), tmp_path / "cache")
+    assert smaller.test == QuerySet(dataset.test.queries, dataset.test.qrels)
 
 
 def numbered(count: int, prefix: str) -> list[dict[str, str]]:

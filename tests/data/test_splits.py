@@ -72,6 +72,15 @@ def test_planted_leaks_are_dropped_and_counted() -> None:
     }
 
 
+def test_a_judged_irrelevant_passage_that_is_relevant_in_an_earlier_split_goes() -> None:
+    test = split(t=("Test?", {"d1": 1}))
+    train = QuerySet({"a": "A?"}, {"a": {"d3": 1}}, {"a": ["d4", "d5"]})  # d4 says what d1 says
+    dropped: Counter[str] = Counter()
+    kept = without_leaks(train, "train", CORPUS, {"test": test}, dropped)
+    assert kept == QuerySet(train.queries, train.qrels, {"a": ["d5"]})
+    assert dropped == {"train_irrelevant_in_test": 1}
+
+
 def test_what_is_in_both_counts_for_the_first_split() -> None:
     test = split(t=("Same?", {"d1": 1}))
     dev = split(v=("same", {"d4": 1}))

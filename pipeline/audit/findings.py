@@ -1,0 +1,84 @@
+"""What an audit says: findings with their cost and advice, gathered in a report."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+SEVERITIES = ("unusable", "warning", "info")
+"""Unusable: training refuses the file or has nothing to learn from it. Worst first."""
+
+EXAMPLES = 10  # shown of one finding
+SNIPPET = 60  # characters shown of a text
+LONGEST = 300  # characters of one example
+
+
+@dataclass
+class Sightings:
+    """How often something was seen, and the first ``EXAMPLES`` places."""
+
+    count: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def add(self, example: str) -> None:
+        """Count one more; of the example only what can be printed is kept."""
+        self.count += 1
+        if len(self.examples) < EXAMPLES:
+            self.examples.append(_printable(example[:LONGEST]))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that the audit found: what it is, what it costs and what to do about it.
+
+    ``examples`` are up to ten places, with line numbers or ids.
+    """
+
+    kind: str
+    severity: str
+    count: int
+    message: str
+    cost: str
+    advice: str
+    examples: list[str]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The findings of one file, worst first, and its figures.
+
+    ``facts`` holds only what JSON can: rows, pairs, queries, passages, labels (label -> rows),
+    splits (split -> label -> rows), positives_per_query (positives -> queries), tokens.
+    """
+
+    path: str
+    facts: Mapping[str, object]
+    findings: list[Finding]
+
+    def exit_code(self, strict: bool = False) -> int:
+        """2 for an unusable file, 1 if ``strict`` and there are warnings, else 0."""
+        severities = {finding.severity for finding in self.findings}
+        if "unusable" in severities:
+            return 2
+        return int(strict and "warning" in severities)
+
+    def save(self, folder: Path) -> None:
+        """Write ``audit.json`` and the self-contained page ``audit.html``."""
+        from pipeline.audit.page import html  # draws with matplotlib
+
+        facts = json.dumps(asdict(self), indent=2, ensure_ascii=False)
+        page = html(self)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "audit.json").write_text(facts + "\n", encoding="utf-8")
+        (folder / "audit.html").write_text(page, encoding="utf-8")
+
+
+def snippet(text: str) -> str:
+    """The start of a text on one line, in quotes, without control characters."""
+    shown = " ".join(_printable(text[: 2 * SNIPPET]).split())
+    return f'"{shown}"' if len(shown) <= SNIPPET else f'"{shown[: SNIPPET - 3]}..."'
+
+
+def _printable(text: str) -> str:
+    """Spaces for control characters, which could drive a terminal, and for line ends."""
+    return "".join(c if c.isprintable() else " " for c in text)

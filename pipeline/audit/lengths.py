@@ -1,0 +1,94 @@
+"""Token lengths, and what a cut at ``max_length`` takes away.
+
+Measured as a cross-encoder reads: query, passage and the special tokens share ``max_length``,
+and only the passage is cut.
+"""
+
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.audit.census import Census
+from pipeline.audit.findings import Sightings
+from pipeline.data.rows import LabelledRow
+from pipeline.data.splits import words
+
+PERCENTILES = (50, 90, 95, 99, 100)
+LONGEST = 200_000  # characters measured of one text; what follows is not counted
+BINS = 40
+
+Numbered = tuple[LabelledRow, int, int]  # row, number of its query, number of its passage
+
+
+class Lengths:
+    """Tokens, without special ones, of every distinct query and passage by number."""
+
+    def __init__(self, tokenizer: Any, max_length: int) -> None:
+        self.max_length = max_length
+        self.queries = array("I")
+        self.passages = array("I")
+        self.positives = 0  # rows
+        self.behind_cut = Sightings()  # positive rows that match mostly behind the cut
+        self.special = int(tokenizer.num_special_tokens_to_add(pair=True))
+        self._tokenizer = tokenizer.backend_tokenizer
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+
+    def add_passages(self, texts: Mapping[int, str]) -> dict[int, Any]:
+        """Measure the texts, by number in ascending order, that are new; returns how they read."""
+        new = {number: text for number, text in texts.items() if number >= len(self.passages)}
+        encoded = dict(zip(new, self._encode(new.values()), strict=True))
+        self.passages.extend(map(len, encoded.values()))
+        return encoded
+
+    def add(self, batch: Sequence[Numbered]) -> None:
+        """Measure rows in the order in which they were numbered."""
+        queries = {query: row.query for row, query, _ in batch if query >= len(self.queries)}
+        self.queries.extend(map(len, self._encode(queries.values())))
+        encoded = self.add_passages({passage: row.text for row, _, passage in batch})
+        for row, query, passage in batch:
+            if row.label > 0:
+                self.positives += 1
+                room = max(0, self.max_length - self.special - self.queries[query])
+                if self.passages[passage] > room:
+                    read = encoded.get(passage) or self._encode([row.text])[0]
+                    self._look_behind(row, read.offsets[room][0])
+
+    def pair_lengths(self, census: Census) -> NDArray[np.int64]:
+        """Tokens of every distinct pair, special ones included."""
+        queries, passages = np.array(self.queries, np.int64), np.array(self.passages, np.int64)
+        numbers = np.array(list(census.pairs), np.int64).reshape(-1, 2)
+        return queries[numbers[:, 0]] + passages[numbers[:, 1]] + self.special
+
+    def _encode(self, texts: Iterable[str]) -> list[Any]:
+        cut = [text[:LONGEST] for text in texts]
+        return list(self._tokenizer.encode_batch(cut, add_special_tokens=False))
+
+    def _look_behind(self, row: LabelledRow, start: int) -> None:
+        """Count the row if most of the shared words are only from ``start`` on."""
+        shared = set(words(row.query)) & set(words(row.text))
+        hidden = shared.difference(words(row.text[:start]))
+        if hidden and 2 * len(hidden) >= len(shared):
+            shown = ", ".join(sorted(hidden)[:5])
+            self.behind_cut.add(f"line {row.line}: only after character {start}: {shown}")
+
+
+def percentiles(lengths: Sequence[int] | NDArray[np.int64]) -> dict[str, int]:
+    """``PERCENTILES`` by name, each a length that occurs; nothing for nothing."""
+    if len(lengths) == 0:
+        return {}
+    found = np.percentile(np.asarray(lengths), PERCENTILES, method="inverted_cdf")
+    return {f"p{p}": int(value) for p, value in zip(PERCENTILES, found, strict=True)}
+
+
+def histogram(lengths: NDArray[np.int64], max_length: int) -> dict[str, list[int]]:
+    """Counts between edges that show ``max_length``; the last bin holds all longer ones."""
+    if len(lengths) == 0:
+        return {"edges": [0, 1], "counts": [0]}
+    last = max(int(np.percentile(lengths, 99)), 2 * max_length)
+    edges = np.unique(np.linspace(0, last, BINS + 1).astype(int))
+    counts, _ = np.histogram(np.minimum(lengths, last), edges)
+    return {"edges": edges.tolist(), "counts": counts.tolist()}

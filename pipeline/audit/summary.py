@@ -1,0 +1,88 @@
+"""The report on the terminal, and the figures that terminal and page share."""
+
+from collections.abc import Sequence
+from textwrap import fill
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.audit.findings import SEVERITIES, Report
+
+STYLES = {"unusable": "bold red", "warning": "yellow", "info": "dim"}
+WIDTH = 100  # columns at most, and in a pipe
+SHOWN = 10  # labels or splits in a table
+EXAMPLES = 5  # of a finding; the page has all that are kept
+
+Grid = tuple[list[str], list[list[str]]]  # heads and rows
+
+
+def headline(report: Report) -> str:
+    """How good the file is and how many findings there are."""
+    counts = [sum(f.severity == severity for f in report.findings) for severity in SEVERITIES]
+    unusable, warnings, infos = counts
+    verdict = "unusable" if unusable else "usable, with warnings" if warnings else "clean"
+    return f"{verdict} (findings: {unusable} unusable, {warnings} warning, {infos} info)"
+
+
+def size(report: Report) -> str:
+    """How much there is of everything."""
+    facts: Any = report.facts
+    return (
+        f"{facts['pairs']:,} pairs of {facts['queries']:,} queries and {facts['passages']:,} "
+        f"passages, from {facts['usable_rows']:,} usable of {facts['rows']:,} rows"
+    )
+
+
+def figures(report: Report) -> list[Grid]:
+    """Tables of heads and rows: labels, by split if there are any, and token lengths."""
+    facts: Any = report.facts
+    labels = list(facts["labels"])[:SHOWN]
+    splits = list(facts["splits"].items())[:SHOWN]
+    counts = [[name, *(f"{rows.get(n, 0):,}" for n in labels)] for name, rows in splits]
+    counts.append(["all", *(f"{facts['labels'][n]:,}" for n in labels)])
+    tables: list[Grid] = []
+    if labels:
+        tables.append((["rows with label", *labels], counts))
+    tokens = facts["tokens"]
+    lengths = [
+        [name, *(f"{value:,}" for value in tokens[name].values())]
+        for name in ("queries", "passages", "pairs")
+        if tokens[name]
+    ]
+    if lengths:
+        tables.append((["tokens", "median", "90%", "95%", "99%", "longest"], lengths))
+    return tables
+
+
+def show(report: Report, console: Console) -> None:
+    """Print the report; every finding with what it costs and what to do."""
+    if not console.is_terminal or console.width > WIDTH:
+        console.width = WIDTH
+    console.print(Text(report.path, style="bold"))
+    console.print(Text(headline(report)))
+    console.print(Text(size(report)))
+    for heads, rows in figures(report):
+        console.print(_table(heads, rows))
+    for finding in report.findings:
+        title = Text(f"\n{finding.severity:<8} ", style=STYLES[finding.severity])
+        title.append(f"{finding.count:,} {finding.message}", style="default")
+        console.print(title)
+        lines = [f"cost: {finding.cost}", f"do:   {finding.advice}"]
+        lines += [f"- {example}" for example in finding.examples[:EXAMPLES]]
+        if len(finding.examples) > EXAMPLES:
+            lines.append(f"- and {finding.count - EXAMPLES:,} more, see audit.html")
+        for line in lines:
+            wrapped = fill(line, console.width, initial_indent=" " * 9, subsequent_indent=" " * 11)
+            console.print(Text(wrapped), soft_wrap=True)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
+    for place, head in enumerate(heads):
+        table.add_column(head, justify="right" if place else "left")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table

@@ -1,0 +1,197 @@
+"""Tables in files as they stream by: JSON Lines, CSV, TSV or Parquet, gzipped or not.
+
+Only a batch of rows is in memory. What is wrong with one line is a ``Fault`` and the next
+line follows; what is wrong with the whole file is an InputError.
+"""
+
+import csv
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import IO, NamedTuple, cast
+
+from pipeline.records import InputError
+
+BATCH = 1024  # rows of a Parquet file read at a time
+LONGEST = 10_000_000  # characters of one CSV field; a quote left open must not take all memory
+SURROGATE = re.compile("[\ud800-\udfff]")  # half a pair, or what a wrong byte was decoded to
+
+
+class Fault(NamedTuple):
+    """What is wrong with one line.
+
+    ``kind`` is one of broken_json, broken_csv, not_utf8, missing_column, not_text, bad_label,
+    negative_label, empty_query, empty_text; ``problem`` says it in words.
+    """
+
+    line: int
+    kind: str
+    problem: str
+
+
+Record = Mapping[str, object]
+Entry = tuple[int, Record | Fault]  # line and what is on it, by column
+
+
+def records(path: Path) -> Iterator[Entry]:
+    """Line and content, by column, of every row that is not blank, or what is wrong with it.
+
+    Lines count from 1 as an editor shows them; in Parquet rows do.
+
+    Raises:
+        InputError: there is no such file, or its format is unknown or broken.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    if (reader := READERS.get(_kind(path))) is None:
+        known = ", ".join(READERS)
+        raise InputError(f"{path}: the format is told by the name, one of {known}, or with .gz")
+    try:
+        yield from reader(path)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: broken gzip file ({error}); compress it again") from None
+
+
+def is_uniform(path: Path) -> bool:
+    """Whether the format gives all rows the same columns."""
+    return _kind(path) in UNIFORM
+
+
+def _kind(path: Path) -> str:
+    name = path.name.lower()
+    kind = Path(name.removesuffix(".gz")).suffix
+    return "" if kind == ".parquet" and name.endswith(".gz") else kind
+
+
+def first_of(names: Collection[str], wanted: Iterable[str]) -> str | None:
+    """The first of the wanted names that there is."""
+    return next((name for name in wanted if name in names), None)
+
+
+def required_text(line: int, record: Record, column: str, role: str) -> str | Fault:
+    """The text in a column, or its fault: not_text, not_utf8, or empty_{role}."""
+    value = record[column]
+    if value is None:
+        value = ""
+    if not isinstance(value, str):
+        return Fault(line, "not_text", f'"{column}" must be a string, not {_json_type(value)}')
+    if SURROGATE.search(value):
+        return Fault(line, "not_utf8", f'"{column}" is not UTF-8; save the file as UTF-8')
+    if not value.strip():
+        return Fault(line, f"empty_{role}", f'"{column}" is empty')
+    return value
+
+
+def _json_type(value: object) -> str:
+    """What JSON calls the type of a value that is no string."""
+    names = {bool: "true or false", int: "a number", float: "a number", list: "a list"}
+    return names.get(type(value), "an object")
+
+
+def optional_text(record: Record, column: str) -> str | None:
+    """What is in a column as a text without surrounding white space; None for nothing."""
+    value = record.get(column)
+    if value is None or isinstance(value, list | dict):
+        return None
+    # An id with a wrong byte still tells rows apart, and can be shown.
+    return SURROGATE.sub("\ufffd", str(value)).strip() or None
+
+
+def _open(path: Path) -> IO[bytes]:
+    return cast(
+        IO[bytes], gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
+    )
+
+
+def _json_lines(path: Path) -> Iterator[Entry]:
+    with _open(path) as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                # A byte order mark is harmless at the very start.
+                value = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+            except UnicodeDecodeError as error:
+                problem = f"byte {error.start + 1} is not UTF-8; save the file as UTF-8"
+                yield number, Fault(number, "not_utf8", problem)
+            except json.JSONDecodeError as error:
+                problem = f"broken JSON ({error.msg}, column {error.colno})"
+                yield number, Fault(number, "broken_json", problem)
+            except (ValueError, RecursionError) as error:
+                yield number, Fault(number, "broken_json", f"broken JSON ({error})")
+            else:
+                if isinstance(value, dict):
+                    yield number, value
+                else:
+                    problem = "a JSON object is needed, with a query and a text"
+                    yield number, Fault(number, "broken_json", problem)
+
+
+def _csv(path: Path, dialect: str) -> Iterator[Entry]:
+    csv.field_size_limit(LONGEST)
+    with _open(path) as file:
+        # A wrong byte becomes half a surrogate pair and is found in its row.
+        lines = (
+            line.decode("utf-8-sig" if number == 0 else "utf-8", errors="surrogateescape")
+            for number, line in enumerate(file)
+        )
+        reader = csv.reader(lines, dialect, strict=True)
+        header: list[str] = []
+        while True:
+            line = reader.line_num + 1
+            try:
+                row = next(reader, None)
+            except csv.Error as error:
+                yield line, Fault(line, "broken_csv", f"broken row ({error})")
+                continue
+            if row is None:
+                return
+            if not any(row):
+                continue
+            if not header:
+                header = [name.strip() for name in row]
+                if SURROGATE.search("".join(header)):
+                    raise InputError(f"{path}:{line}: not UTF-8; save the file as UTF-8")
+            elif len(row) != len(header):
+                problem = f"{len(row)} columns instead of {len(header)} ({', '.join(header)})"
+                yield line, Fault(line, "broken_csv", problem[:200])
+            else:
+                yield line, dict(zip(header, row, strict=True))
+
+
+def _parquet(path: Path) -> Iterator[Entry]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def values(column: pa.Array) -> list[object]:
+        try:
+            return cast(list[object], column.to_pylist())
+        except UnicodeDecodeError:  # Parquet does not check what it calls a string
+            raw = column.cast(pa.large_binary()).to_pylist()
+            return [v if v is None else v.decode("utf-8", "surrogateescape") for v in raw]
+
+    try:
+        file = pq.ParquetFile(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: not a Parquet file ({error})") from None
+    with file:
+        number = 0
+        for batch in file.iter_batches(BATCH):
+            names = batch.schema.names
+            for row in zip(*map(values, batch.columns), strict=True):
+                number += 1
+                yield number, dict(zip(names, row, strict=True))
+
+
+READERS: dict[str, Callable[[Path], Iterator[Entry]]] = {
+    ".jsonl": _json_lines,
+    ".ndjson": _json_lines,
+    ".csv": partial(_csv, dialect="excel"),
+    ".tsv": partial(_csv, dialect="excel-tab"),
+    ".parquet": _parquet,
+}
+UNIFORM = (".csv", ".tsv", ".parquet")  # all rows of such a file have the same columns

@@ -1,0 +1,71 @@
+"""Token lengths of short texts that can be counted by hand."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from transformers import AutoTokenizer
+
+from pipeline.audit.census import Census
+from pipeline.audit.findings import snippet
+from pipeline.audit.lengths import Lengths, histogram, percentiles
+from pipeline.data.rows import LabelledRow
+from pipeline.weights import TINY_TOKENIZER, locate
+
+
+def row(line: int, query: str, text: str, label: int = 1) -> LabelledRow:
+    return LabelledRow(line, query, text, label, None, None, None, None)
+
+
+@pytest.fixture
+def lengths() -> Lengths:
+    folder: Path = locate("base", TINY_TOKENIZER)
+    return Lengths(AutoTokenizer.from_pretrained(folder), max_length=10)
+
+
+def test_lengths_and_what_lies_behind_the_cut(lengths: Lengths) -> None:
+    rows = [
+        row(1, "red dog", "the red dog ran home"),  # 2 + 5 + 3 special: just fits
+        row(2, "red dog", "a cat and a bird and a red dog"),  # reads 5: a cat and a bird
+        row(3, "red dog", "my red dog and the big black cow"),  # both words before the cut
+        row(4, "red dog", "one two three four five red dog", label=0),  # no positive
+        row(5, "blue dog", "a blue cat and one dog"),  # one of two behind
+    ]
+    census = Census(0.8)
+    lengths.add([(r, *census.add(r)) for r in rows[:2]])
+    lengths.add([(r, *census.add(r)) for r in rows[2:]])
+    assert list(lengths.queries) == [2, 2]
+    assert list(lengths.passages) == [5, 9, 8, 7, 6]
+    assert lengths.pair_lengths(census).tolist() == [10, 14, 13, 12, 11]
+    assert lengths.positives == 4
+    assert lengths.behind_cut.examples == [
+        "line 2: only after character 17: dog, red",
+        "line 5: only after character 19: dog",
+    ]
+
+
+def test_a_passage_seen_before_is_cut_where_the_query_says(lengths: Lengths) -> None:
+    census = Census(0.8)
+    text = "one two three red dog"
+    for line, query in enumerate(("dog", "red dog with a cat and a cow"), start=1):
+        r = row(line, query, text)
+        lengths.add([(r, *census.add(r))])
+    # the second query has 8 tokens and 3 are special: nothing is left for the passage
+    assert lengths.behind_cut.examples == ["line 2: only after character 0: dog, red"]
+
+
+def test_percentiles_occur() -> None:
+    assert percentiles([]) == {}
+    found = percentiles([*range(1, 101)])
+    assert found == {"p50": 50, "p90": 90, "p95": 95, "p99": 99, "p100": 100}
+
+
+def test_the_last_bin_holds_all_longer_ones() -> None:
+    found = histogram(np.array([1, 2, 30, 5000]), max_length=20)
+    assert sum(found["counts"]) == 4
+    assert histogram(np.array([]), 20) == {"edges": [0, 1], "counts": [0]}
+
+
+def test_snippets_are_one_line_without_controls() -> None:
+    assert snippet("a\n b\x1b[0m\u202e") == '"a b [0m"'
+    assert len(snippet("word " * 1000)) == 62
