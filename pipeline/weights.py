@@ -81,8 +81,8 @@ def locate(key: str, path: str, runs: Runs | None = None) -> Path:
         ) from error
     except (LocalEntryNotFoundError, OSError) as error:
         raise InputError(
-            f"{key}={path}: no such folder, and the Hugging Face hub can't be reached and has "
-            f"not left the model in its local cache; {hint}"
+            f"{key}={path}: no such folder, the Hugging Face hub can't be reached, and its "
+            f"local cache does not have the model; {hint}"
         ) from error
 
 
