@@ -102,9 +102,7 @@ def intervals(
     return low.tolist(), high.tolist()
 
 
-def randomisation_tests(
-    differences: Values, seed: int = 0, resamples: int = 10_000
-) -> list[float]:
+def randomisation_tests(differences: Values, seed: int = 0, resamples: int = 10_000) -> list[float]:
     """The p-value of every column of ``differences`` (queries x tests), each 0 < p <= 1.
 
     A column's p-value is the share of the random swaps whose summed difference is at least as

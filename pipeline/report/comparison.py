@@ -198,7 +198,9 @@ def _gains(runs: Sequence[Point], metrics: Sequence[str]) -> dict[tuple[int, str
     return gains
 
 
-def _same_length(columns: Sequence[np.ndarray[tuple[int], np.dtype[np.float64]]]) -> list[list[int]]:
+def _same_length(
+    columns: Sequence[np.ndarray[tuple[int], np.dtype[np.float64]]],
+) -> list[list[int]]:
     """The positions of columns with equally many queries, so that they fit into a matrix."""
     positions: dict[int, list[int]] = {}
     for i, column in enumerate(columns):

@@ -71,7 +71,7 @@ def pool(
     """
     members: dict[tuple[object, ...], list[RunRecord]] = {}
     for run in runs:
-        key: tuple[object, ...] = (run.name, run.tags.get("initialisation"), _identity(run))
+        key: tuple[object, ...] = (run.name, run.tags.get("initialisation"), identity(run))
         seed = run.params.get("seed")
         if any(other.params.get("seed") == seed for other in members.get(key, [])):
             key = (*key, run.run_id)
@@ -94,7 +94,8 @@ def labels(points: Sequence[Point]) -> list[str]:
     return texts
 
 
-def _identity(run: RunRecord) -> frozenset[tuple[str, str]]:
+def identity(run: RunRecord) -> frozenset[tuple[str, str]]:
+    """What makes a run the point it is: its parameters but for the seed and where it ran."""
     return frozenset(item for item in run.params.items() if not item[0].startswith(INCIDENTAL))
 
 
@@ -103,7 +104,7 @@ def _difference(point: Point, twins: Sequence[Point]) -> str:
     seeds = [tuple(twin.seeds) for twin in twins]
     if point.seeds and len(set(seeds)) == len(twins) and all(seeds):
         return f"seed {' '.join(point.seeds)}"
-    keys = sorted({key for twin in twins for key, _ in _identity(twin)})
+    keys = sorted({key for twin in twins for key, _ in identity(twin)})
     differing = [key for key in keys if len({twin.params.get(key) for twin in twins}) > 1]
     told = [tuple(twin.params.get(key) for key in differing) for twin in twins]
     if not differing or len(differing) > 3 or len(set(told)) < len(twins):
