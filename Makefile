@@ -51,7 +51,7 @@ ui: $(READY) ## browse the runs in the MLflow UI on loopback: PORT=5000
 	@$(BIN)/mlflow server --backend-store-uri sqlite:///outputs/mlflow.db \
 	  --host 127.0.0.1 --port $(PORT) --workers 1 --uvicorn-opts "--log-level warning"
 
-report: $(READY) ## the comparison table of the latest sweep, also as markdown and CSV
+report: $(READY) ## the latest sweep compared: outputs/report/report.html, .md and .csv
 	@$(BIN)/python -m pipeline.report experiment=$(EXPERIMENT) $(ARGS)
 
 promote: $(READY) ## make a run's model the champion: RUN=NAME ARGS="name=NAME force=true"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from pipeline import data, hardware, latency, model_card, provenance, tracking, weights
+from pipeline import data, hardware, latency, model_card, provenance, texts, tracking, weights
 from pipeline.artifacts import content_key, stage_output
 from pipeline.audit import audit
 from pipeline.config import ColbertConfig, Config, CrossEncoderConfig, LabelledConfig
@@ -82,6 +82,7 @@ def run(config: Config, folder: Path) -> str:
         record.log_metrics(metrics | timings | costs)
         record.log_metrics({f"{m}_fused/weight": w for m, w in fusion_weights.items()})
         tracking.log_per_query(record, evaluation.per_query)
+        tracking.log_texts(record, texts.sample(dataset, evaluation))
         _write_runs(folder / "runs", evaluation, dataset, config.run_name)
         licence = model_card.licence(config.base, base)
         card = model_card.render(config, dataset, evaluation.per_query, costs, licence)
@@ -238,9 +239,9 @@ def _latency(
     }
 
     def build(folder: Path) -> None:
-        texts = [shared.dataset.test.queries[q] for q in queries]
+        asked = [shared.dataset.test.queries[q] for q in queries]
         timings = latency.measure(
-            texts, shared.table, shared.embedder, scorer, machine, config.latency
+            asked, shared.table, shared.embedder, scorer, machine, config.latency
         )
         (folder / "latency.json").write_text(json.dumps(timings))
 

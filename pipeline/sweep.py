@@ -116,7 +116,7 @@ def run(overrides: Sequence[str]) -> None:
     """
     grid = Grid(overrides)
     from pipeline import data, hardware, quiet, tracking
-    from pipeline.report.table import show
+    from pipeline.report.show import show
     from pipeline.shared import prepare
 
     quiet.silence()
@@ -144,7 +144,9 @@ def run(overrides: Sequence[str]) -> None:
         for point, result in zip(grid.points, results, strict=True)
         if result.status is JobStatus.FAILED
     ]
-    show(grid.config.tracking, parent.run_id, Path(grid.config.output_dir))
+    config = grid.config
+    for file in show(config.tracking, config.report, parent.run_id, Path(config.output_dir)):
+        parent.log_file(file, "report")
     minutes = (time.perf_counter() - start) / 60
     print(f"{len(results) - len(failed)} of {len(results)} points in {minutes:.1f} minutes")
     print("browse them: make ui")

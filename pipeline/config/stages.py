@@ -209,3 +209,18 @@ class TrackingConfig:
     artifact_location: str | None = None  # null: beside a sqlite file, else the server's choice
     experiment: str = MISSING
     parent_run_id: str | None = None  # set by the sweep
+
+
+@dataclass
+class ReportConfig:
+    """What the report page says."""
+
+    latency_budget_ms: float = 100.0  # a query's median, for the best reranker within it
+
+    def __post_init__(self) -> None:
+        require(
+            self.latency_budget_ms > 0,
+            "report.latency_budget_ms",
+            self.latency_budget_ms,
+            "must be above 0",
+        )

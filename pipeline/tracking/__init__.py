@@ -25,13 +25,19 @@ from pipeline.tracking.models import find_model, is_reference, model_folder  # n
 from pipeline.tracking.read import (  # noqa: E402
     PER_QUERY_FILE,
     RunRecord,
+    Text,
+    download,
     find_run,
     latest_sweep,
     read_per_query,
+    read_ranking,
+    read_relevant,
+    read_run,
     read_runs,
+    read_texts,
 )
 from pipeline.tracking.registry import ModelVersion, champion, promote  # noqa: E402
-from pipeline.tracking.write import MODEL_FOLDER, ActiveRun, log_per_query, run  # noqa: E402
+from pipeline.tracking.write import MODEL_FOLDER, ActiveRun, log_per_query, log_texts, run  # noqa: E402
 
 __all__ = [
     "MODEL_FOLDER",
@@ -39,17 +45,24 @@ __all__ = [
     "ActiveRun",
     "ModelVersion",
     "RunRecord",
+    "Text",
     "champion",
+    "download",
     "find_model",
     "find_run",
     "flatten",
     "is_reference",
     "latest_sweep",
     "log_per_query",
+    "log_texts",
     "model_folder",
     "open_experiment",
     "promote",
     "read_per_query",
+    "read_ranking",
+    "read_relevant",
+    "read_run",
     "read_runs",
+    "read_texts",
     "run",
 ]

@@ -5,7 +5,7 @@ import platform
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from pipeline.errors import one_line
 from pipeline.metrics import PerQuery
 from pipeline.redact import mask
 from pipeline.tracking.connection import open_experiment
-from pipeline.tracking.read import PER_QUERY_FILE
+from pipeline.tracking.read import PER_QUERY_FILE, TEXTS_FILE, Text
 
 MODEL_FOLDER = "model_folder"
 """The tag with the absolute path of the model on the machine of the run."""
@@ -120,9 +120,19 @@ def log_per_query(run: ActiveRun, per_query: Mapping[str, PerQuery]) -> None:
             columns["metric"] += [metric] * len(values)
             columns["value"] += values.values()
     types = {name: pa.float64() if name == "value" else pa.string() for name in columns}
-    table = pa.table(columns, schema=pa.schema(types))
+    _log_table(run, pa.table(columns, schema=pa.schema(types)), PER_QUERY_FILE)
+
+
+def log_texts(run: ActiveRun, texts: Sequence[Text]) -> None:
+    """Store queries and passages as the artifact ``texts.parquet``, a column a field."""
+    columns = {name: [getattr(text, name) for text in texts] for name in Text._fields}
+    schema = pa.schema(dict.fromkeys(Text._fields, pa.string()))
+    _log_table(run, pa.table(columns, schema=schema), TEXTS_FILE)
+
+
+def _log_table(run: ActiveRun, table: pa.Table, name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / PER_QUERY_FILE
+        path = Path(folder) / name
         pq.write_table(table, path, compression="zstd")
         run.log_file(path)
 
