@@ -60,6 +60,7 @@ def run(config: Config, folder: Path) -> str:
         for file in sorted(audited.glob("audit.*")) if audited else ():
             record.log_file(file, "audit")
         record.log_params(tracking.flatten(asdict(config)) | _facts(shared, machine))
+        record.log_dataset(dataset.name, dataset.fingerprint, data.sizes(dataset))
         if config.base.dedicated:  # what the name of a run or an alias meant today
             record.log_params({"base.folder": str(base.resolve())})
         reranker = load_reranker(
@@ -82,10 +83,13 @@ def run(config: Config, folder: Path) -> str:
         record.log_metrics(metrics | timings | costs)
         record.log_metrics({f"{m}_fused/weight": w for m, w in fusion_weights.items()})
         tracking.log_per_query(record, evaluation.per_query)
+        headline = f"ndcg_at_{max(config.eval.top_k)}"
+        tracking.log_query_table(record, dataset.test.queries, evaluation.per_query, headline)
         _write_runs(folder / "runs", evaluation, dataset, config.run_name)
         licence = model_card.licence(config.base, base)
         card = model_card.render(config, dataset, evaluation.per_query, costs, licence)
         (folder / "model_card.md").write_text(card, encoding="utf-8")
+        record.log_note(card.partition("\n---\n")[2])  # what follows its front matter
         if reranker is not None:
             reranker.save(folder / "model")
             (folder / "model" / "README.md").write_text(card, encoding="utf-8")
@@ -151,15 +155,9 @@ def _audit(config: Config, base: Path) -> Path:
 def _facts(shared: Shared, machine: Hardware) -> dict[str, str]:
     """What the configuration does not say: data, code and machine."""
     dataset = shared.dataset
-    sizes = {
-        "corpus": len(dataset.corpus),
-        "train_queries": len(dataset.train),
-        "dev_queries": len(dataset.dev),
-        "test_queries": len(dataset.test),
-    }
     return {
         "data.fingerprint": dataset.fingerprint,
-        **{f"data.{name}": str(size) for name, size in sizes.items()},
+        **{f"data.{name}": str(size) for name, size in data.sizes(dataset).items()},
         **{f"data.dropped.{reason}": str(rows) for reason, rows in dataset.dropped.items()},
         **{f"machine.{name}": str(value) for name, value in asdict(machine).items()},
         **provenance.provenance(),

@@ -43,6 +43,7 @@ from pipeline.config.stages import (
     RerankConfig,
     TrackingConfig,
     TrainConfig,
+    sqlite_path,
 )
 
 __all__ = [
@@ -76,6 +77,7 @@ __all__ = [
     "conf_dir",
     "register_schemas",
     "require",
+    "sqlite_path",
     "typed",
 ]
 

@@ -31,7 +31,14 @@ from pipeline.tracking.read import (  # noqa: E402
     read_runs,
 )
 from pipeline.tracking.registry import ModelVersion, champion, promote  # noqa: E402
-from pipeline.tracking.write import MODEL_FOLDER, ActiveRun, log_per_query, run  # noqa: E402
+from pipeline.tracking.write import (  # noqa: E402
+    MODEL_FOLDER,
+    ActiveRun,
+    log_per_query,
+    log_query_table,
+    publish,
+    run,
+)
 
 __all__ = [
     "MODEL_FOLDER",
@@ -46,9 +53,11 @@ __all__ = [
     "is_reference",
     "latest_sweep",
     "log_per_query",
+    "log_query_table",
     "model_folder",
     "open_experiment",
     "promote",
+    "publish",
     "read_per_query",
     "read_runs",
     "run",
