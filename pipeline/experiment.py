@@ -9,12 +9,13 @@ those of the same architecture, base and lengths.
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from pipeline import data, hardware, latency, model_card, provenance, tracking, weights
+from pipeline import data, hardware, latency, model_card, provenance, texts, tracking, weights
 from pipeline.artifacts import content_key, stage_output
 from pipeline.audit import audit
 from pipeline.config import ColbertConfig, Config, CrossEncoderConfig, LabelledConfig
@@ -83,8 +84,9 @@ def run(config: Config, folder: Path) -> str:
         record.log_metrics(metrics | timings | costs)
         record.log_metrics({f"{m}_fused/weight": w for m, w in fusion_weights.items()})
         tracking.log_per_query(record, evaluation.per_query)
-        headline = f"ndcg_at_{max(config.eval.top_k)}"
-        tracking.log_query_table(record, dataset.test.queries, evaluation.per_query, headline)
+        ndcg = f"ndcg_at_{max(config.eval.top_k)}"
+        tracking.log_query_table(record, dataset.test.queries, evaluation.per_query, ndcg)
+        tracking.log_texts(record, texts.sample(dataset, evaluation))
         _write_runs(folder / "runs", evaluation, dataset, config.run_name)
         licence = model_card.licence(config.base, base)
         card = model_card.render(config, dataset, evaluation.per_query, costs, licence)
@@ -100,7 +102,8 @@ def run(config: Config, folder: Path) -> str:
         record.log_text(mask(OmegaConf.to_yaml(asdict(config))), "config.yaml")
         for file in folder.glob("*.log"):
             record.log_file(file)
-        log.info("%s", _headline(config, metrics))
+        if config.tracking.parent_run_id is None:  # else the sweep says it, with the place
+            log.info("%s: %s", config.run_name, headline(metrics))
         return record.run_id
 
 
@@ -236,9 +239,9 @@ def _latency(
     }
 
     def build(folder: Path) -> None:
-        texts = [shared.dataset.test.queries[q] for q in queries]
+        asked = [shared.dataset.test.queries[q] for q in queries]
         timings = latency.measure(
-            texts, shared.table, shared.embedder, scorer, machine, config.latency
+            asked, shared.table, shared.embedder, scorer, machine, config.latency
         )
         (folder / "latency.json").write_text(json.dumps(timings))
 
@@ -254,8 +257,12 @@ def _write_runs(folder: Path, evaluation: Evaluation, dataset: Dataset, tag: str
         write_run(folder / f"{stage}_at_{k}.run", ranking, tag)
 
 
-def _headline(config: Config, metrics: dict[str, float]) -> str:
-    k = max(config.eval.top_k)
-    stage = "vector_reranked" if config.arch.name != "none" else "vector"
+def headline(metrics: Mapping[str, float]) -> str:
+    """``vector_reranked hit@10 0.703, NDCG@10 0.591``: the largest cutoff, or the search alone."""
+    stage = (
+        "vector_reranked" if any(m.startswith("vector_reranked/") for m in metrics) else "vector"
+    )
+    cutoffs = [int(m.rsplit("_", 1)[1]) for m in metrics if m.startswith(f"{stage}/ndcg_at_")]
+    k = max(cutoffs)
     hit, ndcg = metrics[f"{stage}/hit_rate_at_{k}"], metrics[f"{stage}/ndcg_at_{k}"]
-    return f"{config.run_name}: {stage} hit@{k} {hit:.3f}, NDCG@{k} {ndcg:.3f}"
+    return f"{stage} hit@{k} {hit:.3f}, NDCG@{k} {ndcg:.3f}"

@@ -40,14 +40,17 @@ def serve(port: int, overrides: Sequence[str]) -> None:
             store yet, it needs no server, or the port is taken.
         RuntimeError: the server ended, or did not answer in ``PATIENCE`` seconds.
     """
-    uri = compose(overrides).tracking.uri
-    _check(uri, port)
+    tracked = compose(overrides).tracking
+    _check(tracked.uri, port)
     address = f"http://{HOST}:{port}"
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with _server(uri, port) as (process, log):
+        with _server(tracked.uri, port) as (process, log):
+            from pipeline import tracking  # MLflow: a second, while the server starts
+
+            page = tracking.first_page(tracked)
             _wait_until_it_answers(process, f"{address}/health", log)
-            print(f"MLflow UI: {address}  (Ctrl-C stops it)", flush=True)
+            print(f"MLflow UI: {address}{page}  (Ctrl-C stops it)", flush=True)
             if code := process.wait():
                 raise RuntimeError(f"the MLflow server ended with code {code}: {_tail(log)}")
     except KeyboardInterrupt:  # the one way to end it

@@ -40,6 +40,7 @@ from pipeline.config.stages import (
     IndexConfig,
     LatencyConfig,
     MiningConfig,
+    ReportConfig,
     RerankConfig,
     TrackingConfig,
     TrainConfig,
@@ -71,6 +72,7 @@ __all__ = [
     "MiningConfig",
     "NoArchConfig",
     "PydocsConfig",
+    "ReportConfig",
     "RerankConfig",
     "TrackingConfig",
     "TrainConfig",
@@ -105,6 +107,7 @@ class Config:
     latency: LatencyConfig = field(default_factory=LatencyConfig)
     hardware: HardwareConfig = field(default_factory=HardwareConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    report: ReportConfig = field(default_factory=ReportConfig)
     grid: list[str] = field(default_factory=list)  # one product of overrides a line
 
     def __post_init__(self) -> None:

@@ -216,3 +216,18 @@ def sqlite_path(uri: str) -> Path | None:
     """The database file of a ``sqlite:///`` address, None for any other."""
     prefix = "sqlite:///"
     return Path(uri.removeprefix(prefix).split("?")[0]) if uri.startswith(prefix) else None
+
+
+@dataclass
+class ReportConfig:
+    """What the report page says."""
+
+    latency_budget_ms: float = 100.0  # a query's median, for the best reranker within it
+
+    def __post_init__(self) -> None:
+        require(
+            self.latency_budget_ms > 0,
+            "report.latency_budget_ms",
+            self.latency_budget_ms,
+            "must be above 0",
+        )

@@ -13,6 +13,7 @@ EPILOG = """\
 examples:
   python -m pipeline.report                                  the latest sweep
   python -m pipeline.report tracking.uri=http://localhost:5000 dataset=gooaq
+  python -m pipeline.report report.latency_budget_ms=50      another budget for the verdict
   python -m pipeline.report 0123456789abcdef0123456789abcdef  this sweep
 """
 
@@ -21,7 +22,8 @@ def report(arguments: Sequence[str]) -> None:
     """Show the sweeps whose run ids are among ``arguments``, else the latest.
 
     Arguments with a ``=`` are overrides of the configuration: tracking.uri,
-    tracking.experiment, output_dir and dataset, which names the experiment, matter here.
+    tracking.experiment, output_dir, report.latency_budget_ms and dataset, which names the
+    experiment, matter here.
 
     Raises:
         InputError, HydraException, OmegaConfBaseException: an argument is wrong or there is
@@ -34,7 +36,7 @@ def report(arguments: Sequence[str]) -> None:
     config = compose(overrides)
 
     from pipeline import tracking
-    from pipeline.report.table import show
+    from pipeline.report.show import show
 
     if not sweeps:
         latest = tracking.latest_sweep(config.tracking)
@@ -45,14 +47,15 @@ def report(arguments: Sequence[str]) -> None:
         sweeps = [latest]
     for sweep in sweeps:
         output = Path(config.output_dir)
-        show(config.tracking, sweep, output if len(sweeps) == 1 else output / "sweeps" / sweep)
+        folder = output if len(sweeps) == 1 else output / "sweeps" / sweep
+        show(config.tracking, config.report, sweep, folder)
 
 
 def main() -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.report",
-        description="Print the comparison table of a sweep and write it as markdown and CSV.",
+        description="Print the comparison table of a sweep and write it as HTML, markdown and CSV.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,19 +1,21 @@
-"""The runs of one sweep side by side, as numbers; ``table`` turns them into text.
+"""The points of one sweep side by side, as numbers; ``table`` and ``page`` show them.
 
-Pure: runs and per-query values in, figures out. Every run is compared with its own search
+Pure: runs and per-query values in, figures out. Every point is compared with its own search
 without reranking, on the same queries and candidates, which is what the control (arch=none)
-shows. Does not pool seeds.
+shows; and with the best of its column. Seeds of one point are pooled by ``points``.
 """
 
 import re
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
 
+import numpy as np
+
 from pipeline.metrics import PerQuery
 from pipeline.records import MODES
-from pipeline.significance import holm, interval, randomisation_test
+from pipeline.report.points import Point, labels, pool
+from pipeline.significance import holm, intervals, randomisation_tests
 from pipeline.tracking import RunRecord
 
 GROUPS = ("none", "untrained", "dedicated", "scratch", "finetuned")
@@ -27,34 +29,49 @@ LEVEL = 0.05  # of the corrected tests
 
 @dataclass(frozen=True)
 class Cell:
-    """One figure of one run; NaN where there is none."""
+    """One figure of one point; NaN where there is none."""
 
     value: float = nan
     gain: float = nan  # over the search without reranking
-    p_value: float = nan  # Holm-corrected over the column
+    low: float = nan  # 95% interval of the gain, bootstrap over queries
+    high: float = nan
+    p_value: float = nan  # of the gain, Holm-corrected over the column
     best: bool = False
+    as_good: bool = False  # not distinguishable from the best of the column
+    spread: float = nan  # standard deviation over seeds
 
     @property
     def significant(self) -> bool:
-        """Whether the run differs from no reranking."""
+        """Whether the point differs from no reranking."""
         return self.p_value < LEVEL
+
+    @property
+    def relative(self) -> tuple[float, float, float]:
+        """The gain and its interval as shares of the search without reranking."""
+        base = self.value - self.gain
+        return (self.gain / base, self.low / base, self.high / base) if base > 0 else (nan,) * 3
 
 
 @dataclass(frozen=True)
 class Quality:
-    """One measure at one cutoff: ``rows[i][column]`` belongs to run i, columns as in COLUMNS."""
+    """One measure at one cutoff: ``rows[i][column]`` belongs to point i, columns as in COLUMNS."""
 
     measure: str  # ndcg or hit_rate
     cutoff: int
     rows: list[dict[str, Cell]]
     half_width: dict[str, float]  # mode -> half the 95% interval without reranking
 
+    @property
+    def metric(self) -> str:
+        """``ndcg_at_10``."""
+        return f"{self.measure}_at_{self.cutoff}"
+
 
 @dataclass(frozen=True)
 class Comparison:
-    """A sweep: finished runs in table order with their figures, and the others."""
+    """A sweep: finished points in table order with their figures, and the other runs."""
 
-    runs: list[RunRecord]
+    runs: list[Point]
     labels: list[str]
     unfinished: list[RunRecord]
     qualities: list[Quality]  # largest cutoff first
@@ -64,9 +81,10 @@ class Comparison:
     ceilings: dict[str, tuple[int, float]]  # mode -> depth, recall of the candidates
     latency_limit: int | None  # passages reranked, 50 if it was measured
 
-    def latency(self, run: RunRecord) -> float:
-        """Median milliseconds of one vector query."""
-        return run.metrics.get(f"latency/vector_{self.latency_limit}/total_p50_ms", nan)
+    def latency(self, run: RunRecord, mode: str = "vector", statistic: str = "p50") -> float:
+        """Milliseconds of one query when ``latency_limit`` passages are reranked."""
+        name = f"latency/{mode}_{self.latency_limit}/total_{statistic}_ms"
+        return run.metrics.get(name, nan)
 
 
 def compare(
@@ -75,51 +93,39 @@ def compare(
     """Compare the finished runs among ``records``.
 
     ``read_per_query`` maps a run id to stage -> metric -> query id -> value and is called once
-    per run, so that the values of only one run are in memory.
+    per run.
     """
-    runs = sorted((r for r in records if r.status == "FINISHED"), key=_table_order)
+    finished = sorted((r for r in records if r.status == "FINISHED"), key=_table_order)
+    runs = pool(finished, read_per_query)
     measures = [(name, k) for k in _cutoffs(runs) for name in ("ndcg", "hit_rate")]
-    p_values: list[dict[tuple[str, int, str], float]] = []
-    half_widths: dict[tuple[str, int, str], float] = {}
-    queries = 0
-    for run in runs:  # controls come first, so the half widths are theirs if there is one
-        stages = read_per_query(run.run_id)
-        p_values.append({})
-        for measure, k in measures:
-            name = f"{measure}_at_{k}"
-            for mode in MODES:
-                baseline = stages.get(mode, {}).get(name, {})
-                queries = queries or len(baseline)
-                if baseline and (measure, k, mode) not in half_widths:
-                    low, high = interval(baseline)
-                    half_widths[measure, k, mode] = (high - low) / 2
-            for column, mode in COLUMNS.items():
-                treatment = stages.get(column, {}).get(name)
-                first_stage = stages.get(mode, {}).get(name)
-                if treatment and first_stage:
-                    p_value = randomisation_test(treatment, first_stage)
-                    p_values[-1][measure, k, column] = p_value
-    qualities = [
-        _quality(
-            runs,
-            measure,
-            k,
-            [{c: p[measure, k, c] for c in COLUMNS if (measure, k, c) in p} for p in p_values],
-            {m: half_widths[measure, k, m] for m in MODES if (measure, k, m) in half_widths},
-        )
-        for measure, k in measures
-    ]
+    gains = _gains(runs, [f"{measure}_at_{k}" for measure, k in measures])
     return Comparison(
         runs=runs,
-        labels=_labels(runs),
+        labels=labels(runs),
         unfinished=[r for r in records if r.status != "FINISHED"],
-        qualities=qualities,
-        queries=queries,
+        qualities=[_quality(runs, measure, k, gains) for measure, k in measures],
+        queries=next((len(run.values.queries) for run in runs if run.values.queries), 0),
         passages=next((r.params["data.corpus"] for r in runs if "data.corpus" in r.params), ""),
-        datasets=sorted({_dataset(run) for run in runs}),
+        datasets=sorted({dataset(run) for run in runs}),
         ceilings=_ceilings(runs),
         latency_limit=_latency_limit(runs),
     )
+
+
+def by_dataset(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
+    """The runs of each data set, which can be compared; at least one list, which may be empty.
+
+    A run that ended before its data set was fingerprinted goes with those of the same name.
+    """
+    parts: dict[str, list[RunRecord]] = {}
+    for run in records:
+        if "data.fingerprint" in run.params:
+            parts.setdefault(dataset(run), []).append(run)
+    for run in records:
+        if "data.fingerprint" not in run.params:
+            same = (key for key in parts if key.split(" ")[0] == dataset(run))
+            parts.setdefault(next(same, dataset(run)), []).append(run)
+    return list(parts.values()) or [[]]
 
 
 def natural(text: str) -> list[tuple[int, str]]:
@@ -133,23 +139,8 @@ def _table_order(run: RunRecord) -> tuple[int, list[tuple[int, str]], str]:
     return position, natural(run.name), run.params.get("seed", "")
 
 
-def _labels(runs: Sequence[RunRecord]) -> list[str]:
-    """Run names; where one occurs twice, with the seed or else the run id."""
-    names = Counter(run.name for run in runs)
-    seeds = Counter((run.name, run.params.get("seed")) for run in runs)
-    labels = []
-    for run in runs:
-        seed = run.params.get("seed")
-        if names[run.name] == 1:
-            labels.append(run.name)
-        elif seed is not None and seeds[run.name, seed] == 1:
-            labels.append(f"{run.name} (seed {seed})")
-        else:
-            labels.append(f"{run.name} ({run.run_id[:8]})")
-    return labels
-
-
-def _dataset(run: RunRecord) -> str:
+def dataset(run: RunRecord) -> str:
+    """``pydocs 94b1751e``: the name and the fingerprint, as far as they were logged."""
     name, fingerprint = run.tags.get("dataset", ""), run.params.get("data.fingerprint", "")
     return f"{name} {fingerprint[:8]}".strip()
 
@@ -180,28 +171,110 @@ def _ceilings(runs: Sequence[RunRecord]) -> dict[str, tuple[int, float]]:
     return ceilings
 
 
+@dataclass(frozen=True)
+class _Gain:
+    """A point's gain in one column, over the queries: its interval and the test's p-value."""
+
+    low: float
+    high: float
+    p_value: float
+
+
+def _gains(runs: Sequence[Point], metrics: Sequence[str]) -> dict[tuple[int, str, str], _Gain]:
+    """(Point, column, metric) -> what the queries say about the gain, all in one go."""
+    keys, differences = [], []
+    for i, run in enumerate(runs):
+        for metric in metrics:
+            for column, mode in COLUMNS.items():
+                treatment, first_stage = run.values.of(column, metric), run.values.of(mode, metric)
+                if treatment is not None and first_stage is not None:
+                    keys.append((i, column, metric))
+                    differences.append(treatment - first_stage)
+    gains = {}
+    for chosen in _same_length(differences):
+        matrix = np.column_stack([differences[i] for i in chosen])
+        found = zip(*intervals(matrix), randomisation_tests(matrix), strict=True)
+        gains |= {keys[i]: _Gain(*ends) for i, ends in zip(chosen, found, strict=True)}
+    return gains
+
+
+def _same_length(
+    columns: Sequence[np.ndarray[tuple[int], np.dtype[np.float64]]],
+) -> list[list[int]]:
+    """The positions of columns with equally many queries, so that they fit into a matrix."""
+    positions: dict[int, list[int]] = {}
+    for i, column in enumerate(columns):
+        positions.setdefault(len(column), []).append(i)
+    return list(positions.values())
+
+
+def _half_widths(runs: Sequence[Point], metric: str) -> dict[str, float]:
+    """Mode -> half the interval of the search alone; controls come first, if there is one."""
+    widths = {}
+    for mode in MODES:
+        found = (run.values.of(mode, metric) for run in runs)
+        values = next((column for column in found if column is not None), None)
+        if values is not None:
+            (low,), (high,) = intervals(values[:, None])
+            widths[mode] = (high - low) / 2
+    return widths
+
+
 def _quality(
-    runs: Sequence[RunRecord],
+    runs: Sequence[Point],
     measure: str,
     k: int,
-    p_values: Sequence[dict[str, float]],
-    half_width: dict[str, float],
+    gains: Mapping[tuple[int, str, str], _Gain],
 ) -> Quality:
+    metric = f"{measure}_at_{k}"
     rows: list[dict[str, Cell]] = [{} for _ in runs]
     for column, mode in COLUMNS.items():
-        values, gains = [], []
+        values, bases = [], []
         for run in runs:
-            first_stage = run.metrics.get(f"{mode}/{measure}_at_{k}", nan)
+            base = run.metrics.get(f"{mode}/{metric}", nan)
             # In the row of the control the search alone stands in for both.
-            control = run.tags.get("initialisation") == "none"
-            value = run.metrics.get(f"{column}/{measure}_at_{k}", first_stage if control else nan)
-            values.append(value)
-            gains.append(value - first_stage)
-        tested = [i for i, row in enumerate(p_values) if column in row]
-        corrected = holm([p_values[i][column] for i in tested])
+            values.append(run.metrics.get(f"{column}/{metric}", base if _control(run) else nan))
+            bases.append(base)
+        tested = [i for i in range(len(runs)) if (i, column, metric) in gains]
+        corrected = holm([gains[i, column, metric].p_value for i in tested])
         adjusted = dict(zip(tested, corrected, strict=True))
         highest = max((value for value in values if not isnan(value)), default=nan)
+        as_good = _as_good(runs, values, column, metric)
         for i, row in enumerate(rows):
-            best = values[i] == highest
-            row[column] = Cell(values[i], gains[i], adjusted.get(i, nan), best)
-    return Quality(measure, k, rows, half_width)
+            ends = gains.get((i, column, metric), _Gain(nan, nan, nan))
+            row[column] = Cell(
+                values[i],
+                values[i] - bases[i],
+                ends.low,
+                ends.high,
+                adjusted.get(i, nan),
+                values[i] == highest,
+                i in as_good,
+                runs[i].spread(f"{column}/{metric}"),
+            )
+    return Quality(measure, k, rows, _half_widths(runs, metric))
+
+
+def _as_good(runs: Sequence[Point], values: Sequence[float], column: str, metric: str) -> set[int]:
+    """The points that a test (Holm over the column) can't tell from the best one."""
+    stages = [COLUMNS[column] if _control(run) else column for run in runs]
+    there = [
+        i
+        for i, run in enumerate(runs)
+        if not isnan(values[i]) and run.values.of(stages[i], metric) is not None
+    ]
+    if not there:
+        return set()
+    best = max(there, key=lambda i: values[i])
+    there = [i for i in there if runs[i].values.queries == runs[best].values.queries]
+    columns = {i: runs[i].values.columns[stages[i], metric] for i in there}
+    others = [i for i in there if values[i] != values[best]]
+    if not others:
+        return set()
+    matrix = np.column_stack([columns[i] - columns[best] for i in others])
+    corrected = holm(randomisation_tests(matrix))
+    return {i for i, p_value in zip(others, corrected, strict=True) if p_value >= LEVEL}
+
+
+def _control(run: RunRecord) -> bool:
+    return run.tags.get("initialisation") == "none"

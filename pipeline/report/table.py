@@ -1,12 +1,11 @@
 """The comparison table of a sweep: on the terminal, as markdown and as CSV.
 
-``show`` reads the sweep from the tracking store, prints the tables of the largest cutoff and
-writes every cutoff to ``OUTPUT/report/report.md`` and ``report.csv``.
+The terminal gets the largest cutoff, the files get every cutoff.
 """
 
 import csv
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 from math import isnan
 from pathlib import Path
@@ -17,10 +16,9 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from pipeline import tracking
-from pipeline.config import TrackingConfig
 from pipeline.records import MODES
-from pipeline.report.comparison import COLUMNS, LEVEL, Cell, Comparison, Quality, compare, natural
+from pipeline.report.comparison import COLUMNS, LEVEL, Cell, Comparison, Quality, natural
+from pipeline.report.points import Point
 from pipeline.tracking import RunRecord
 
 MEASURES = {"ndcg": "NDCG", "hit_rate": "Hit rate"}
@@ -34,24 +32,6 @@ LEGEND = (
 CONFIG_COLUMNS = ("negatives", "epochs", "seed")
 # What a narrow terminal goes without, step by step; a pipe always gets everything.
 HIDDEN = ((), ("group",), ("group", "train"), ("group", "train", "p50 ms"))
-
-
-def show(config: TrackingConfig, parent_run_id: str, output: Path) -> None:
-    """Print the comparison of a sweep and write it to ``output``/report.
-
-    Raises:
-        InputError: the tracking store can't be read or has no such sweep.
-    """
-    runs = tracking.read_runs(config, parent_run_id)
-    comparison = compare(runs, lambda run_id: tracking.read_per_query(config, run_id))
-    console = Console(highlight=False)
-    print_tables(comparison, console)
-    folder = output / "report"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "report.md").write_text(markdown(comparison), encoding="utf-8")
-    write_csv(folder / "report.csv", comparison)
-    for name in ("report.md", "report.csv"):
-        console.print(str(folder / name), markup=False, soft_wrap=True)
 
 
 def print_tables(comparison: Comparison, console: Console) -> None:
@@ -144,34 +124,49 @@ def markdown(comparison: Comparison) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def write_csv(path: Path, comparison: Comparison) -> None:
-    """One row per run, finished first; every metric in full precision.
+def write_csv(path: Path, comparisons: Sequence[Comparison]) -> None:
+    """One row per point, finished first; every metric in full precision.
 
-    A column ``p NAME`` follows for every tested metric, Holm-corrected over its column.
+    Seeds that were pooled have their run ids and seeds in one cell, the metrics are means. A
+    column ``p NAME`` follows for every tested metric, Holm-corrected over its column within the
+    data set.
     """
-    records = [*comparison.runs, *comparison.unfinished]
-    prefixes = (*MODES, "latency/", "train/", "eval/")
-    names = {name for record in records for name in record.metrics if name.startswith(prefixes)}
-    metrics = sorted(names, key=natural)
-    tested = {
-        f"p {column}/{quality.measure}_at_{quality.cutoff}": [
-            row[column].p_value for row in quality.rows
-        ]
-        for quality in comparison.qualities
-        for column in COLUMNS
-    }
+    rows = [row for comparison in comparisons for row in _csv_rows(comparison)]
+    about = ["run", "run_id", "status", "group", "dataset", "arch", "base"]
+    about += [*CONFIG_COLUMNS, "failure"]
+    names = {name for row in rows for name in row}.difference(about)
+    tested = [name for name in dict.fromkeys(n for row in rows for n in row) if name[:2] == "p "]
+    metrics = sorted(names.difference(tested), key=natural)
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        about = ["run", "run_id", "status", "group", "arch", "base", *CONFIG_COLUMNS, "failure"]
-        writer.writerow([*about, *metrics, *tested])
-        for i, run in enumerate(records):
-            row = [run.name, run.run_id, run.status, _group(run)]
-            row += [run.tags.get("arch", ""), run.tags.get("base", "")]
-            row += [run.params.get(name, "") for name in CONFIG_COLUMNS]
-            row += [run.tags.get("failure", "")]
-            row += [_full(run.metrics.get(name)) for name in metrics]
-            row += [_full(p[i]) if i < len(p) else "" for p in tested.values()]
-            writer.writerow(row)
+        writer = csv.DictWriter(file, [*about, *metrics, *tested], "", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _csv_rows(comparison: Comparison) -> list[dict[str, str]]:
+    prefixes = (*MODES, "latency/", "train/", "eval/")
+    rows = []
+    for i, run in enumerate([*comparison.runs, *comparison.unfinished]):
+        members = run.runs if isinstance(run, Point) else (run,)
+        row = {
+            "run": run.name,
+            "run_id": " ".join(member.run_id for member in members),
+            "status": run.status,
+            "group": _group(run),
+            "dataset": run.tags.get("dataset", ""),
+            "arch": run.tags.get("arch", ""),
+            "base": run.tags.get("base", ""),
+            "failure": run.tags.get("failure", ""),
+        }
+        row |= {name: run.params.get(name, "") for name in CONFIG_COLUMNS}
+        row["seed"] = " ".join(member.params.get("seed", "") for member in members)
+        row |= {n: _full(v) for n, v in run.metrics.items() if n.startswith(prefixes)}
+        if isinstance(run, Point):
+            for quality in comparison.qualities:
+                for column, cell in quality.rows[i].items():
+                    row[f"p {column}/{quality.metric}"] = _full(cell.p_value)
+        rows.append(row)
+    return rows
 
 
 def _rich_table(comparison: Comparison, quality: Quality, hidden: Collection[str]) -> Table:

@@ -21,14 +21,21 @@ for _name, _value in {
 
 from pipeline.redact import flatten  # noqa: E402
 from pipeline.tracking.connection import open_experiment  # noqa: E402
+from pipeline.tracking.description import first_page  # noqa: E402
 from pipeline.tracking.models import find_model, is_reference, model_folder  # noqa: E402
 from pipeline.tracking.read import (  # noqa: E402
     PER_QUERY_FILE,
     RunRecord,
+    Text,
+    download,
     find_run,
     latest_sweep,
     read_per_query,
+    read_ranking,
+    read_relevant,
+    read_run,
     read_runs,
+    read_texts,
 )
 from pipeline.tracking.registry import ModelVersion, champion, promote  # noqa: E402
 from pipeline.tracking.write import (  # noqa: E402
@@ -36,7 +43,7 @@ from pipeline.tracking.write import (  # noqa: E402
     ActiveRun,
     log_per_query,
     log_query_table,
-    publish,
+    log_texts,
     run,
 )
 
@@ -46,19 +53,26 @@ __all__ = [
     "ActiveRun",
     "ModelVersion",
     "RunRecord",
+    "Text",
     "champion",
+    "download",
     "find_model",
     "find_run",
+    "first_page",
     "flatten",
     "is_reference",
     "latest_sweep",
     "log_per_query",
     "log_query_table",
+    "log_texts",
     "model_folder",
     "open_experiment",
     "promote",
-    "publish",
     "read_per_query",
+    "read_ranking",
+    "read_relevant",
+    "read_run",
     "read_runs",
+    "read_texts",
     "run",
 ]

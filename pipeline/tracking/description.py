@@ -10,6 +10,8 @@ import json
 from mlflow import MlflowClient
 from mlflow.entities import Experiment
 
+from pipeline.config import TrackingConfig
+
 NOTE_TAG = "mlflow.note.content"  # the description of an experiment or a run in the UI
 NOTE = """\
 Rerankers on one data set: which one to train, what it gains over no reranking, what it costs.
@@ -36,17 +38,15 @@ VIEW = "comparison"  # the name under which the view is shared: ?viewStateShareK
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
 COLUMNS = (
     "tags.`initialisation`",
-    "tags.`arch`",
-    "tags.`base`",
     "metrics.`vector_reranked/ndcg_at_10`",
-    "metrics.`vector_reranked/hit_rate_at_10`",
     "metrics.`fts_reranked/ndcg_at_10`",
     "metrics.`hybrid_reranked/ndcg_at_10`",
-    "metrics.`vector/ndcg_at_10`",
+    "metrics.`vector_reranked/hit_rate_at_10`",
     "metrics.`latency/vector_50/total_p50_ms`",
     "metrics.`train/seconds`",
     "attributes.`Dataset`",
 )
+KIND = {"mlflow.experimentKind": "custom_model_development"}  # no pages about traces and prompts
 
 
 def describe(client: MlflowClient, experiment: Experiment) -> None:
@@ -55,12 +55,22 @@ def describe(client: MlflowClient, experiment: Experiment) -> None:
     text = tags.get(NOTE_TAG, "")
     before_digests = DIGEST_TAG not in tags and text.startswith(NOTE.splitlines()[0])
     ours = not text or before_digests or tags.get(DIGEST_TAG) == _digest(text)
-    wanted = {VIEW_TAG: _view()}
+    wanted = {VIEW_TAG: _view(), **KIND}
     if ours:
         wanted |= {NOTE_TAG: NOTE, DIGEST_TAG: _digest(NOTE)}
     for key, value in wanted.items():
         if tags.get(key) != value:
             client.set_experiment_tag(experiment.experiment_id, key, value)
+
+
+def first_page(config: TrackingConfig) -> str:
+    """The part after the server's address that shows the points, best first; "" without any."""
+    client = MlflowClient(tracking_uri=config.uri)
+    experiment = client.get_experiment_by_name(config.experiment)
+    if experiment is None:
+        return ""
+    view = f"?viewStateShareKey={VIEW}" if VIEW_TAG in experiment.tags else ""
+    return f"/#/experiments/{experiment.experiment_id}/runs{view}"
 
 
 def _digest(text: str) -> str:
@@ -73,9 +83,9 @@ def _view() -> str:
         "selectedColumns": COLUMNS,
         "columnOrder": [],
         "columnWidths": {},
-        "orderByKey": "attributes.start_time",
-        "orderByAsc": True,
-        "searchFilter": "",
+        "orderByKey": COLUMNS[1],
+        "orderByAsc": False,
+        "searchFilter": "tags.kind = 'point' and attributes.status = 'FINISHED'",
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "modelVersionFilter": "All Runs",

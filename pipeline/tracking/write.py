@@ -27,9 +27,9 @@ from pipeline.config import TrackingConfig
 from pipeline.errors import one_line
 from pipeline.metrics import PerQuery
 from pipeline.redact import mask
-from pipeline.tracking.connection import first_contact, open_experiment
+from pipeline.tracking.connection import open_experiment
 from pipeline.tracking.description import NOTE_TAG
-from pipeline.tracking.read import PER_QUERY_FILE
+from pipeline.tracking.read import PER_QUERY_FILE, TEXTS_FILE, Text
 
 MODEL_FOLDER = "model_folder"
 """The tag with the absolute path of the model on the machine of the run."""
@@ -154,9 +154,19 @@ def log_per_query(run: ActiveRun, per_query: Mapping[str, PerQuery]) -> None:
             columns["metric"] += [metric] * len(values)
             columns["value"] += values.values()
     types = {name: pa.float64() if name == "value" else pa.string() for name in columns}
-    table = pa.table(columns, schema=pa.schema(types))
+    _log_table(run, pa.table(columns, schema=pa.schema(types)), PER_QUERY_FILE)
+
+
+def log_texts(run: ActiveRun, texts: Sequence[Text]) -> None:
+    """Store queries and passages as the artifact ``texts.parquet``, a column a field."""
+    columns = {name: [getattr(text, name) for text in texts] for name in Text._fields}
+    schema = pa.schema(dict.fromkeys(Text._fields, pa.string()))
+    _log_table(run, pa.table(columns, schema=schema), TEXTS_FILE)
+
+
+def _log_table(run: ActiveRun, table: pa.Table, name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / PER_QUERY_FILE
+        path = Path(folder) / name
         pq.write_table(table, path, compression="zstd")
         run.log_file(path)
 
@@ -179,22 +189,6 @@ def log_query_table(
             values = metrics[metric]
             columns[f"{stage}/{metric}"] = [round(values[query_id], 4) for query_id in ids]
     run.log_table(columns, QUERY_TABLE)
-
-
-def publish(config: TrackingConfig, run_id: str, report: Path) -> None:
-    """Show a sweep's report with its parent run, whether it is finished or not.
-
-    ``report.md`` of the folder ``report`` becomes its description; it and the other
-    ``report.*`` become artifacts under ``report``.
-
-    Raises:
-        InputError: the address can't be used.
-    """
-    with first_contact(config.uri) as client:
-        active = ActiveRun(client, run_id)
-        for file in sorted(report.glob("report.*")):
-            active.log_file(file, "report")
-        active.log_note((report / "report.md").read_text(encoding="utf-8"))
 
 
 def _cut(text: str, limit: int) -> str:

@@ -1,0 +1,335 @@
+"""The sections of the page, each as paragraphs, figures and tables of text."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import fsum, isnan, nan
+
+from markupsafe import Markup
+
+from pipeline.records import MODES
+from pipeline.report import figures, published, reproduce
+from pipeline.report.ablation import Ablation
+from pipeline.report.ablation import ablations as find_ablations
+from pipeline.report.comparison import COLUMNS, Cell, Comparison
+from pipeline.report.queries import Change, Stored, changes, tallies
+from pipeline.report.table import MEASURES, unfinished
+from pipeline.report.tradeoff import Device, devices
+from pipeline.report.verdict import Verdict, describe
+from pipeline.report.wording import (
+    MISSING,
+    SEARCHES,
+    duration,
+    milliseconds,
+    number,
+    percent,
+    probability,
+    span,
+)
+from pipeline.tracking import RunRecord
+
+AXES = {"arch": "Architecture", "base": "Base", "negatives": "Negatives", "epochs": "Epochs"}
+KINDS = {"cpu": "CPU", "cuda": "GPU", "mps": "Apple GPU", "": "Machine not logged"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text; the first ``names`` columns are words, the others figures."""
+
+    caption: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    names: int = 1
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure, what it shows in a sentence, and the same as a table."""
+
+    html: Markup
+    text: str
+    table: Table
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with what stands below it, in this order."""
+
+    title: str
+    paragraphs: list[str]
+    figures: list[Figure] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    commands: list[tuple[str, str]] = field(default_factory=list)  # label, command
+    changes: list[tuple[str, list[Change]]] = field(default_factory=list)
+
+
+def heads(comparison: Comparison) -> list[tuple[str, str]]:
+    """For every search its name and the ceiling of its candidates."""
+    found = []
+    for mode in MODES:
+        depth, recall = comparison.ceilings.get(mode, (0, nan))
+        ceiling = f"ceiling {number(recall)} of {depth}" if depth else "ceiling not logged"
+        found.append((SEARCHES[mode], ceiling))
+    return found
+
+
+def cell(figure: Cell) -> dict[str, str]:
+    """How one figure of the tables is written: class, value, mark and what stands below."""
+    if isnan(figure.value):
+        return {"kind": "", "value": MISSING, "mark": "", "gain": "", "spread": ""}
+    gain, low, high = figure.relative
+    kinds = ["best"] * figure.best + ["asgood"] * figure.as_good
+    if figure.significant:
+        kinds.append("up" if figure.gain > 0 else "down")
+    tested = not isnan(figure.p_value)
+    return {
+        "kind": " ".join(kinds),
+        "value": number(figure.value),
+        "mark": "*" * figure.significant + "≈" * figure.as_good,
+        "gain": f"{percent(gain)} [{low:+.1%}, {high:+.1%}]" if tested and not isnan(low) else "",
+        "spread": f"± {figure.spread:.3f} over seeds" if not isnan(figure.spread) else "",
+    }
+
+
+def glance(comparison: Comparison, verdict: Verdict) -> Table | None:
+    """One row a search: what it is alone and what the best reranker makes of it."""
+    if not verdict.glances:
+        return None
+    quality = comparison.qualities[0]
+    rows = []
+    for seen in verdict.glances:
+        row = [SEARCHES[seen.mode], number(seen.alone)]
+        if seen.best is None:
+            row += [MISSING] * 5
+        else:
+            figure = seen.best.cell
+            gain, low, high = figure.relative
+            order = "fused" if seen.best.column.endswith("fused") else "reranked"
+            chance = "yes" if figure.significant else "no"
+            chance = (
+                MISSING if isnan(figure.p_value) else f"{chance} ({probability(figure.p_value)})"
+            )
+            row += [f"{comparison.labels[seen.best.point]}, {order}", number(figure.value)]
+            row += [percent(gain), span(low, high), chance]
+        slow = seen.best.latency if seen.best else nan
+        rows.append([*row, milliseconds(seen.latency), milliseconds(slow)])
+    measure = f"{MEASURES[quality.measure]}@{quality.cutoff}"
+    return Table(
+        f"The best reranker for every search, by {measure}",
+        [
+            "search",
+            "alone",
+            "best reranker",
+            measure,
+            "gain",
+            "95% interval of the gain",
+            "more than chance?",
+            "p50 alone",
+            "p50 reranked",
+        ],
+        rows,
+    )
+
+
+def ablations(comparison: Comparison, prefix: str) -> Section:
+    """One figure for every axis along which runs can be compared."""
+    column, found = find_ablations(comparison)
+    quality = comparison.qualities[0]
+    measure = f"{MEASURES[quality.measure]}@{quality.cutoff}"
+    if not found:
+        text = "No two runs differ in one axis only, so nothing can be compared."
+        return Section("Ablations", [text])
+    order = "fused with its order" if column.endswith("fused") else "reranked"
+    shown = [
+        f"{measure} of {SEARCHES[COLUMNS[column]]} search, {order}. A line joins runs that differ "
+        "in this axis only; bars are 95% intervals over queries. More negatives or epochs are "
+        "also more steps or pairs, which is why those stand beside them."
+    ]
+    missing = [AXES[axis].lower() for axis in AXES if axis not in {f.axis for f in found}]
+    if missing:
+        shown.append(f"Not varied with the rest held fixed: {', '.join(missing)}.")
+    drawn = [_ablation(a, measure, f"{prefix}-{a.axis}") for a in found]
+    return Section("Ablations", shown, drawn)
+
+
+def _ablation(found: Ablation, measure: str, identifier: str) -> Figure:
+    rows = [
+        [
+            series.fixed,
+            point.level,
+            number(point.value),
+            MISSING if isnan(point.low) else f"{point.low:.3f} to {point.high:.3f}",
+            number(point.steps, ",.0f"),
+            number(point.pairs, ",.0f"),
+        ]
+        for series in found.series
+        for point in series.points
+    ]
+    name = AXES[found.axis]
+    best = max((p for s in found.series for p in s.points), key=lambda point: point.value)
+    count = len(found.series)
+    text = (
+        f"{name}: {measure} at {', '.join(found.levels)}; {count} "
+        f"{'line' if count == 1 else 'lines'}; highest {number(best.value)} ({best.label})"
+    )
+    heads = ["held fixed", found.axis, measure, "95% interval", "steps", "pairs seen"]
+    table = Table(f"{name}, as figures", heads, rows, names=2)
+    return Figure(figures.ablation(found, measure, identifier), text, table)
+
+
+def latency(comparison: Comparison, budget_ms: float, prefix: str) -> Section:
+    """A figure for every machine."""
+    found = devices(comparison)
+    if not found:
+        return Section("Quality against latency", ["Latency was not measured."])
+    quality = comparison.qualities[0]
+    measure = f"{MEASURES[quality.measure]}@{quality.cutoff}"
+    text = (
+        f"One query at a time on the serving path. A mark is the median (p50), its bar reaches to "
+        f"p95; the dotted line is the budget of {budget_ms:g} ms. {measure} is that of the tables, "
+        "whatever the depth that was timed. On the dashed Pareto front nothing is at once faster "
+        "and better."
+    )
+    drawn = [
+        _device(device, measure, budget_ms, f"{prefix}-latency-{i}")
+        for i, device in enumerate(found)
+    ]
+    return Section("Quality against latency", [text], drawn)
+
+
+def _device(device: Device, measure: str, budget_ms: float, identifier: str) -> Figure:
+    rows = [
+        [
+            system.label,
+            SEARCHES[system.mode],
+            system.order,
+            str(system.limit),
+            number(system.quality),
+            milliseconds(system.p50),
+            milliseconds(system.p95),
+            "yes" if system.front else "",
+        ]
+        for system in device.systems
+    ]
+    front = [f"{s.label} ({SEARCHES[s.mode]}, {s.order})" for s in device.systems if s.front]
+    name = f"{KINDS.get(device.kind, device.kind)}{f' ({device.name})' if device.name else ''}"
+    text = f"{name}: {measure} against latency; on the Pareto front: "
+    text += ", ".join(dict.fromkeys(front))
+    heads = ["run", "search", "order", "reranked", measure, "p50", "p95", "on the front"]
+    table = Table(f"{name}, as figures", heads, rows, names=3)
+    return Figure(figures.tradeoff(device, measure, budget_ms, identifier), text, table)
+
+
+def queries(comparison: Comparison, verdict: Verdict, stored: Stored, prefix: str) -> Section:
+    """Wins and losses of every run; ranks and examples of the best."""
+    quality = comparison.qualities[0]
+    measure = f"{MEASURES[quality.measure]}@{quality.cutoff}"
+    counted = tallies(comparison)
+    rows = [
+        [label, *(f"{t.won} / {t.lost} / {t.tied}" for t in tally.values())]
+        for label, tally in zip(comparison.labels, counted, strict=True)
+        if len(tally) == len(COLUMNS)
+    ]
+    title = "Where the gain comes from"
+    if not rows or verdict.best is None:
+        return Section(title, ["No per-query values are stored, so this can't be said."])
+    names = [f"{SEARCHES[mode]} {column.split('_')[1]}" for column, mode in COLUMNS.items()]
+    caption = f"Queries won / lost / tied against the search alone, by {measure}"
+    tables = [Table(caption, ["run", *names], rows)]
+    ranks, wins, losses = changes(comparison, verdict.best, stored)
+    system = describe(comparison, verdict.best)
+    said = [f"Ranks and examples are those of the best: {system}."]
+    drawn = []
+    if ranks is None:
+        said.append("Its run files are not stored, so there are no ranks.")
+    else:
+        pairs = zip(ranks.bins, ranks.before, ranks.after, strict=True)
+        table = Table(
+            "Queries by the rank of their first relevant passage, as figures",
+            ["rank", "search alone", "reranked"],
+            [[name, f"{before:,}", f"{after:,}"] for name, before, after in pairs],
+        )
+        first = f"{ranks.before[0]:,} queries before reranking and {ranks.after[0]:,} after"
+        text = f"Rank of the relevant passage; at rank 1 in {first}"
+        drawn.append(Figure(figures.ranks(ranks, f"{prefix}-ranks"), text, table))
+    if not any(change.query for change in wins + losses):
+        said.append("It stored no texts, so queries are shown by their ids.")
+    examples = [("Biggest wins", wins), ("Biggest losses", losses)]
+    return Section(title, said, drawn, tables, changes=[e for e in examples if e[1]])
+
+
+def cost(comparison: Comparison, sweep: RunRecord | None) -> Section:
+    """What every run took, the sum, and the runs that did not finish."""
+    runs = [run for point in comparison.runs for run in point.runs]
+    labels = [
+        f"{label}, seed {run.params.get('seed', '?')}" if len(point.runs) > 1 else label
+        for label, point in zip(comparison.labels, comparison.runs, strict=True)
+        for run in point.runs
+    ]
+    rows = []
+    for label, run in zip(labels, runs, strict=True):
+        get = run.metrics.get
+        rows.append(
+            [
+                label,
+                duration(get("train/seconds")),
+                number(get("train/steps"), ",.0f"),
+                number(get("train/pairs_seen"), ",.0f"),
+                number(get("train/pairs_per_s"), ",.1f"),
+                number(get("train/peak_mib"), ",.0f"),
+                duration(get("eval/seconds")),
+            ]
+        )
+    said = []
+    if runs:
+        train, evaluation = (
+            fsum(s for run in runs if not isnan(s := run.metrics.get(f"{part}/seconds", 0.0)))
+            for part in ("train", "eval")
+        )
+        said.append(f"All runs: {duration(train)} training, {duration(evaluation)} evaluation.")
+    if sweep is not None and "sweep/seconds" in sweep.metrics:
+        said.append(f"The sweep took {duration(sweep.metrics['sweep/seconds'])}.")
+    heads = ["run", "training", "steps", "pairs seen", "pairs/s", "peak MiB", "evaluation"]
+    tables = [Table("Cost of every run (times as h:mm:ss)", heads, rows)] if rows else []
+    ended = [line.partition(": ") for line in unfinished(comparison)]
+    if ended:
+        reasons = [[*head.split(" ", 1), reason] for head, _, reason in ended]
+        tables.append(Table("Not finished", ["status", "run", "reason"], reasons, names=3))
+    else:
+        said.append("Every run finished.")
+    return Section("Cost", said, tables=tables)
+
+
+def published_figures(comparison: Comparison) -> Section:
+    """Beside those of the published study on GooAQ."""
+    text = (
+        "Hit rates in percent of 2,000 queries, as published, and of the same point here "
+        "(architecture, base, negatives, epochs); a dash where there is none. At 60% a 95% "
+        "interval is about 2.1 points wide on each side. Published latencies are means, on GPU "
+        "of an NVIDIA L4."
+    )
+    figures_of = [word for mode in MODES for word in (SEARCHES[mode], "here")]
+    quality = Table(
+        "Published hit rates", ["group", "name", "k", *figures_of], published.quality(comparison), 2
+    )
+    heads = ["device", "reranker", "passages", "published ms", "ms here"]
+    times = Table("Published latencies", heads, published.latency(comparison), 2)
+    return Section("Beside the published figures", [text], tables=[quality, times])
+
+
+def reproduction(comparison: Comparison) -> Section:
+    """The command of every run."""
+    commands = []
+    for label, point in zip(comparison.labels, comparison.runs, strict=True):
+        for run in point.runs:
+            command = reproduce.command(run.params)
+            commands.append((label, command or "not known: the run logged no configuration"))
+    runs = [run for point in comparison.runs for run in point.runs]
+    versions = sorted({run.params["git.commit"] for run in runs if "git.commit" in run.params})
+    said = ["Each command makes one row again, from the root of a checkout."] if commands else []
+    if versions:
+        said.append(f"Code: commit {', '.join(version[:12] for version in versions)}.")
+    if any(run.params.get("git.dirty") == "True" for run in runs):
+        said.append("The checkout had changes that no commit holds.")
+    if not commands:
+        said.append("No run has finished.")
+    return Section("How to reproduce each row", said, commands=commands)

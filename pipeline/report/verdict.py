@@ -1,0 +1,204 @@
+"""What to do, in three sentences, and the gain for every search at a glance.
+
+A system is a point with one of its orders: reranked, or fused with the search's. The best is
+taken over the systems that were compared, on the test queries; the p-values are corrected for
+that choice (Holm over the column).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isnan, nan
+
+import numpy as np
+
+from pipeline.records import MODES
+from pipeline.report.comparison import COLUMNS, LEVEL, Cell, Comparison, Quality
+from pipeline.report.table import MEASURES
+from pipeline.report.wording import (
+    SEARCHES,
+    listed,
+    milliseconds,
+    number,
+    percent,
+    probability,
+    span,
+)
+from pipeline.significance import intervals, randomisation_tests
+
+
+@dataclass(frozen=True)
+class System:
+    """A point with one of its orders; ``column`` is one of COLUMNS."""
+
+    point: int
+    column: str
+    cell: Cell
+    latency: float  # milliseconds, p50 at the comparison's limit
+
+    @property
+    def mode(self) -> str:
+        """The search that it starts from."""
+        return COLUMNS[self.column]
+
+
+@dataclass(frozen=True)
+class Glance:
+    """One search: what it is alone and with the reranker that is best for it."""
+
+    mode: str
+    alone: float
+    latency: float  # milliseconds, p50, without reranking
+    best: System | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Sentences and figures; ``best`` is None where nothing was reranked."""
+
+    sentences: list[str]
+    glances: list[Glance]
+    best: System | None
+
+
+def judge(comparison: Comparison, budget_ms: float) -> Verdict:
+    """The verdict on NDCG at the largest cutoff; says what is missing for it."""
+    if not comparison.qualities:
+        return Verdict(["There are no metrics to compare."], [], None)
+    quality = comparison.qualities[0]
+    systems = _systems(comparison, quality)
+    glances = [_glance(comparison, quality, systems, mode) for mode in MODES]
+    glances = [glance for glance in glances if not isnan(glance.alone)]
+    if not systems:
+        return Verdict(["Nothing was reranked, so there is nothing to choose."], glances, None)
+    best = _best(systems)
+    sentences = [
+        _quality_sentence(comparison, quality, best),
+        _budget_sentence(comparison, quality, systems, glances, budget_ms),
+        _worth_sentence(comparison, quality, best, glances),
+    ]
+    return Verdict(sentences, glances, best)
+
+
+def describe(comparison: Comparison, system: System) -> str:
+    """``colbert_minilm_l6_2neg_1ep on full-text search, fused with its order``."""
+    fused = ", fused with its order" if system.column.endswith("fused") else ""
+    return f"{comparison.labels[system.point]} on {SEARCHES[system.mode]} search{fused}"
+
+
+def _systems(comparison: Comparison, quality: Quality) -> list[System]:
+    return [
+        System(i, column, cell, comparison.latency(comparison.runs[i], COLUMNS[column]))
+        for i, row in enumerate(quality.rows)
+        if comparison.runs[i].group != "none"
+        for column, cell in row.items()
+        if not isnan(cell.value)
+    ]
+
+
+def _best(systems: Sequence[System]) -> System:
+    return max(systems, key=lambda system: system.cell.value)
+
+
+def _glance(
+    comparison: Comparison, quality: Quality, systems: Sequence[System], mode: str
+) -> Glance:
+    name = f"{mode}/{quality.metric}"
+    alone = [run.metrics[name] for run in comparison.runs if name in run.metrics]
+    controls = [run for run in comparison.runs if run.group == "none"]
+    latency = comparison.latency(controls[0], mode) if controls else nan
+    mine = [system for system in systems if system.mode == mode]
+    return Glance(mode, alone[0] if alone else nan, latency, _best(mine) if mine else None)
+
+
+def _name(quality: Quality) -> str:
+    return f"{MEASURES[quality.measure]}@{quality.cutoff}"
+
+
+def _quality_sentence(comparison: Comparison, quality: Quality, best: System) -> str:
+    cell = best.cell
+    gain, low, high = cell.relative
+    return (
+        f"Best quality: {describe(comparison, best)}, with {_name(quality)} {number(cell.value)}, "
+        f"{percent(gain)} over that search alone (95% interval {span(low, high)}, "
+        f"{probability(cell.p_value)}{', ' + _chance(cell) if not isnan(cell.p_value) else ''})."
+    )
+
+
+def _chance(cell: Cell) -> str:
+    return "more than chance" if cell.significant else "not more than chance"
+
+
+def _budget_sentence(
+    comparison: Comparison,
+    quality: Quality,
+    systems: Sequence[System],
+    glances: Sequence[Glance],
+    budget_ms: float,
+) -> str:
+    timed = [system for system in systems if not isnan(system.latency)]
+    if not timed:
+        return f"Best within {budget_ms:g} ms: unknown, as latency was not measured."
+    where = f"median of a query, {comparison.latency_limit} passages reranked"
+    within = [system for system in timed if system.latency <= budget_ms]
+    alone = max(glances, key=lambda glance: glance.alone, default=None)
+    if not within:
+        fastest = min(timed, key=lambda system: system.latency)
+        return (
+            f"Best within {budget_ms:g} ms ({where}): no reranker is that fast here, the fastest "
+            f"is {describe(comparison, fastest)} with {milliseconds(fastest.latency)}"
+            + (
+                f"; {SEARCHES[alone.mode]} search alone remains, {number(alone.alone)}."
+                if alone
+                else "."
+            )
+        )
+    best = _best(within)
+    text = (
+        f"Best within {budget_ms:g} ms ({where}): {describe(comparison, best)}, "
+        f"{_name(quality)} {number(best.cell.value)} in {milliseconds(best.latency)}"
+    )
+    if alone and alone.alone >= best.cell.value:
+        text += f", which {SEARCHES[alone.mode]} search alone reaches too ({number(alone.alone)})"
+    return text + "."
+
+
+def _worth_sentence(
+    comparison: Comparison, quality: Quality, best: System, glances: Sequence[Glance]
+) -> str:
+    alone = max(glances, key=lambda glance: glance.alone, default=None)
+    if alone is None:
+        return "Whether reranking is worth it: unknown, as no search was measured alone."
+    share, low, high, p_value = _against(comparison, quality, best, alone.mode, alone.alone)
+    yes = share > 0 and p_value < LEVEL
+    opening = {
+        True: "Reranking is worth it here",
+        False: "Reranking is not shown to be worth it here",
+    }[yes]
+    by_search = [
+        f"{SEARCHES[glance.mode]} {percent(glance.best.cell.relative[0])}"
+        f" ({_chance(glance.best.cell)})"
+        for glance in glances
+        if glance.best is not None
+    ]
+    return (
+        f"{opening}: the best system is {percent(share)} ({span(low, high)}, "
+        f"{probability(p_value)}) against the best search alone, {SEARCHES[alone.mode]} "
+        f"({number(alone.alone)}); the best reranker gains by search: {listed(by_search)}."
+    )
+
+
+def _against(
+    comparison: Comparison, quality: Quality, best: System, mode: str, alone: float
+) -> tuple[float, float, float, float]:
+    """Gain over the search alone as a share, its interval and p-value; in Holm's correction
+    already where the best system starts from that search."""
+    if best.mode == mode:
+        return (*best.cell.relative, best.cell.p_value)
+    values = comparison.runs[best.point].values
+    treatment, base = values.of(best.column, quality.metric), values.of(mode, quality.metric)
+    share = (best.cell.value - alone) / alone if alone > 0 else nan
+    if treatment is None or base is None or alone <= 0:
+        return share, nan, nan, nan
+    difference = np.subtract(treatment, base)[:, None]
+    (low,), (high,) = intervals(difference)
+    return share, low / alone, high / alone, randomisation_tests(difference)[0]
