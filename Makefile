@@ -47,9 +47,7 @@ plan: $(READY) ## what a grid would do, without doing it: EXPERIMENT=report
 	@$(BIN)/python -m pipeline.plan experiment=$(EXPERIMENT) $(ARGS)
 
 ui: $(READY) ## browse the runs in the MLflow UI on loopback: PORT=5000
-	@echo "MLflow UI: http://127.0.0.1:$(PORT)  (Ctrl-C stops it)"
-	@$(BIN)/mlflow server --backend-store-uri sqlite:///outputs/mlflow.db \
-	  --host 127.0.0.1 --port $(PORT) --workers 1 --uvicorn-opts "--log-level warning"
+	@$(BIN)/python -m pipeline.ui --port $(PORT) $(ARGS)
 
 report: $(READY) ## the latest sweep compared: outputs/report/report.html, .md and .csv
 	@$(BIN)/python -m pipeline.report experiment=$(EXPERIMENT) $(ARGS)

@@ -9,6 +9,7 @@ those of the same architecture, base and lengths.
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -60,6 +61,7 @@ def run(config: Config, folder: Path) -> str:
         for file in sorted(audited.glob("audit.*")) if audited else ():
             record.log_file(file, "audit")
         record.log_params(tracking.flatten(asdict(config)) | _facts(shared, machine))
+        record.log_dataset(dataset.name, dataset.fingerprint, data.sizes(dataset))
         if config.base.dedicated:  # what the name of a run or an alias meant today
             record.log_params({"base.folder": str(base.resolve())})
         reranker = load_reranker(
@@ -82,11 +84,14 @@ def run(config: Config, folder: Path) -> str:
         record.log_metrics(metrics | timings | costs)
         record.log_metrics({f"{m}_fused/weight": w for m, w in fusion_weights.items()})
         tracking.log_per_query(record, evaluation.per_query)
+        ndcg = f"ndcg_at_{max(config.eval.top_k)}"
+        tracking.log_query_table(record, dataset.test.queries, evaluation.per_query, ndcg)
         tracking.log_texts(record, texts.sample(dataset, evaluation))
         _write_runs(folder / "runs", evaluation, dataset, config.run_name)
         licence = model_card.licence(config.base, base)
         card = model_card.render(config, dataset, evaluation.per_query, costs, licence)
         (folder / "model_card.md").write_text(card, encoding="utf-8")
+        record.log_note(card.partition("\n---\n")[2])  # what follows its front matter
         if reranker is not None:
             reranker.save(folder / "model")
             (folder / "model" / "README.md").write_text(card, encoding="utf-8")
@@ -97,7 +102,8 @@ def run(config: Config, folder: Path) -> str:
         record.log_text(mask(OmegaConf.to_yaml(asdict(config))), "config.yaml")
         for file in folder.glob("*.log"):
             record.log_file(file)
-        log.info("%s", _headline(config, metrics))
+        if config.tracking.parent_run_id is None:  # else the sweep says it, with the place
+            log.info("%s: %s", config.run_name, headline(metrics))
         return record.run_id
 
 
@@ -152,15 +158,9 @@ def _audit(config: Config, base: Path) -> Path:
 def _facts(shared: Shared, machine: Hardware) -> dict[str, str]:
     """What the configuration does not say: data, code and machine."""
     dataset = shared.dataset
-    sizes = {
-        "corpus": len(dataset.corpus),
-        "train_queries": len(dataset.train),
-        "dev_queries": len(dataset.dev),
-        "test_queries": len(dataset.test),
-    }
     return {
         "data.fingerprint": dataset.fingerprint,
-        **{f"data.{name}": str(size) for name, size in sizes.items()},
+        **{f"data.{name}": str(size) for name, size in data.sizes(dataset).items()},
         **{f"data.dropped.{reason}": str(rows) for reason, rows in dataset.dropped.items()},
         **{f"machine.{name}": str(value) for name, value in asdict(machine).items()},
         **provenance.provenance(),
@@ -257,8 +257,12 @@ def _write_runs(folder: Path, evaluation: Evaluation, dataset: Dataset, tag: str
         write_run(folder / f"{stage}_at_{k}.run", ranking, tag)
 
 
-def _headline(config: Config, metrics: dict[str, float]) -> str:
-    k = max(config.eval.top_k)
-    stage = "vector_reranked" if config.arch.name != "none" else "vector"
+def headline(metrics: Mapping[str, float]) -> str:
+    """``vector_reranked hit@10 0.703, NDCG@10 0.591``: the largest cutoff, or the search alone."""
+    stage = (
+        "vector_reranked" if any(m.startswith("vector_reranked/") for m in metrics) else "vector"
+    )
+    cutoffs = [int(m.rsplit("_", 1)[1]) for m in metrics if m.startswith(f"{stage}/ndcg_at_")]
+    k = max(cutoffs)
     hit, ndcg = metrics[f"{stage}/hit_rate_at_{k}"], metrics[f"{stage}/ndcg_at_{k}"]
-    return f"{config.run_name}: {stage} hit@{k} {hit:.3f}, NDCG@{k} {ndcg:.3f}"
+    return f"{stage} hit@{k} {hit:.3f}, NDCG@{k} {ndcg:.3f}"

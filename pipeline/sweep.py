@@ -25,10 +25,10 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, open_dict
 
-from pipeline.boundary import job
 from pipeline.config import Config, conf_dir, register_schemas, typed
 from pipeline.config.overrides import with_named_base
 from pipeline.errors import exit_code, one_line
+from pipeline.progress import Reported
 
 log = logging.getLogger("pipeline")
 
@@ -94,7 +94,7 @@ class Grid:
             hydra_context=HydraContext(
                 config_loader=self._hydra.config_loader, callbacks=Callbacks(self.master)
             ),
-            task_function=job,
+            task_function=Reported(len(self.overrides), str(self.master.hydra.sweep.dir)),
         )
         parent = f"tracking.parent_run_id={parent_run_id}"
         results: Sequence[JobReturn] = launcher.launch(
@@ -137,6 +137,7 @@ def run(overrides: Sequence[str]) -> None:
         said.add(dataset.fingerprint)
     tags = {"kind": "sweep", "dataset": grid.config.dataset.name}
     with tracking.run(grid.config.tracking, "sweep", tags) as parent:
+        parent.log_params({"grid": "\n".join(grid.config.grid), "points": len(grid.points)})
         results = grid.launch(parent.run_id)
         parent.log_metrics({"sweep/seconds": time.perf_counter() - start})
     failed = [
@@ -147,6 +148,8 @@ def run(overrides: Sequence[str]) -> None:
     config = grid.config
     for file in show(config.tracking, config.report, parent.run_id, Path(config.output_dir)):
         parent.log_file(file, "report")
+        if file.suffix == ".md":  # the sweep's page in the UI opens with the table
+            parent.log_note(file.read_text(encoding="utf-8").removeprefix("# Comparison\n"))
     minutes = (time.perf_counter() - start) / 60
     print(f"{len(results) - len(failed)} of {len(results)} points in {minutes:.1f} minutes")
     print("browse them: make ui")

@@ -44,6 +44,7 @@ from pipeline.config.stages import (
     RerankConfig,
     TrackingConfig,
     TrainConfig,
+    sqlite_path,
 )
 
 __all__ = [
@@ -78,6 +79,7 @@ __all__ = [
     "conf_dir",
     "register_schemas",
     "require",
+    "sqlite_path",
     "typed",
 ]
 

@@ -1,6 +1,7 @@
 """Stages: each receives its own part of the configuration, never the whole."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from omegaconf import MISSING
 
@@ -209,6 +210,12 @@ class TrackingConfig:
     artifact_location: str | None = None  # null: beside a sqlite file, else the server's choice
     experiment: str = MISSING
     parent_run_id: str | None = None  # set by the sweep
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """The database file of a ``sqlite:///`` address, None for any other."""
+    prefix = "sqlite:///"
+    return Path(uri.removeprefix(prefix).split("?")[0]) if uri.startswith(prefix) else None
 
 
 @dataclass

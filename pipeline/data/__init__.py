@@ -52,6 +52,16 @@ def load(config: DatasetConfig, cache: Path) -> Dataset:
     return _read(artifacts.stage_output(cache, "dataset", inputs, build))
 
 
+def sizes(dataset: Dataset) -> dict[str, int]:
+    """How many passages and queries there are."""
+    return {
+        "corpus": len(dataset.corpus),
+        "train_queries": len(dataset.train),
+        "dev_queries": len(dataset.dev),
+        "test_queries": len(dataset.test),
+    }
+
+
 def summary(dataset: Dataset) -> str:
     """One line: how many passages and queries there are and what was dropped."""
     passages = f"{len(dataset.corpus)} passages"

@@ -21,6 +21,7 @@ for _name, _value in {
 
 from pipeline.redact import flatten  # noqa: E402
 from pipeline.tracking.connection import open_experiment  # noqa: E402
+from pipeline.tracking.description import first_page  # noqa: E402
 from pipeline.tracking.models import find_model, is_reference, model_folder  # noqa: E402
 from pipeline.tracking.read import (  # noqa: E402
     PER_QUERY_FILE,
@@ -37,7 +38,14 @@ from pipeline.tracking.read import (  # noqa: E402
     read_texts,
 )
 from pipeline.tracking.registry import ModelVersion, champion, promote  # noqa: E402
-from pipeline.tracking.write import MODEL_FOLDER, ActiveRun, log_per_query, log_texts, run  # noqa: E402
+from pipeline.tracking.write import (  # noqa: E402
+    MODEL_FOLDER,
+    ActiveRun,
+    log_per_query,
+    log_query_table,
+    log_texts,
+    run,
+)
 
 __all__ = [
     "MODEL_FOLDER",
@@ -50,10 +58,12 @@ __all__ = [
     "download",
     "find_model",
     "find_run",
+    "first_page",
     "flatten",
     "is_reference",
     "latest_sweep",
     "log_per_query",
+    "log_query_table",
     "log_texts",
     "model_folder",
     "open_experiment",

@@ -10,9 +10,10 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from pipeline.config import TrackingConfig
+from pipeline.config import TrackingConfig, sqlite_path
 from pipeline.records import InputError
 from pipeline.redact import mask
+from pipeline.tracking.description import describe
 
 # A wrong address is found out in seconds. Only for the first contact: in the middle of a run
 # MLflow's own patience (minutes) lets it survive a restart of the server.
@@ -21,25 +22,6 @@ QUICK = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
-
-NOTE_TAG = "mlflow.note.content"  # the description of an experiment in the UI
-NOTE = """\
-Rerankers on one data set: which one to train, what it gains over no reranking, what it costs.
-
-One parent run per sweep, one child per grid point, named `{arch}_{base}_{negatives}neg_{epochs}ep`.
-Every point reranks the same candidates.
-
-| metric | meaning |
-|---|---|
-| `vector/...`, `fts/...`, `hybrid/...` | the search alone, without reranking |
-| `vector_reranked/...` | ordered by the reranker |
-| `vector_fused/...` | the reranker's order fused with the search's |
-| `vector_candidates/recall_at_40` | the ceiling: what a perfect reranker could reach |
-| `.../hit_rate_at_10` | share of queries with a relevant passage among the first 10 |
-| `.../ndcg_at_10`, `mrr_at_10`, `recall_at_10` | trec_eval's measures, 0..1 |
-| `latency/vector_50/total_p50_ms` | median of one query when 50 passages are reranked |
-| `train/steps`, `train/pairs_seen` | compute: more negatives or epochs are also more steps |
-"""
 
 
 def open_experiment(config: TrackingConfig) -> str:
@@ -54,17 +36,17 @@ def open_experiment(config: TrackingConfig) -> str:
         experiment = client.get_experiment_by_name(config.experiment)
         if experiment is None:
             try:
-                location = _artifact_location(config)
-                return str(client.create_experiment(config.experiment, location, {NOTE_TAG: NOTE}))
+                client.create_experiment(config.experiment, _artifact_location(config))
             except MlflowException as error:  # another process was faster
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
-                experiment = client.get_experiment_by_name(config.experiment)
+            experiment = client.get_experiment_by_name(config.experiment)
         if experiment is None or experiment.lifecycle_stage == "deleted":
             raise InputError(
                 f"tracking.experiment={config.experiment}: was deleted in {mask(config.uri)}, "
                 "restore it or choose another name"
             )
+        describe(client, experiment)
         return str(experiment.experiment_id)
 
 
@@ -97,12 +79,6 @@ def _check_sqlite(uri: str, create: bool) -> None:
         raise FileNotFoundError("there is no such database")
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA schema_version")
-
-
-def sqlite_path(uri: str) -> Path | None:
-    """The database file of a ``sqlite:///`` address, None for any other."""
-    prefix = "sqlite:///"
-    return Path(uri.removeprefix(prefix).split("?")[0]) if uri.startswith(prefix) else None
 
 
 def _artifact_location(config: TrackingConfig) -> str | None:

@@ -16,11 +16,11 @@ from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from numpy.typing import NDArray
 
-from pipeline.config import TrackingConfig
+from pipeline.config import TrackingConfig, sqlite_path
 from pipeline.metrics import PerQuery
 from pipeline.records import InputError
 from pipeline.redact import mask
-from pipeline.tracking.connection import first_contact, sqlite_path
+from pipeline.tracking.connection import first_contact
 
 PER_QUERY_FILE = "per_query.parquet"
 TEXTS_FILE = "texts.parquet"

@@ -1,5 +1,6 @@
 """Runs while they are written."""
 
+import json
 import os
 import platform
 import tempfile
@@ -12,8 +13,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from mlflow.entities import Dataset as MlflowDataset
+from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID
 from mlflow.utils.validation import (
     MAX_METRICS_PER_BATCH,
     MAX_PARAM_VAL_LENGTH,
@@ -26,10 +28,16 @@ from pipeline.errors import one_line
 from pipeline.metrics import PerQuery
 from pipeline.redact import mask
 from pipeline.tracking.connection import open_experiment
+from pipeline.tracking.description import NOTE_TAG
 from pipeline.tracking.read import PER_QUERY_FILE, TEXTS_FILE, Text
 
 MODEL_FOLDER = "model_folder"
 """The tag with the absolute path of the model on the machine of the run."""
+
+CUT_NOTE = "\nThe rest is in the artifacts.\n"
+QUERY_TABLE = "per_query"
+QUERY_TEXT = 300  # characters of a query in it
+QUERY_TABLE_ROWS = 2000  # the UI loads the whole table at once
 
 
 class ActiveRun:
@@ -75,6 +83,32 @@ class ActiveRun:
     def log_text(self, text: str, name: str) -> None:
         """Store ``text`` as the artifact ``name``, a path with an extension."""
         self._client.log_text(self.run_id, text, name)
+
+    def log_table(self, columns: Mapping[str, Sequence[object]], name: str) -> None:
+        """Store the columns as the artifact ``name``.json, which the UI compares between runs."""
+        self._client.log_table(self.run_id, dict(columns), f"{name}.json")
+
+    def log_dataset(self, name: str, fingerprint: str, facts: Mapping[str, object]) -> None:
+        """Name the data set in the column Dataset; ``facts``, e.g. sizes, are its profile."""
+        dataset = MlflowDataset(
+            name,
+            digest=fingerprint[:8],  # MLflow takes 36 characters, tables show 8
+            source_type="pipeline",
+            source=json.dumps({"fingerprint": fingerprint}),
+            profile=json.dumps(facts),
+        )
+        tags = [InputTag(MLFLOW_DATASET_CONTEXT, "evaluation")]
+        self._client.log_inputs(self.run_id, [DatasetInput(dataset, tags)])
+
+    def log_note(self, markdown: str) -> None:
+        """Make ``markdown`` the description on the run's page.
+
+        What exceeds MLflow's limit (8,000 characters) is cut after a whole line.
+        """
+        if len(markdown) > MAX_TAG_VAL_LENGTH:
+            kept = markdown[: MAX_TAG_VAL_LENGTH - len(CUT_NOTE)]
+            markdown = kept[: kept.rfind("\n") + 1] + CUT_NOTE
+        self.log_tags({NOTE_TAG: markdown})
 
 
 @contextmanager
@@ -135,6 +169,26 @@ def _log_table(run: ActiveRun, table: pa.Table, name: str) -> None:
         path = Path(folder) / name
         pq.write_table(table, path, compression="zstd")
         run.log_file(path)
+
+
+def log_query_table(
+    run: ActiveRun, queries: Mapping[str, str], per_query: Mapping[str, PerQuery], metric: str
+) -> None:
+    """Store ``metric`` of the first 2,000 queries, with their texts, for the UI to compare.
+
+    ``queries`` maps query id -> text. One column a stage, named as the metrics are:
+    ``vector_reranked/ndcg_at_10``.
+    """
+    ids = sorted(queries)[:QUERY_TABLE_ROWS]
+    columns: dict[str, Sequence[object]] = {
+        "query_id": ids,
+        "query": [_cut(queries[query_id], QUERY_TEXT) for query_id in ids],
+    }
+    for stage, metrics in per_query.items():
+        if metric in metrics:
+            values = metrics[metric]
+            columns[f"{stage}/{metric}"] = [round(values[query_id], 4) for query_id in ids]
+    run.log_table(columns, QUERY_TABLE)
 
 
 def _cut(text: str, limit: int) -> str:

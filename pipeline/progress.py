@@ -1,0 +1,74 @@
+"""One line per point of a sweep as it ends: its place, its figures, how long the rest takes."""
+
+import logging
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from pipeline.boundary import job
+from pipeline.config import typed
+from pipeline.errors import one_line
+
+log = logging.getLogger("pipeline")
+
+ENDED = "ended.txt"
+
+
+@dataclass(frozen=True)
+class Reported:
+    """``pipeline.boundary.job``, followed by a line such as
+
+    ``[5/18] colbert_minilm_l6_2neg_1ep: vector_reranked hit@10 0.703, NDCG@10 0.591 (1:40; about
+    24 min left)``.
+
+    The points that have ended are lines of a file in the sweep's folder, so that places are
+    right whichever process a launcher runs a point in; on machines that share no disk each
+    counts its own. What is left is estimated from the time per point so far.
+    """
+
+    total: int
+    folder: str  # of the sweep
+    started: float = field(default_factory=time.time)
+
+    def __call__(self, config: DictConfig) -> str:
+        """Run the point, return its MLflow run id; what it raises is said and goes on."""
+        begun = time.time()
+        try:
+            run_id = job(config)
+        except Exception as error:
+            self._say(config.run_name, f"failed, {one_line(error)}", begun)
+            raise
+        from pipeline import tracking  # the job has imported both
+        from pipeline.experiment import headline
+
+        metrics = tracking.read_run(typed(config).tracking, run_id).metrics
+        self._say(config.run_name, headline(metrics), begun)
+        return run_id
+
+    def _say(self, name: str, what: str, begun: float) -> None:
+        place = self._place(name)
+        took = f"{(now := time.time()) - begun:.0f}"
+        minutes, seconds = divmod(int(took), 60)
+        left = (now - self.started) / place * (self.total - place)
+        rest = f"; about {duration(left)} left" if place < self.total else ""
+        log.info(
+            "[%d/%d] %s: %s (%d:%02d%s)", place, self.total, name, what, minutes, seconds, rest
+        )
+
+    def _place(self, name: str) -> int:
+        file = Path(self.folder) / ENDED
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a+", encoding="utf-8") as ended:
+            ended.write(f"{name}\n")  # one short write in append mode: never torn or lost
+            ended.flush()
+            ended.seek(0)
+            return sum(1 for _ in ended)
+
+
+def duration(seconds: float) -> str:
+    """``40 s``, ``24 min`` or ``2.5 h``: as exact as an estimate is."""
+    if seconds < 90:
+        return f"{max(10, round(seconds, -1)):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
