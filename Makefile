@@ -9,16 +9,17 @@ EXPERIMENT ?= pydocs
 DATA ?=
 ARGS ?=
 PORT ?= 5000
+KILLS ?= 20
 # On a machine whose pip knows a folder of wheels, the CPU build of torch there is taken.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup audit sweep run plan ui report promote test lint lock
+.PHONY: help setup audit sweep run plan ui report promote clean-cache test chaos lint lock
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## install everything that requirements.lock pins into .venv
 
@@ -56,8 +57,14 @@ promote: $(READY) ## make a run's model the champion: RUN=NAME ARGS="name=NAME f
 	@test -n "$(RUN)" || { echo "error: give a run, as in make promote RUN=NAME" >&2; exit 2; }
 	@$(BIN)/python -m pipeline.promote $(RUN) $(ARGS)
 
+clean-cache: $(READY) ## remove cached stage outputs that no finished run has used: ARGS=--dry-run
+	@$(BIN)/python -m pipeline.clean_cache $(ARGS)
+
 test: $(READY) ## every test that needs no hub and no GPU
 	@$(BIN)/python -m pytest -q $(ARGS)
+
+chaos: $(READY) ## sweeps killed at 20 random moments and resumed, stage files damaged: KILLS=20
+	@CHAOS_KILLS=$(KILLS) $(BIN)/python -m pytest -q -m chaos tests/chaos $(ARGS)
 
 lint: $(READY) ## ruff, mypy and the layers of docs
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check .

@@ -7,23 +7,31 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from pipeline.config import typed
+from pipeline.errors import one_line
 from pipeline.records import InputError
 
 log = logging.getLogger("pipeline")
 
 
 def job(config: DictConfig) -> str:
-    """One grid point from its composed configuration; returns the MLflow run id."""
+    """One grid point from its composed configuration; returns the MLflow run id.
+
+    What fails is run again up to ``retries`` times, each attempt a run of its own.
+    """
     point = typed(config)
     from pipeline import experiment, quiet  # heavy, and --help must be fast
 
     quiet.silence()
     folder = Path(HydraConfig.get().runtime.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        return experiment.run(point, folder)
-    except InputError:
-        raise
-    except Exception:
-        log.debug("%s failed", point.run_name, exc_info=True)  # to the log file only
-        raise
+    for left in range(point.retries, -1, -1):
+        try:
+            return experiment.run(point, folder)
+        except InputError:
+            raise
+        except Exception as error:
+            log.debug("%s failed", point.run_name, exc_info=True)  # to the log file only
+            if left == 0:
+                raise
+            log.warning("%s failed and is run again: %s", point.run_name, one_line(error))
+    raise AssertionError("the last attempt returns or raises")

@@ -1,7 +1,10 @@
 """Errors as one line and as an exit code: 2 for the user's own mistake, 1 for what failed."""
 
+import signal
 import sys
+import threading
 from collections.abc import Callable
+from types import FrameType
 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
@@ -16,8 +19,17 @@ MISTAKES = (InputError, HydraException, OmegaConfBaseException)
 FOR_AUTHORS = ("Config search path", "reference_type", "object_type")
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command like Ctrl-C: what is open is closed and recorded."""
+
+
 def exit_code(command: Callable[[], object]) -> int:
-    """Run ``command``: 0 if it returns, 2 for the user's mistake, 1 if it fails or refuses."""
+    """Run ``command``: 0 if it returns, 2 for the user's mistake, 1 if it fails or refuses.
+
+    130 after Ctrl-C and 143 after SIGTERM, as shells have it.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         command()
     except MISTAKES as error:
@@ -26,6 +38,9 @@ def exit_code(command: Callable[[], object]) -> int:
     except Refused as error:
         print(f"refused: {one_line(error)}", file=sys.stderr)
         return 1
+    except Terminated:
+        print("terminated", file=sys.stderr)
+        return 143
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -33,6 +48,11 @@ def exit_code(command: Callable[[], object]) -> int:
         print(f"failed: {one_line(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # a second one must not interrupt the recording
+    raise Terminated
 
 
 def one_line(error: BaseException) -> str:

@@ -16,11 +16,12 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from pipeline import data, hardware, latency, model_card, provenance, texts, tracking, weights
-from pipeline.artifacts import content_key, stage_output
+from pipeline.artifacts import content_key, stage_output, watch_stages
 from pipeline.audit import audit
 from pipeline.config import ColbertConfig, Config, CrossEncoderConfig, LabelledConfig
 from pipeline.data import labelled
 from pipeline.evaluation import Evaluation, choose_weights, evaluate
+from pipeline.fingerprint import fingerprints
 from pipeline.fit import fit
 from pipeline.forgetting import ForgettingCheck
 from pipeline.hardware import Hardware, measured
@@ -43,6 +44,7 @@ def run(config: Config, folder: Path) -> str:
 
     ``folder`` receives the model and what is logged.
     """
+    stages = watch_stages()
     machine = hardware.resolve(config.hardware)
     base = weights.prepare_base(config.base, Path(config.output_dir) / "cache", config.tracking)
     if config.base.dedicated:
@@ -58,6 +60,7 @@ def run(config: Config, folder: Path) -> str:
     audited = _audit(config, base) if isinstance(config.dataset, LabelledConfig) else None
 
     with tracking.run(config.tracking, config.run_name, _tags(config)) as record:
+        record.log_stages(stages)  # now, so that none is cleaned away, and again when all are known
         for file in sorted(audited.glob("audit.*")) if audited else ():
             record.log_file(file, "audit")
         record.log_params(tracking.flatten(asdict(config)) | _facts(shared, machine))
@@ -102,6 +105,7 @@ def run(config: Config, folder: Path) -> str:
         record.log_text(mask(OmegaConf.to_yaml(asdict(config))), "config.yaml")
         for file in folder.glob("*.log"):
             record.log_file(file)
+        record.log_stages(stages)
         if config.tracking.parent_run_id is None:  # else the sweep says it, with the place
             log.info("%s: %s", config.run_name, headline(metrics))
         return record.run_id
@@ -114,6 +118,7 @@ def _tags(config: Config) -> dict[str, str]:
         "base": config.base.name,
         "initialisation": config.initialisation,
         "dataset": config.dataset.name,
+        "fingerprint": fingerprints([config])[0],
     }
 
 

@@ -4,6 +4,7 @@ import hashlib
 import importlib.metadata
 import platform
 import subprocess
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -23,6 +24,23 @@ def provenance() -> dict[str, str]:
         "version.python": platform.python_version(),
         **versions,
     }
+
+
+@cache
+def code_version() -> str:
+    """16 hex digits over this package's sources and the versions of the libraries that compute.
+
+    Without ``report/``, which shows results and makes none.
+    """
+    package = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        name = path.relative_to(package)
+        if name.parts[0] != "report":
+            digest.update(name.as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    for library in NAMED:
+        digest.update(f"{library}=={importlib.metadata.version(library)}\0".encode())
+    return digest.hexdigest()[:16]
 
 
 def _git(*arguments: str) -> str:

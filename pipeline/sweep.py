@@ -3,7 +3,8 @@
 ``grid`` in the configuration is a list of lines, each a product of overrides; their union is
 the grid, so controls are lines like any other. Every point is composed and checked before the
 first one starts. The points run through Hydra's launcher (``hydra/launcher=``), as children of
-one MLflow run; a point that fails is recorded and the others go on.
+one MLflow run; a point that fails is recorded and the others go on. What an earlier attempt
+at the same sweep has finished is not run again (pipeline/resume.py), unless ``force=true``.
 """
 
 import itertools
@@ -86,8 +87,11 @@ class Grid:
                 del config["hydra"]
         return config
 
-    def launch(self, parent_run_id: str) -> Sequence[JobReturn]:
-        """Run all points, return their results in order."""
+    def launch(self, parent_run_id: str, numbers: Sequence[int]) -> list[JobReturn]:
+        """Run the points with these numbers, return their results in order.
+
+        With ``fail_fast`` one by one, whatever the launcher, and not beyond the first that fails.
+        """
         HydraConfig.instance().set_config(self.master)
         launcher = Plugins.instance().instantiate_launcher(
             config=self.master,
@@ -97,9 +101,13 @@ class Grid:
             task_function=Reported(len(self.overrides), str(self.master.hydra.sweep.dir)),
         )
         parent = f"tracking.parent_run_id={parent_run_id}"
-        results: Sequence[JobReturn] = launcher.launch(
-            [[*point, parent] for point in self.overrides], initial_job_idx=0
-        )
+        one_by_one = self.config.fail_fast
+        results: list[JobReturn] = []
+        for group in [[number] for number in numbers] if one_by_one else [numbers]:
+            points = [[*self.overrides[number], parent] for number in group]
+            results += launcher.launch(points, initial_job_idx=len(results))
+            if one_by_one and results[-1].status is JobStatus.FAILED:
+                break
         return results
 
 
@@ -113,45 +121,67 @@ def run(overrides: Sequence[str]) -> None:
     Raises:
         InputError: a point is not valid; nothing has been run.
         RuntimeError: some points failed; the others are recorded.
+        Refused: another process is running this sweep.
     """
     grid = Grid(overrides)
-    from pipeline import data, hardware, quiet, tracking
+    from pipeline import data, hardware, quiet, resume, tracking
+    from pipeline.fingerprint import fingerprints
     from pipeline.report.show import show
     from pipeline.shared import prepare
 
     quiet.silence()
+    config, output = grid.config, Path(grid.config.output_dir)
+    known = fingerprints(grid.points)
+    earlier = resume.Earlier() if config.force else resume.find(config.tracking, known)
+    # Points that differ in nothing that matters have one fingerprint and are run once.
+    pending = [
+        number
+        for number, of_point in enumerate(known)
+        if of_point not in earlier.finished and known.index(of_point) == number
+    ]
+    if not pending and earlier.run_id:
+        show(config.tracking, config.report, earlier.run_id, output)
+        print(f"complete: all {len(known)} points had finished; force=true runs them anew")
+        return
     folder = Path(grid.master.hydra.sweep.dir)
     folder.mkdir(parents=True, exist_ok=True)
     with open_dict(grid.master):
         grid.master.hydra.runtime.output_dir = str(folder)
     configure_log(grid.master.hydra.job_logging, False)
-    log.info("%d points, first what they share", len(grid.points))
+    if earlier.run_id:
+        done = len(grid.points) - len(pending)
+        log.info("going on with sweep %s: %d points were finished", earlier.run_id, done)
+    log.info("%d points, first what they share", len(pending))
     start = time.perf_counter()
     # The points that train need the negatives as well; one of each data set prepares all.
-    shared = {str((p.dataset, p.embedder, p.mining, p.epochs > 0)): p for p in grid.points}
+    points = [grid.points[number] for number in pending]
+    shared = {str((p.dataset, p.embedder, p.mining, p.epochs > 0)): p for p in points}
     said = set()
     for point in shared.values():
         dataset = prepare(point, hardware.resolve(point.hardware)).dataset
         if dataset.fingerprint not in said:
             log.info("%s", data.summary(dataset))
         said.add(dataset.fingerprint)
-    tags = {"kind": "sweep", "dataset": grid.config.dataset.name}
-    with tracking.run(grid.config.tracking, "sweep", tags) as parent:
-        parent.log_params({"grid": "\n".join(grid.config.grid), "points": len(grid.points)})
-        results = grid.launch(parent.run_id)
+    tags = {
+        "kind": "sweep",
+        "dataset": config.dataset.name,
+        "fingerprint": resume.sweep_fingerprint(known),
+    }
+    with tracking.run(config.tracking, "sweep", tags, earlier.run_id) as parent:
+        parent.log_params({"grid": "\n".join(config.grid), "points": len(grid.points)})
+        results = grid.launch(parent.run_id, pending)
         parent.log_metrics({"sweep/seconds": time.perf_counter() - start})
     failed = [
         f"{point.run_name}: {one_line(result._return_value)}"
-        for point, result in zip(grid.points, results, strict=True)
+        for point, result in zip(points, results, strict=not config.fail_fast)
         if result.status is JobStatus.FAILED
     ]
-    config = grid.config
-    for file in show(config.tracking, config.report, parent.run_id, Path(config.output_dir)):
+    for file in show(config.tracking, config.report, parent.run_id, output):
         parent.log_file(file, "report")
         if file.suffix == ".md":  # the sweep's page in the UI opens with the table
             parent.log_note(file.read_text(encoding="utf-8").removeprefix("# Comparison\n"))
     minutes = (time.perf_counter() - start) / 60
-    print(f"{len(results) - len(failed)} of {len(results)} points in {minutes:.1f} minutes")
+    print(f"{len(results) - len(failed)} of {len(points)} points in {minutes:.1f} minutes")
     print("browse them: make ui")
     if failed:
         raise RuntimeError(f"{len(failed)} points failed: " + "; ".join(failed))

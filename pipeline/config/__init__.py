@@ -109,10 +109,14 @@ class Config:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     grid: list[str] = field(default_factory=list)  # one product of overrides a line
+    force: bool = False  # a sweep that is there already is run anew, not gone on with
+    fail_fast: bool = False  # a sweep stops at the first point that fails
+    retries: int = 0  # how often a point that fails is run again
 
     def __post_init__(self) -> None:
         at_least("negatives", self.negatives, 0)
         at_least("epochs", self.epochs, 0)
+        at_least("retries", self.retries, 0)
         if self.epochs > 0:
             require(
                 self.arch.name != "none", "epochs", self.epochs, "arch=none has nothing to train"

@@ -35,6 +35,15 @@ SOURCES: dict[type[DatasetConfig], Source] = {
 }
 
 
+def source_key(config: DatasetConfig) -> str:
+    """16 hex digits of what determines the content of the data set; builds nothing.
+
+    Raises:
+        InputError: a file or package is missing.
+    """
+    return artifacts.content_key(_inputs(config))
+
+
 def load(config: DatasetConfig, cache: Path) -> Dataset:
     """The data set of ``config``, built under ``cache`` unless it is there already.
 
@@ -44,12 +53,15 @@ def load(config: DatasetConfig, cache: Path) -> Dataset:
         InputError: the source is missing, unreachable, broken or too small for the limits.
     """
     source = SOURCES[type(config)]
-    inputs = {"code_version": CODE_VERSION, "source": source.inputs(config)}
 
     def build(folder: Path) -> None:
         _write(config.name, source.build(config, folder), folder)
 
-    return _read(artifacts.stage_output(cache, "dataset", inputs, build))
+    return _read(artifacts.stage_output(cache, "dataset", _inputs(config), build))
+
+
+def _inputs(config: DatasetConfig) -> dict[str, object]:
+    return {"code_version": CODE_VERSION, "source": SOURCES[type(config)].inputs(config)}
 
 
 def sizes(dataset: Dataset) -> dict[str, int]:

@@ -4,8 +4,8 @@ Everything goes through MlflowClient with the address given, never through MLflo
 "active run", so a worker process can be reused for the next run. One parent run per sweep
 (tag ``kind=sweep``), one child per grid point. ``connection`` opens the store, ``write`` and
 ``read`` handle runs, ``registry`` the versions of promoted models, ``models`` finds the folder
-behind a name. Does not cover: a process ended by SIGKILL or SIGTERM leaves its run RUNNING,
-with the tags ``host`` and ``pid`` to find out why.
+behind a name. A process that is killed leaves its run RUNNING, with tags that say which process
+it was; ``process`` finds out that it is gone.
 """
 
 import os
@@ -23,24 +23,30 @@ from pipeline.redact import flatten  # noqa: E402
 from pipeline.tracking.connection import open_experiment  # noqa: E402
 from pipeline.tracking.description import first_page  # noqa: E402
 from pipeline.tracking.models import find_model, is_reference, model_folder  # noqa: E402
+from pipeline.tracking.process import is_dead  # noqa: E402
 from pipeline.tracking.read import (  # noqa: E402
     PER_QUERY_FILE,
     RunRecord,
     Text,
     download,
     find_run,
+    find_sweep,
     latest_sweep,
+    read_attempts,
     read_per_query,
     read_ranking,
     read_relevant,
     read_run,
     read_runs,
     read_texts,
+    running_here,
+    used_stages,
 )
 from pipeline.tracking.registry import ModelVersion, champion, promote  # noqa: E402
 from pipeline.tracking.write import (  # noqa: E402
     MODEL_FOLDER,
     ActiveRun,
+    end,
     log_per_query,
     log_query_table,
     log_texts,
@@ -56,10 +62,13 @@ __all__ = [
     "Text",
     "champion",
     "download",
+    "end",
     "find_model",
     "find_run",
+    "find_sweep",
     "first_page",
     "flatten",
+    "is_dead",
     "is_reference",
     "latest_sweep",
     "log_per_query",
@@ -68,6 +77,7 @@ __all__ = [
     "model_folder",
     "open_experiment",
     "promote",
+    "read_attempts",
     "read_per_query",
     "read_ranking",
     "read_relevant",
@@ -75,4 +85,6 @@ __all__ = [
     "read_runs",
     "read_texts",
     "run",
+    "running_here",
+    "used_stages",
 ]

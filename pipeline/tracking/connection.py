@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
@@ -26,8 +27,6 @@ QUICK = {
 
 def open_experiment(config: TrackingConfig) -> str:
     """The id of the experiment; makes the SQLite folder and database and it where needed.
-
-    Call it before several processes start: SQLite databases can't be created concurrently.
 
     Raises:
         InputError: the address can't be used or the experiment has been deleted.
@@ -75,10 +74,28 @@ def _check_sqlite(uri: str, create: bool) -> None:
         return
     if create:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            _create_sqlite(path)
     elif not path.exists():
         raise FileNotFoundError("there is no such database")
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA schema_version")
+
+
+def _create_sqlite(path: Path) -> None:
+    """A new database, under another name until it is whole.
+
+    MLflow takes a second to make its tables. Several processes at once would fail, and one that
+    is killed meanwhile would leave a database that no later version of the tables can be put on.
+    """
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        if path.exists():
+            return
+        temporary = path.with_name(f".{path.name}.creating")
+        for leftover in path.parent.glob(f"{temporary.name}*"):  # its journal, too
+            leftover.unlink()
+        MlflowClient(tracking_uri=f"sqlite:///{temporary}").search_experiments(max_results=1)
+        temporary.rename(path)
 
 
 def _artifact_location(config: TrackingConfig) -> str | None:

@@ -1,6 +1,7 @@
 """Runs as they were recorded."""
 
 import difflib
+import platform
 import re
 import tempfile
 from dataclasses import dataclass
@@ -21,11 +22,13 @@ from pipeline.metrics import PerQuery
 from pipeline.records import InputError
 from pipeline.redact import mask
 from pipeline.tracking.connection import first_contact
+from pipeline.tracking.process import is_dead
 
 PER_QUERY_FILE = "per_query.parquet"
 TEXTS_FILE = "texts.parquet"
 PAGE = 1000  # runs fetched at a time
 RUN_ID = re.compile("[0-9a-f]{32}")
+STAGE_TAG = "stage."  # + the name of a stage: the keys that the run used, separated by spaces
 FINISHED_POINT = "tags.kind = 'point' AND attributes.status = 'FINISHED'"
 
 
@@ -66,7 +69,24 @@ def read_run(config: TrackingConfig, run_id: str) -> RunRecord:
 
 
 def read_runs(config: TrackingConfig, parent_run_id: str) -> list[RunRecord]:
-    """The children of a sweep, oldest first.
+    """The points of a sweep, each once, oldest first.
+
+    Of several attempts at a point (the same tag ``fingerprint``) the newest that finished, or
+    else the newest.
+
+    Raises:
+        InputError: the address can't be used or has no such run.
+    """
+    points: dict[str, RunRecord] = {}
+    for run in read_attempts(config, parent_run_id):
+        key = run.tags.get("fingerprint", run.run_id)
+        if run.status == "FINISHED" or key not in points or points[key].status != "FINISHED":
+            points[key] = run
+    return list(points.values())
+
+
+def read_attempts(config: TrackingConfig, parent_run_id: str) -> list[RunRecord]:
+    """All children of a sweep, oldest first, also what failed and was repeated.
 
     Raises:
         InputError: the address can't be used or has no such run.
@@ -95,6 +115,54 @@ def latest_sweep(config: TrackingConfig) -> str | None:
             finished = f"{_children_of(sweep.info.run_id)} AND attributes.status = 'FINISHED'"
             if client.search_runs([experiment.experiment_id], finished, max_results=1):
                 return str(sweep.info.run_id)
+    return None
+
+
+def find_sweep(config: TrackingConfig, fingerprint: str) -> RunRecord | None:
+    """The experiment's newest sweep with this tag ``fingerprint``, if there is one.
+
+    Raises:
+        InputError: the address can't be used.
+    """
+    path = sqlite_path(config.uri)
+    if path and not path.exists():
+        return None
+    with first_contact(config.uri) as client:
+        experiment = client.get_experiment_by_name(config.experiment)
+        if experiment is None:
+            return None
+        query = f"tags.kind = 'sweep' AND tags.fingerprint = '{fingerprint}'"
+        sweeps = _search(client, experiment.experiment_id, query)
+    return _record(sweeps[-1]) if sweeps else None
+
+
+def used_stages(config: TrackingConfig) -> set[str]:
+    """``stage/KEY`` of every stage that a finished or running run of the store has used.
+
+    Raises:
+        InputError: the address can't be used, or nothing is there.
+    """
+    used: set[str] = set()
+    with first_contact(config.uri) as client:
+        for experiment in client.search_experiments():
+            for status in ("FINISHED", "RUNNING"):
+                query = f"attributes.status = '{status}'"
+                for run in _search(client, experiment.experiment_id, query):
+                    for tag, keys in run.data.tags.items():
+                        if tag.startswith(STAGE_TAG):
+                            stage = tag.removeprefix(STAGE_TAG)
+                            used |= {f"{stage}/{key}" for key in keys.split()}
+    return used
+
+
+def running_here(config: TrackingConfig) -> RunRecord | None:
+    """A run of the store that a living process of this host is writing, if there is one."""
+    with first_contact(config.uri) as client:
+        for experiment in client.search_experiments():
+            for run in _search(client, experiment.experiment_id, "attributes.status = 'RUNNING'"):
+                record = _record(run)
+                if record.tags.get("host") == platform.node() and not is_dead(record.tags):
+                    return record
     return None
 
 

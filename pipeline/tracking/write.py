@@ -1,12 +1,10 @@
 """Runs while they are written."""
 
 import json
-import os
-import platform
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,7 +27,8 @@ from pipeline.metrics import PerQuery
 from pipeline.redact import mask
 from pipeline.tracking.connection import open_experiment
 from pipeline.tracking.description import NOTE_TAG
-from pipeline.tracking.read import PER_QUERY_FILE, TEXTS_FILE, Text
+from pipeline.tracking.process import process_tags
+from pipeline.tracking.read import PER_QUERY_FILE, STAGE_TAG, TEXTS_FILE, Text
 
 MODEL_FOLDER = "model_folder"
 """The tag with the absolute path of the model on the machine of the run."""
@@ -76,6 +75,14 @@ class ActiveRun:
         values = [RunTag(key, _cut(text, MAX_TAG_VAL_LENGTH)) for key, text in tags.items()]
         self._client.log_batch(self.run_id, tags=values)
 
+    def log_stages(self, used: Iterable[str]) -> None:
+        """Record which stage outputs the run used, given as ``stage/KEY``."""
+        keys: dict[str, list[str]] = {}
+        for name in sorted(used):
+            stage, key = name.split("/")
+            keys.setdefault(STAGE_TAG + stage, []).append(key)
+        self.log_tags({tag: " ".join(of_stage) for tag, of_stage in keys.items()})
+
     def log_file(self, path: Path, folder: str | None = None) -> None:
         """Store the file as an artifact in ``folder`` (None: at the top)."""
         self._client.log_artifact(self.run_id, str(path), artifact_path=folder)
@@ -112,8 +119,12 @@ class ActiveRun:
 
 
 @contextmanager
-def run(config: TrackingConfig, name: str, tags: Mapping[str, str]) -> Iterator[ActiveRun]:
+def run(
+    config: TrackingConfig, name: str, tags: Mapping[str, str], resumed: str | None = None
+) -> Iterator[ActiveRun]:
     """A run of the experiment, a child if ``config.parent_run_id`` is set.
+
+    With ``resumed``, the id of a run that has ended, that one is gone on with.
 
     Ends as FINISHED, as KILLED after KeyboardInterrupt, and as FAILED after any other
     exception, with a one-line tag ``failure`` and the artifact ``traceback.txt``; the exception
@@ -121,12 +132,17 @@ def run(config: TrackingConfig, name: str, tags: Mapping[str, str]) -> Iterator[
     """
     experiment_id = open_experiment(config)
     client = MlflowClient(tracking_uri=config.uri)
-    tags = {"host": platform.node(), "pid": str(os.getpid()), **tags}
+    tags = {**process_tags(), **tags}
     if config.parent_run_id:
         tags[MLFLOW_PARENT_RUN_ID] = config.parent_run_id
-    run_id = client.create_run(experiment_id, run_name=name, tags=tags).info.run_id
+    run_id = resumed or client.create_run(experiment_id, run_name=name, tags=tags).info.run_id
     active = ActiveRun(client, run_id)
     try:
+        if resumed:
+            active.log_tags(tags)  # first whose it is, so that nobody takes it for a lost one
+            client.update_run(run_id, status="RUNNING")
+            if "failure" in client.get_run(run_id).data.tags:
+                client.delete_tag(run_id, "failure")
         yield active
     except BaseException as error:
         killed = isinstance(error, KeyboardInterrupt)
@@ -139,6 +155,14 @@ def run(config: TrackingConfig, name: str, tags: Mapping[str, str]) -> Iterator[
             error.add_note(f"MLflow could not record this failure: {one_line(problem)}")
         raise
     client.set_terminated(run_id, "FINISHED")
+
+
+def end(config: TrackingConfig, run_id: str, status: str, reason: str) -> None:
+    """End a run that somebody else left; ``reason`` becomes the tag ``failure`` if it is KILLED."""
+    client = MlflowClient(tracking_uri=config.uri)
+    if status == "KILLED":
+        client.set_tag(run_id, "failure", reason)
+    client.set_terminated(run_id, status)
 
 
 def log_per_query(run: ActiveRun, per_query: Mapping[str, PerQuery]) -> None:

@@ -1,0 +1,52 @@
+"""What determines the result of a grid point, as one hash: who has finished it need not repeat it.
+
+Its configuration without what only says where and how often it runs, the content of its data, the
+runs that references name today, and the code. Does not cover: weights in a folder that somebody
+replaces under the same name, and the machine (``hardware.precision=auto`` may mean another one).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from pipeline import data, provenance, tracking
+from pipeline.artifacts import content_key
+from pipeline.config import Config, TrackingConfig
+
+RUNTIME = ("tracking", "output_dir", "run_name", "grid", "force", "fail_fast", "retries")
+"""Keys of the configuration that change nothing about a result."""
+
+
+def fingerprints(points: Sequence[Config]) -> list[str]:
+    """16 hex digits for each point; local data files are read once for all points.
+
+    Raises:
+        InputError: a file or package of the data is missing, or a referenced run or model.
+    """
+    keys: dict[str, str] = {}
+    for point in points:
+        for dataset in (point.dataset, point.forgetting.dataset):
+            if dataset is not None and str(dataset) not in keys:
+                keys[str(dataset)] = data.source_key(dataset)
+    return [_fingerprint(point, keys) for point in points]
+
+
+def _fingerprint(point: Config, data_keys: Mapping[str, str]) -> str:
+    settings = {key: value for key, value in asdict(point).items() if key not in RUNTIME}
+    datasets = (point.dataset, point.forgetting.dataset)
+    return content_key(
+        {
+            "config": settings,
+            "data": [data_keys[str(dataset)] for dataset in datasets if dataset is not None],
+            "runs": _referenced(settings, point.tracking),
+            "code": provenance.code_version(),
+        }
+    )
+
+
+def _referenced(value: object, config: TrackingConfig) -> list[str]:
+    """The run ids behind ``run:NAME`` and the like: they may mean another model tomorrow."""
+    if isinstance(value, Mapping):
+        return [run for part in value.values() for run in _referenced(part, config)]
+    if isinstance(value, str) and tracking.is_reference(value):
+        return [tracking.find_model(config, value).run_id]
+    return []

@@ -1,0 +1,55 @@
+"""Going on with a sweep that was interrupted, from what the tracking store says.
+
+A sweep is known by the fingerprints of its points, and a point by its own. What an earlier
+attempt finished stays; what it left RUNNING when its process died becomes KILLED and is run again,
+like what failed. Looks only at the newest sweep with the same points: a point that another sweep
+has finished is run again, with its shared stages from the cache.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline import tracking
+from pipeline.artifacts import content_key
+from pipeline.config import TrackingConfig
+from pipeline.records import Refused
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What there is of a sweep: its run, if any, and the fingerprints of finished points."""
+
+    run_id: str | None = None
+    finished: frozenset[str] = frozenset()
+
+
+def sweep_fingerprint(fingerprints: Sequence[str]) -> str:
+    """16 hex digits that depend on the set of points, not on their order."""
+    return content_key({"points": sorted(set(fingerprints))})
+
+
+def find(config: TrackingConfig, fingerprints: Sequence[str]) -> Earlier:
+    """The newest sweep of these points; its lost runs are set KILLED.
+
+    Raises:
+        Refused: a process that may be alive is working on it.
+        InputError: the tracking store can't be used.
+    """
+    sweep = tracking.find_sweep(config, sweep_fingerprint(fingerprints))
+    if sweep is None:
+        return Earlier()
+    attempts = tracking.read_attempts(config, sweep.run_id)
+    running = [run for run in (*attempts, sweep) if run.status == "RUNNING"]
+    for run in running:
+        if not tracking.is_dead(run.tags):
+            process = f"pid {run.tags.get('pid')} on {run.tags.get('host')}"
+            raise Refused(
+                f"{run.name} ({run.run_id}) of this sweep is running: {process}; wait for it or "
+                "stop it, or start the sweep anew with force=true"
+            )
+    finished = {run.tags["fingerprint"] for run in attempts if run.status == "FINISHED"}
+    for run in running:
+        complete = run is sweep and finished >= set(fingerprints)
+        reason = f"its process, pid {run.tags['pid']}, is gone"
+        tracking.end(config, run.run_id, "FINISHED" if complete else "KILLED", reason)
+    return Earlier(sweep.run_id, frozenset(finished))

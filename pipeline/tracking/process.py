@@ -1,0 +1,35 @@
+"""Which process writes a run, and whether it is still there."""
+
+import os
+import platform
+from collections.abc import Mapping
+
+import psutil
+
+CLOCK = 2.0  # seconds that the start time of a process may seem to move when the clock is set
+
+
+def process_tags() -> dict[str, str]:
+    """The tags ``host``, ``pid`` and ``pid_started`` (seconds since 1970) of this process."""
+    started = psutil.Process().create_time()
+    return {"host": platform.node(), "pid": str(os.getpid()), "pid_started": f"{started:.2f}"}
+
+
+def is_dead(tags: Mapping[str, str]) -> bool:
+    """Whether the process that wrote these tags is certainly gone.
+
+    Only a process of this host can be; a pid that another process has meanwhile is told apart
+    by its start time.
+    """
+    if tags.get("host") != platform.node() or "pid" not in tags:
+        return False
+    try:
+        process = psutil.Process(int(tags["pid"]))
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return True
+        started = process.create_time()
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.AccessDenied:
+        return False
+    return bool(abs(started - float(tags.get("pid_started", started))) > CLOCK)

@@ -1,0 +1,259 @@
+"""Going on with a sweep: fingerprints, lost runs, attempts, and the real command line."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from pipeline import resume, tracking
+from pipeline.artifacts import only_builder, stage_output
+from pipeline.clean_cache import entries, remove
+from pipeline.config import TrackingConfig
+from pipeline.errors import exit_code
+from pipeline.fingerprint import fingerprints
+from pipeline.records import InputError, Refused
+from pipeline.tracking.process import process_tags
+from tests.conftest import Compose
+
+POINTS = ["a" * 16, "b" * 16]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> TrackingConfig:
+    folder = tmp_path_factory.mktemp("resume")
+    return TrackingConfig(uri=f"sqlite:///{folder}/mlflow.db", experiment="first")
+
+
+@pytest.fixture
+def config(store: TrackingConfig, request: pytest.FixtureRequest) -> TrackingConfig:
+    return replace(store, experiment=request.node.name)
+
+
+@pytest.fixture(scope="module")
+def dead() -> Mapping[str, str]:
+    """The tags of a process that has ended."""
+    program = "from pipeline.tracking.process import process_tags; print(process_tags())"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    tags: dict[str, str] = eval(done.stdout)
+    return tags
+
+
+def left_running(config: TrackingConfig, name: str, tags: Mapping[str, str]) -> str:
+    """A run as a killed process leaves it."""
+    experiment = tracking.open_experiment(config)
+    client = MlflowClient(config.uri)
+    parent = {"mlflow.parentRunId": config.parent_run_id} if config.parent_run_id else {}
+    run = client.create_run(experiment, run_name=name, tags={**parent, **tags})
+    return str(run.info.run_id)
+
+
+def sweep_tags(points: list[str]) -> dict[str, str]:
+    return {"kind": "sweep", "fingerprint": resume.sweep_fingerprint(points)}
+
+
+def point(config: TrackingConfig, parent: str, fingerprint: str) -> str:
+    """A finished point."""
+    child = replace(config, parent_run_id=parent)
+    with tracking.run(child, "point", {"kind": "point", "fingerprint": fingerprint}) as run:
+        return run.run_id
+
+
+def test_a_fingerprint_is_of_what_determines_the_result(small: Compose) -> None:
+    plain = small("arch=colbert")
+    same = [
+        small("arch=colbert", "tracking.parent_run_id=abc", "retries=3", "force=true"),
+        small("arch=colbert", "output_dir=elsewhere", "grid=[abc]", "fail_fast=true"),
+        small("arch=colbert", "run_name=other"),
+    ]
+    other = [
+        small("arch=colbert", "seed=13"),
+        small("arch=colbert", "train.learning_rate=1e-3"),
+        small("arch=colbert", "dataset.max_corpus=400"),
+        small("arch=cross_encoder"),
+    ]
+    key, *found = fingerprints([plain, *same, *other])
+    assert found[:3] == [key] * 3
+    assert len({key, *found[3:]}) == 5
+
+
+def test_changed_data_and_replaced_models_are_other_points(
+    small: Compose, store: TrackingConfig, tmp_path: Path
+) -> None:
+    (tmp_path / "qrels").mkdir()
+    (tmp_path / "corpus.jsonl").write_text('{"_id": "d", "text": "t"}\n')
+    (tmp_path / "queries.jsonl").write_text('{"_id": "q", "text": "t"}\n')
+    (tmp_path / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq\td\t1\n")
+    without = ["dataset=beir", f"dataset.path={tmp_path}", "arch=none", "base=none"]
+    from tests.conftest import compose_config
+
+    local = compose_config([*without, "negatives=0", "epochs=0"])
+    before = fingerprints([local])
+    (tmp_path / "corpus.jsonl").write_text('{"_id": "d", "text": "u"}\n')
+    assert fingerprints([local]) != before
+
+    named = small("base=model", "base.path=run:start", "base.name=start", "arch=colbert")
+    named.tracking = replace(store, experiment="models")
+    keys = []
+    for _ in range(2):
+        with tracking.run(named.tracking, "start", {"kind": "point"}):
+            pass
+        keys += fingerprints([named])
+    assert keys[0] != keys[1]
+
+
+def test_nothing_to_go_on_with(config: TrackingConfig, tmp_path: Path) -> None:
+    nowhere = replace(config, uri=f"sqlite:///{tmp_path}/none/mlflow.db")
+    assert resume.find(nowhere, POINTS) == resume.Earlier()
+    assert list(tmp_path.iterdir()) == []
+    assert resume.find(config, POINTS) == resume.Earlier()
+    with tracking.run(config, "sweep", sweep_tags(POINTS[:1])):
+        pass
+    assert resume.find(config, POINTS) == resume.Earlier()
+
+
+def test_what_a_dead_process_left_is_killed_and_the_rest_is_kept(
+    config: TrackingConfig, dead: Mapping[str, str]
+) -> None:
+    parent = left_running(config, "sweep", {**dead, **sweep_tags(POINTS)})
+    done = point(config, parent, POINTS[0])
+    child = replace(config, parent_run_id=parent)
+    left_running(child, "point", {**dead, "fingerprint": POINTS[1]})
+    assert resume.find(config, POINTS[::-1]) == resume.Earlier(parent, frozenset(POINTS[:1]))
+    lost = [run for run in tracking.read_attempts(config, parent) if run.run_id != done]
+    assert [run.status for run in lost] == ["KILLED"]
+    assert lost[0].tags["failure"] == f"its process, pid {dead['pid']}, is gone"
+    status = MlflowClient(config.uri).get_run(parent).info.status
+    assert status == "KILLED"
+
+    with tracking.run(config, "sweep", sweep_tags(POINTS), parent) as run:
+        assert run.run_id == parent
+        again = point(config, parent, POINTS[1])
+    found = MlflowClient(config.uri).get_run(parent)
+    assert found.info.status == "FINISHED"
+    assert found.data.tags["pid"] == str(os.getpid())
+    assert "failure" not in found.data.tags
+    assert [run.run_id for run in tracking.read_runs(config, parent)] == [done, again]
+    assert resume.find(config, POINTS) == resume.Earlier(parent, frozenset(POINTS))
+
+
+def test_a_sweep_that_lost_only_its_end_is_finished(
+    config: TrackingConfig, dead: Mapping[str, str]
+) -> None:
+    parent = left_running(config, "sweep", {**dead, **sweep_tags(POINTS)})
+    for fingerprint in POINTS:
+        point(config, parent, fingerprint)
+    assert resume.find(config, POINTS).finished == set(POINTS)
+    assert MlflowClient(config.uri).get_run(parent).info.status == "FINISHED"
+
+
+def test_a_living_process_is_left_alone(config: TrackingConfig, dead: Mapping[str, str]) -> None:
+    with tracking.run(config, "sweep", sweep_tags(POINTS)) as parent:
+        running = tracking.running_here(config)
+        assert running is not None
+        assert running.run_id == parent.run_id
+        with pytest.raises(Refused, match=f"is running: pid {os.getpid()} on .*force=true"):
+            resume.find(config, POINTS)
+    # another host's process cannot be asked
+    left_running(config, "sweep", {**dead, "host": "elsewhere", **sweep_tags(POINTS)})
+    with pytest.raises(Refused, match="on elsewhere"):
+        resume.find(config, POINTS)
+
+
+def test_a_pid_that_somebody_else_has_now() -> None:
+    mine = process_tags()
+    assert not tracking.is_dead(mine)
+    assert tracking.is_dead({**mine, "pid_started": str(float(mine["pid_started"]) - 100)})
+    assert not tracking.is_dead({**mine, "host": "elsewhere", "pid": "1"})
+
+
+def test_each_point_is_shown_once(config: TrackingConfig) -> None:
+    with tracking.run(config, "sweep", {"kind": "sweep"}) as parent:
+        child = replace(config, parent_run_id=parent.run_id)
+        ids = []
+        for fingerprint, fails in [("a", True), ("a", False), ("a", True), ("b", True)] * 2:
+            tags = {"fingerprint": fingerprint}
+            expected = pytest.raises(ValueError, match="x") if fails else nullcontext()
+            with expected, tracking.run(child, "point", tags) as run:
+                ids.append(run.run_id)
+                if fails:
+                    raise ValueError("x")
+    shown = tracking.read_runs(config, parent.run_id)
+    assert {run.run_id for run in shown} == {ids[5], ids[7]}
+    assert len(tracking.read_attempts(config, parent.run_id)) == 8
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    for words in (1, 2):
+        stage_output(tmp_path, "index", {"words": words}, lambda f: (f / "x").touch())
+    (tmp_path / "index" / ".building-abc").mkdir()
+    (tmp_path / "index" / "abc.broken-1").mkdir()
+    return tmp_path
+
+
+def test_the_cache_is_cleaned_of_what_no_run_uses(cache: Path, config: TrackingConfig) -> None:
+    names = sorted(
+        path.name for path in (cache / "index").glob("*[0-9a-f]") if "-" not in path.name
+    )
+    with tracking.run(config, "point", {}) as run:
+        run.log_stages({f"index/{names[0]}"})
+    with pytest.raises(KeyboardInterrupt), tracking.run(config, "point", {}) as run:
+        run.log_stages({f"index/{names[1]}"})
+        raise KeyboardInterrupt
+    used = tracking.used_stages(config)
+    found = {entry.path.name: entry.why for entry in entries(cache, used)}
+    assert found == {
+        names[0]: "used",
+        names[1]: "unused",
+        ".building-abc": "leftover",
+        "abc.broken-1": "leftover",
+    }
+    for entry in entries(cache, used):
+        if entry.why != "used":
+            assert remove(entry.path)
+    left = [path.name for path in (cache / "index").iterdir() if path.is_dir()]
+    assert left == [names[0]]
+
+
+def test_what_is_being_built_is_not_cleaned_away(cache: Path) -> None:
+    building = cache / "index" / ".building-abc"
+    with only_builder(cache / "index" / "abc"):
+        assert not remove(building)
+    assert building.is_dir()
+    assert remove(building)
+
+
+def test_no_store_no_cleaning(tmp_path: Path) -> None:
+    from pipeline.clean_cache import clean
+
+    with pytest.raises(InputError, match="no such database"):
+        clean([f"output_dir={tmp_path}"], dry_run=False)
+
+
+def test_sigterm_ends_like_ctrl_c() -> None:
+    program = (
+        "import os, signal, sys\n"
+        "from pipeline.errors import exit_code\n"
+        "def work():\n"
+        "    try:\n        os.kill(os.getpid(), signal.SIGTERM)\n        signal.pause()\n"
+        "    finally:\n        print('closed')\n"
+        "sys.exit(exit_code(work))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (143, "closed\n", "terminated\n")
+
+
+def test_a_refusal_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    def refuse() -> None:
+        raise Refused("sweep is running")
+
+    assert exit_code(refuse) == 1
+    assert capsys.readouterr().err == "refused: sweep is running\n"
