@@ -200,4 +200,4 @@ def _enumerated_p_value(nonzero: Values, resamples: int) -> float:
 
 def _batch(values: Values) -> int:
     """Resamples at a time: neither what is drawn nor what comes out is larger than wanted."""
-    return max(1, BATCH_VALUES // max(values.shape))
+    return max(1, BATCH_VALUES // max(len(values), values.size // len(values)))

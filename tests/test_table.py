@@ -190,7 +190,7 @@ def test_markdown(comparison: Comparison) -> None:
 
 
 def test_csv_holds_everything(comparison: Comparison, tmp_path: Path) -> None:
-    table.write_csv(tmp_path / "report.csv", comparison)
+    table.write_csv(tmp_path / "report.csv", [comparison])
     with (tmp_path / "report.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["run"] for row in rows[:5]] == comparison.labels

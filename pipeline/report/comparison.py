@@ -190,7 +190,7 @@ def _gains(runs: Sequence[Point], metrics: Sequence[str]) -> dict[tuple[int, str
                 if treatment is not None and first_stage is not None:
                     keys.append((i, column, metric))
                     differences.append(treatment - first_stage)
-    gains = {}
+    gains: dict[tuple[int, str, str], _Gain] = {}
     for chosen in _same_length(differences):
         matrix = np.column_stack([differences[i] for i in chosen])
         found = zip(*intervals(matrix), randomisation_tests(matrix), strict=True)

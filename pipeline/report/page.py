@@ -16,7 +16,7 @@ from pipeline.report.queries import Stored
 from pipeline.report.sections import Section, Table
 from pipeline.report.table import MEASURES, header
 from pipeline.report.verdict import Verdict, judge
-from pipeline.report.wording import GROUPS
+from pipeline.report.wording import GROUPS, SEARCHES
 from pipeline.tracking import RunRecord
 
 
@@ -62,6 +62,7 @@ def html(
         studies=studies,
         groups=GROUPS,
         measures=MEASURES,
+        searches=SEARCHES,
         level=LEVEL,
         style=Markup(style),
         plotly=figures.script() if drawn else None,

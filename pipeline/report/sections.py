@@ -10,7 +10,7 @@ from pipeline.records import MODES
 from pipeline.report import figures, published, reproduce
 from pipeline.report.ablation import Ablation
 from pipeline.report.ablation import ablations as find_ablations
-from pipeline.report.comparison import COLUMNS, Cell, Comparison
+from pipeline.report.comparison import COLUMNS, Cell, Comparison, Quality
 from pipeline.report.queries import Change, Stored, changes, tallies
 from pipeline.report.table import MEASURES, unfinished
 from pipeline.report.tradeoff import Device, devices
@@ -62,14 +62,25 @@ class Section:
     changes: list[tuple[str, list[Change]]] = field(default_factory=list)
 
 
-def heads(comparison: Comparison) -> list[tuple[str, str]]:
-    """For every search its name and the ceiling of its candidates."""
+def heads(comparison: Comparison, quality: Quality) -> list[tuple[str, str]]:
+    """For every search its name and the ceiling: the recall of what is reranked at this cutoff."""
     found = []
     for mode in MODES:
-        depth, recall = comparison.ceilings.get(mode, (0, nan))
+        ceilings = (_ceiling(run, mode, quality.cutoff) for run in comparison.runs)
+        depth, recall = next((c for c in ceilings if c), comparison.ceilings.get(mode, (0, nan)))
         ceiling = f"ceiling {number(recall)} of {depth}" if depth else "ceiling not logged"
         found.append((SEARCHES[mode], ceiling))
     return found
+
+
+def _ceiling(run: RunRecord, mode: str, k: int) -> tuple[int, float] | None:
+    depth = run.params.get("eval.depth", "null")
+    overfetch = run.params.get("eval.overfetch", "")
+    if depth.isdecimal() or overfetch.isdecimal():
+        reranked = int(depth) if depth.isdecimal() else int(overfetch) * k
+        recall = run.metrics.get(f"{mode}_candidates/recall_at_{reranked}")
+        return None if recall is None else (reranked, recall)
+    return None
 
 
 def cell(figure: Cell) -> dict[str, str]:
@@ -97,9 +108,9 @@ def glance(comparison: Comparison, verdict: Verdict) -> Table | None:
     quality = comparison.qualities[0]
     rows = []
     for seen in verdict.glances:
-        row = [SEARCHES[seen.mode], number(seen.alone)]
+        row = [SEARCHES[seen.mode]]
         if seen.best is None:
-            row += [MISSING] * 5
+            row += [MISSING, number(seen.alone), *[MISSING] * 4]
         else:
             figure = seen.best.cell
             gain, low, high = figure.relative
@@ -108,8 +119,8 @@ def glance(comparison: Comparison, verdict: Verdict) -> Table | None:
             chance = (
                 MISSING if isnan(figure.p_value) else f"{chance} ({probability(figure.p_value)})"
             )
-            row += [f"{comparison.labels[seen.best.point]}, {order}", number(figure.value)]
-            row += [percent(gain), span(low, high), chance]
+            row += [f"{comparison.labels[seen.best.point]}, {order}", number(seen.alone)]
+            row += [number(figure.value), percent(gain), span(low, high), chance]
         slow = seen.best.latency if seen.best else nan
         rows.append([*row, milliseconds(seen.latency), milliseconds(slow)])
     measure = f"{MEASURES[quality.measure]}@{quality.cutoff}"
@@ -117,9 +128,9 @@ def glance(comparison: Comparison, verdict: Verdict) -> Table | None:
         f"The best reranker for every search, by {measure}",
         [
             "search",
-            "alone",
             "best reranker",
-            measure,
+            "alone",
+            "reranked",
             "gain",
             "95% interval of the gain",
             "more than chance?",
@@ -127,6 +138,7 @@ def glance(comparison: Comparison, verdict: Verdict) -> Table | None:
             "p50 reranked",
         ],
         rows,
+        names=2,
     )
 
 
@@ -197,25 +209,24 @@ def latency(comparison: Comparison, budget_ms: float, prefix: str) -> Section:
 
 
 def _device(device: Device, measure: str, budget_ms: float, identifier: str) -> Figure:
+    times: dict[tuple[str, str], dict[str, str]] = {}  # fusing takes no time of its own
+    for system in device.systems:
+        row = times.setdefault((system.label, system.mode), {})
+        row["reranked" if system.order == "alone" else system.order] = number(system.quality)
+        row[f"p50 of {system.limit}"] = milliseconds(system.p50)
+        row[f"p95 of {system.limit}"] = milliseconds(system.p95)
+    names = ["reranked", "fused"]
+    names += [f"{p} of {limit}" for limit in device.limits for p in ("p50", "p95")]
     rows = [
-        [
-            system.label,
-            SEARCHES[system.mode],
-            system.order,
-            str(system.limit),
-            number(system.quality),
-            milliseconds(system.p50),
-            milliseconds(system.p95),
-            "yes" if system.front else "",
-        ]
-        for system in device.systems
+        [label, SEARCHES[mode], *(row.get(name, MISSING) for name in names)]
+        for (label, mode), row in times.items()
     ]
     front = [f"{s.label} ({SEARCHES[s.mode]}, {s.order})" for s in device.systems if s.front]
     name = f"{KINDS.get(device.kind, device.kind)}{f' ({device.name})' if device.name else ''}"
     text = f"{name}: {measure} against latency; on the Pareto front: "
     text += ", ".join(dict.fromkeys(front))
-    heads = ["run", "search", "order", "reranked", measure, "p50", "p95", "on the front"]
-    table = Table(f"{name}, as figures", heads, rows, names=3)
+    caption = f"{name}: {measure}, and latency by the number of passages reranked"
+    table = Table(caption, ["run", "search", *names], rows, names=2)
     return Figure(figures.tradeoff(device, measure, budget_ms, identifier), text, table)
 
 

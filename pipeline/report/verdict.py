@@ -80,7 +80,7 @@ def judge(comparison: Comparison, budget_ms: float) -> Verdict:
 
 
 def describe(comparison: Comparison, system: System) -> str:
-    """``colbert_minilm_l6_2neg_1ep on full-text search, fused with its order``."""
+    """``colbert_minilm_l6_2neg_1ep on FTS search, fused with its order``."""
     fused = ", fused with its order" if system.column.endswith("fused") else ""
     return f"{comparison.labels[system.point]} on {SEARCHES[system.mode]} search{fused}"
 
