@@ -1,0 +1,1 @@
+"""Two finished runs side by side: configuration, metrics, queries."""
