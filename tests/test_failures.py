@@ -1,0 +1,63 @@
+"""A point that fails, from the command line: repeated, stopping the sweep or not, gone on with."""
+
+from pathlib import Path
+
+from mlflow import MlflowClient
+
+from pipeline import tracking
+from tests.test_cli import command, tracked
+
+SWEEP = (
+    "dataset.packages=[hydra-core,omegaconf]",
+    "dataset.max_corpus=120",
+    "dataset.max_train_queries=8",
+    "dataset.max_dev_queries=4",
+    "dataset.max_eval_queries=10",
+    "mining.last_rank=40",
+    "train.max_steps=2",
+    "eval.overfetch=1",
+    "latency.enabled=false",
+    "base=modernbert_tiny",
+    "base.path=broken,random:modernbert",
+)
+
+
+def attempts(folder: Path) -> list[tuple[str, str]]:
+    """Base and status of every attempt of the only sweep, oldest first."""
+    config = tracked(folder)
+    found = tracking.read_attempts(config, sweep_of(folder))
+    return [(run.params["base.path"], run.status) for run in found]
+
+
+def sweep_of(folder: Path) -> str:
+    """The run id of the only sweep."""
+    client = MlflowClient(tracked(folder).uri)
+    experiment = client.get_experiment_by_name("pydocs")
+    (sweep,) = client.search_runs([experiment.experiment_id], "tags.kind = 'sweep'")
+    return str(sweep.info.run_id)
+
+
+def test_retries_and_fail_fast_and_going_on(tmp_path: Path) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "config.json").write_text('{"model_type": "modernbert"}')
+    (tmp_path / "broken" / "model.safetensors").write_bytes(b"half")
+    done = command(*SWEEP, "retries=1", "fail_fast=true", cwd=tmp_path, module="pipeline.sweep")
+    assert done.returncode == 1, done.stderr
+    assert attempts(tmp_path) == [("broken", "FAILED")] * 2
+    assert "failed and is run again: " in done.stderr
+    assert "0 of 2 points" in done.stdout
+    assert "failed: RuntimeError: 1 points failed" in done.stderr
+
+    done = command(*SWEEP, cwd=tmp_path, module="pipeline.sweep")
+    assert done.returncode == 1, done.stderr
+    assert "0 points were finished" in done.stderr
+    assert attempts(tmp_path)[2:] == [("broken", "FAILED"), ("random:modernbert", "FINISHED")]
+    assert "1 of 2 points" in done.stdout
+    stages = {
+        tag
+        for run in tracking.read_runs(tracked(tmp_path), sweep_of(tmp_path))
+        for tag in run.tags
+        if tag.startswith("stage.")
+    }
+    assert {"stage.base", "stage.candidates", "stage.dataset", "stage.index"} <= stages
+    assert "stage.negatives" in stages
