@@ -129,14 +129,15 @@ def _unpaired(a: Stored, b: Stored) -> str:
 
 def _row(a: Stored, b: Stored, column: str, metric: str, *, paired: bool) -> Row:
     name = f"{column}/{metric}"
-    means = [s.run.metrics.get(f"{s.stage(column)}/{metric}", nan) for s in (a, b)]
+    mean_a, mean_b = (s.run.metrics.get(f"{s.stage(column)}/{metric}", nan) for s in (a, b))
     ours, theirs = (s.per_query.get(s.stage(column), {}).get(metric, {}) for s in (a, b))
     if not paired or not ours or ours.keys() != theirs.keys():
-        return Row(name, *means)
+        return Row(name, mean_a, mean_b)
     signs = [theirs[query] - value for query, value in ours.items()]
     return Row(
         name,
-        *means,
+        mean_a,
+        mean_b,
         paired_difference(theirs, ours),
         better_a=sum(sign < 0 for sign in signs),
         equal=sum(sign == 0 for sign in signs),
