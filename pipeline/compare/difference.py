@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from math import nan
 
 from pipeline.metrics import PerQuery
-from pipeline.report.comparison import COLUMNS
-from pipeline.report.points import natural
+from pipeline.report.comparison import COLUMNS, natural
 from pipeline.significance import PairedDifference, paired_difference
 from pipeline.tracking import RunRecord, Text
 
