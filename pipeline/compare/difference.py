@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from math import nan
 
 from pipeline.metrics import PerQuery
-from pipeline.report.comparison import COLUMNS
-from pipeline.report.points import natural
+from pipeline.report.comparison import COLUMNS, natural
 from pipeline.significance import PairedDifference, paired_difference
 from pipeline.tracking import RunRecord, Text
 
@@ -129,14 +128,15 @@ def _unpaired(a: Stored, b: Stored) -> str:
 
 def _row(a: Stored, b: Stored, column: str, metric: str, *, paired: bool) -> Row:
     name = f"{column}/{metric}"
-    means = [s.run.metrics.get(f"{s.stage(column)}/{metric}", nan) for s in (a, b)]
+    mean_a, mean_b = (s.run.metrics.get(f"{s.stage(column)}/{metric}", nan) for s in (a, b))
     ours, theirs = (s.per_query.get(s.stage(column), {}).get(metric, {}) for s in (a, b))
     if not paired or not ours or ours.keys() != theirs.keys():
-        return Row(name, *means)
+        return Row(name, mean_a, mean_b)
     signs = [theirs[query] - value for query, value in ours.items()]
     return Row(
         name,
-        *means,
+        mean_a,
+        mean_b,
         paired_difference(theirs, ours),
         better_a=sum(sign < 0 for sign in signs),
         equal=sum(sign == 0 for sign in signs),
