@@ -38,16 +38,17 @@ class Reported:
         try:
             run_id = job(config)
         except Exception as error:
-            self._say(config.run_name, f"failed, {one_line(error)}", begun)
+            self.say(config.run_name, f"failed, {one_line(error)}", begun)
             raise
         from pipeline import tracking  # the job has imported both
         from pipeline.experiment import headline
 
         metrics = tracking.read_run(typed(config).tracking, run_id).metrics
-        self._say(config.run_name, headline(metrics), begun)
+        self.say(config.run_name, headline(metrics), begun)
         return run_id
 
-    def _say(self, name: str, what: str, begun: float) -> None:
+    def say(self, name: str, what: str, begun: float) -> None:
+        """Log the line of a point that began at ``begun`` (seconds since 1970) and ends now."""
         place = self._place(name)
         took = f"{(now := time.time()) - begun:.0f}"
         minutes, seconds = divmod(int(took), 60)

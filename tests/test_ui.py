@@ -1,0 +1,118 @@
+"""make ui: what it says, how it ends, and what a real browser shows of a sweep."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline import tracking
+from pipeline.config import TrackingConfig
+
+NAMES = ("colbert_minilm_l6_1neg_1ep", "none_none_0neg_0ep")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+QUIET += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+SHOWN = ["--window-size=1600,900", "--virtual-time-budget=20000", "--dump-dom"]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def command(port: int, uri: str) -> list[str]:
+    return [sys.executable, "-m", "pipeline.ui", "--port", str(port), f"tracking.uri={uri}"]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> TrackingConfig:
+    """A sweep of two points."""
+    folder = tmp_path_factory.mktemp("ui")
+    config = TrackingConfig(uri=f"sqlite:///{folder}/mlflow.db", experiment="pydocs")
+    with tracking.run(config, "sweep", {"kind": "sweep"}) as parent:
+        parent.log_note("- the note of the sweep")
+        for name, ndcg in zip(NAMES, (0.6543, 0.5), strict=True):
+            tags = {"kind": "point", "initialisation": "none" if "none" in name else "scratch"}
+            with tracking.run(replace(config, parent_run_id=parent.run_id), name, tags) as run:
+                run.log_metrics({"vector_reranked/ndcg_at_10": ndcg})
+                run.log_dataset("pydocs", "a" * 64, {"test_queries": 2})
+                values = {"vector_reranked": {"ndcg_at_10": {"q1": ndcg, "q2": ndcg}}}
+                texts = {"q1": "one", "q2": "two"}
+                tracking.log_query_table(run, texts, values, "ndcg_at_10")
+    return config
+
+
+@pytest.fixture(scope="module")
+def page(store: TrackingConfig) -> Iterator[str]:
+    """The address that the command says; it must end cleanly with SIGTERM."""
+    port = free_port()
+    with subprocess.Popen(
+        command(port, store.uri), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout and process.stderr
+        said = process.stdout.readline()
+        if not said:
+            pytest.skip(f"mlflow server did not start: {process.stderr.read()}")
+        assert said.startswith(f"MLflow UI: http://127.0.0.1:{port}/#/experiments/")
+        assert said.endswith("  (Ctrl-C stops it)\n")
+        try:
+            yield said.split()[2]
+        finally:
+            process.send_signal(signal.SIGTERM)
+            rest, errors = process.communicate(timeout=60)
+        assert (process.returncode, rest, errors) == (0, "", "")
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/health")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_the_browser_shows_the_points_and_their_figures(page: str, tmp_path: Path) -> None:
+    assert CHROMIUM is not None
+    browser = [CHROMIUM, *QUIET, f"--user-data-dir={tmp_path}", *SHOWN, page]
+    done = subprocess.run(browser, capture_output=True, text=True, timeout=300, check=False)
+    for said in (*NAMES, "0.654", "Rerankers on one data set", "pydocs (aaaaaaaa)"):
+        assert said in done.stdout, done.stdout[-2000:]
+    first, second = (done.stdout.index(f">{name}<") for name in NAMES)
+    assert first < second  # the best first
+
+
+def test_a_port_in_use_is_told(page: str, store: TrackingConfig) -> None:
+    port = int(page.split(":")[2].split("/")[0])
+    done = subprocess.run(command(port, store.uri), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: --port {port}: can't be used")
+    assert f"make ui PORT={port + 1}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("sqlite:///none/mlflow.db", "nothing has been recorded yet; run make sweep first"),
+        ("http://user:hunter2@h:5000", "is a server already, open it in the browser"),
+    ],
+)
+def test_without_a_store_nothing_is_started(uri: str, said: str, tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
+    done = subprocess.run(
+        command(free_port(), uri),
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert said in done.stderr
+    assert "hunter2" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
