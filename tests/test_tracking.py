@@ -1,5 +1,7 @@
 """Tracking against a real MLflow store on SQLite, and a real server on loopback."""
 
+import hashlib
+import json
 import os
 import signal
 import socket
@@ -204,6 +206,56 @@ def test_per_query_values_survive(config: TrackingConfig) -> None:
     with tracking.run(config, "empty", {}) as run:
         tracking.log_per_query(run, {})
     assert tracking.read_per_query(config, run.run_id) == {}
+
+
+def test_the_table_of_queries_is_bounded_and_compares_the_reranker(
+    config: TrackingConfig, tmp_path: Path
+) -> None:
+    queries = {f"q{i:04}": "x" * 400 for i in range(2100)}
+    values = dict.fromkeys(queries, 1 / 3)
+    per_query = {
+        "vector": {"ndcg_at_10": values, "mrr_at_10": values},
+        "vector_reranked": {"ndcg_at_10": values},
+        "vector_candidates": {"recall_at_40": values},
+    }
+    with tracking.run(config, "point", {}) as run:
+        tracking.log_query_table(run, queries, per_query, "ndcg_at_10")
+    file = client(config).download_artifacts(run.run_id, "per_query.json", str(tmp_path))
+    table = json.loads(Path(file).read_text())
+    names = ["query", "vector_reranked/ndcg_at_10", "vector/ndcg_at_10", "query_id"]
+    assert table["columns"] == names
+    assert len(table["data"]) == 2000
+    assert table["data"][-1] == ["x" * 299 + "…", 0.3333, 0.3333, "q1999"]
+    logged = client(config).get_run(run.run_id).data.tags["mlflow.loggedArtifacts"]
+    assert json.loads(logged) == [{"path": "per_query.json", "type": "table"}]
+
+
+def test_a_long_note_is_cut_after_a_line(config: TrackingConfig) -> None:
+    with tracking.run(config, "sweep", {}) as run:
+        run.log_note("| a | row |\n" * 1000)
+    note = tracking.read_run(config, run.run_id).tags["mlflow.note.content"]
+    assert len(note) <= 8000
+    table, _, pointer = note.partition("\n\n")
+    assert set(table.splitlines()) == {"| a | row |"}
+    assert pointer == "The rest is in the artifacts.\n"
+
+
+def test_the_description_follows_the_code_but_not_over_an_edit(config: TrackingConfig) -> None:
+    def describe(**tags: str) -> str:
+        for key, value in tags.items():
+            client(config).set_experiment_tag(experiment_id, key.replace("__", "."), value)
+        assert tracking.open_experiment(config) == experiment_id
+        return str(client(config).get_experiment(experiment_id).tags["mlflow.note.content"])
+
+    experiment_id = tracking.open_experiment(config)
+    note = describe()
+    old = "Rerankers on one data set: as an older version had it"
+    assert describe(mlflow__note__content=old, description_digest="x") == old  # somebody's edit
+    digest = hashlib.sha256(old.encode()).hexdigest()[:12]
+    assert describe(description_digest=digest) == note
+    assert describe(mlflow__note__content="ours alone") == "ours alone"
+    assert tracking.first_page(config).startswith(f"/#/experiments/{experiment_id}/runs?")
+    assert tracking.first_page(replace(config, experiment="none")) == ""
 
 
 def test_flatten() -> None:

@@ -80,7 +80,7 @@ def test_the_browser_shows_the_points_and_their_figures(page: str, tmp_path: Pat
     assert CHROMIUM is not None
     browser = [CHROMIUM, *QUIET, f"--user-data-dir={tmp_path}", *SHOWN, page]
     done = subprocess.run(browser, capture_output=True, text=True, timeout=300, check=False)
-    for said in (*NAMES, "0.654", "Rerankers on one data set", "pydocs (aaaaaaaa)"):
+    for said in (*NAMES, "0.654", "Rerankers on one data set"):
         assert said in done.stdout, done.stdout[-2000:]
     first, second = (done.stdout.index(f">{name}<") for name in NAMES)
     assert first < second  # the best first

@@ -44,9 +44,7 @@ COLUMNS = (
     "metrics.`vector_reranked/hit_rate_at_10`",
     "metrics.`latency/vector_50/total_p50_ms`",
     "metrics.`train/seconds`",
-    "attributes.`Dataset`",
 )
-KIND = {"mlflow.experimentKind": "custom_model_development"}  # no pages about traces and prompts
 
 
 def describe(client: MlflowClient, experiment: Experiment) -> None:
@@ -55,7 +53,7 @@ def describe(client: MlflowClient, experiment: Experiment) -> None:
     text = tags.get(NOTE_TAG, "")
     before_digests = DIGEST_TAG not in tags and text.startswith(NOTE.splitlines()[0])
     ours = not text or before_digests or tags.get(DIGEST_TAG) == _digest(text)
-    wanted = {VIEW_TAG: _view(), **KIND}
+    wanted = {VIEW_TAG: _view()}
     if ours:
         wanted |= {NOTE_TAG: NOTE, DIGEST_TAG: _digest(NOTE)}
     for key, value in wanted.items():

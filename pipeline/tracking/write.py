@@ -204,14 +204,13 @@ def log_query_table(
     ``vector_reranked/ndcg_at_10``.
     """
     ids = sorted(queries)[:QUERY_TABLE_ROWS]
-    columns: dict[str, Sequence[object]] = {
-        "query_id": ids,
-        "query": [_cut(queries[query_id], QUERY_TEXT) for query_id in ids],
-    }
-    for stage, metrics in per_query.items():
-        if metric in metrics:
-            values = metrics[metric]
-            columns[f"{stage}/{metric}"] = [round(values[query_id], 4) for query_id in ids]
+    # The UI groups by the first column and compares the second, unless told otherwise.
+    columns: dict[str, Sequence[object]] = {"query": [_cut(queries[i], QUERY_TEXT) for i in ids]}
+    for stage in sorted(per_query, key=lambda stage: not stage.endswith("_reranked")):
+        if metric in per_query[stage]:
+            values = per_query[stage][metric]
+            columns[f"{stage}/{metric}"] = [round(values[i], 4) for i in ids]
+    columns["query_id"] = ids
     run.log_table(columns, QUERY_TABLE)
 
 
