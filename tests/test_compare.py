@@ -42,7 +42,7 @@ def make_run(
     stage = "vector" if group == "none" else "vector_reranked"
     tags = {"kind": "point", "dataset": "d", "initialisation": group}
     with tracking.run(config, name, tags) as run:
-        run.log_params({"data.fingerprint": "a" * 64} | params)
+        run.log_params({"data.fingerprint": "a" * 64, **params})
         mean = sum(values.values()) / len(values)
         metrics = {"vector/ndcg_at_10": 0.2, f"{stage}/ndcg_at_10": mean}
         run.log_metrics(metrics | {"train/seconds": 10.0 if name == "low" else 25.0})
