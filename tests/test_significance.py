@@ -10,7 +10,14 @@ import pytest
 from scipy import stats
 
 from pipeline import significance
-from pipeline.significance import holm, interval, paired_difference, randomisation_test
+from pipeline.significance import (
+    holm,
+    interval,
+    intervals,
+    paired_difference,
+    randomisation_test,
+    randomisation_tests,
+)
 
 
 def named(values: Sequence[float]) -> dict[str, float]:
@@ -146,3 +153,22 @@ def test_holm_by_hand() -> None:
     assert holm([0.02]) == [0.02]
     assert holm([0.02, 0.02]) == [0.04, 0.04]
     assert holm([]) == []
+
+
+def test_many_at_once_are_what_each_alone_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(8)
+    columns = rng.normal(0.05, 1, (120, 5)) * (rng.random((120, 5)) < 0.5)
+    columns[:, 3] = 0.25  # constant
+    columns[6:, 4] = 0  # few enough to enumerate
+    for columns_at_a_time, batch in ((2048, 1_000_000), (2, 7_000)):
+        monkeypatch.setattr(significance, "COLUMNS_AT_A_TIME", columns_at_a_time)
+        monkeypatch.setattr(significance, "BATCH_VALUES", batch)
+        low, high = intervals(columns)
+        p_values = randomisation_tests(columns)
+        for i, column in enumerate(columns.T):
+            values = {f"q{row:03}": value for row, value in enumerate(column.tolist())}
+            assert (low[i], high[i]) == pytest.approx(interval(values))  # which is scipy's
+            assert p_values[i] == randomisation_test(values, dict.fromkeys(values, 0.0))
+    assert p_values[4] == pytest.approx(exact_p_value(columns[:6, 4].tolist()))
+    with pytest.raises(ValueError, match="no queries"):
+        intervals(np.empty((0, 2)))

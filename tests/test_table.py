@@ -19,7 +19,7 @@ from pipeline.records import MODES, InputError
 from pipeline.report import table
 from pipeline.report.__main__ import main, report
 from pipeline.report.comparison import Comparison, compare, natural
-from pipeline.significance import holm, interval, randomisation_test
+from pipeline.significance import holm, interval, paired_difference, randomisation_test
 from pipeline.tracking import RunRecord
 
 QUERIES = 60
@@ -209,15 +209,53 @@ def test_csv_holds_everything(comparison: Comparison, tmp_path: Path) -> None:
 
 def test_equal_names_are_told_apart() -> None:
     base = record("colbert_x_1neg_1ep", "scratch", VALUES["colbert_minilm_l6_1neg_2ep"])
-    seeds = [replace(base, run_id=f"{s}" * 9, params={"seed": s}) for s in ("1", "2")]
-    assert compare(seeds, lambda _: {}).labels == [
-        "colbert_x_1neg_1ep (seed 1)",
-        "colbert_x_1neg_1ep (seed 2)",
+    rates = [
+        replace(base, run_id=rate * 9, params={"train.learning_rate": rate, "seed": "1"})
+        for rate in ("0.1", "0.2")
     ]
-    assert compare([seeds[0], replace(seeds[0], run_id="b" * 9)], lambda _: {}).labels == [
-        "colbert_x_1neg_1ep (11111111)",
+    assert compare(rates, lambda _: {}).labels == [
+        "colbert_x_1neg_1ep (train.learning_rate=0.1)",
+        "colbert_x_1neg_1ep (train.learning_rate=0.2)",
+    ]
+    again = [replace(rates[0], run_id=letter * 9) for letter in "ab"]
+    assert compare(again, lambda _: {}).labels == [
+        "colbert_x_1neg_1ep (aaaaaaaa)",
         "colbert_x_1neg_1ep (bbbbbbbb)",
     ]
+
+
+def test_seeds_of_one_point_are_pooled() -> None:
+    both = [
+        record("colbert_x_1neg_1ep", "scratch", stages(seed, 0.05), note=str(seed))
+        for seed in (1, 2)
+    ]
+    runs = [replace(r, run_id=f"s{i}", params={"seed": str(i)}) for i, r in enumerate(both, 1)]
+    pooled = compare(runs, lambda run_id: stages(int(run_id[1:]), 0.05))
+    assert pooled.labels == ["colbert_x_1neg_1ep (2 seeds)"]
+    cell = pooled.qualities[0].rows[0]["vector_reranked"]
+    one, two = (run.metrics["vector_reranked/ndcg_at_10"] for run in runs)
+    assert cell.value == pytest.approx((one + two) / 2)
+    assert cell.spread == pytest.approx(abs(one - two) / 2**0.5)  # of two values
+    first, second = (stages(seed, 0.05) for seed in (1, 2))
+    mean = {
+        q: (v + second["vector_reranked"]["ndcg_at_10"][q]) / 2
+        for q, v in first["vector_reranked"]["ndcg_at_10"].items()
+    }
+    difference = paired_difference(mean, first["vector"]["ndcg_at_10"])
+    assert cell.p_value == difference.p_value  # one test in the column, so Holm changes nothing
+    assert (cell.low, cell.high) == pytest.approx((difference.low, difference.high))
+
+
+def test_marks_what_a_test_cannot_tell_from_the_best(comparison: Comparison) -> None:
+    cells = [row["vector_reranked"] for row in comparison.qualities[0].rows]
+    best = VALUES["colbert_minilm_l6_1neg_10ep"]["vector_reranked"]["ndcg_at_10"]
+    others = [comparison.labels[i] for i in (0, 1, 2, 3)]
+    stage = ["vector", *["vector_reranked"] * 3]
+    raw = [
+        randomisation_test(VALUES[name][s]["ndcg_at_10"], best)
+        for name, s in zip(others, stage, strict=True)
+    ]
+    assert [cell.as_good for cell in cells] == [*(p >= 0.05 for p in holm(raw)), False]
 
 
 def test_gaps_are_shown_not_fatal() -> None:
@@ -278,10 +316,11 @@ def test_the_command_reads_the_latest_sweep_or_one_by_its_run_id(
     assert (done.returncode, done.stderr) == (0, "")
     assert "NDCG@10" in done.stdout
     assert "FAILED cross_encoder_bad|name: ValueError: out | of memory" in done.stdout
-    files = done.stdout.splitlines()[-2:]
-    assert files == [f"{tmp_path}/report/report.md", f"{tmp_path}/report/report.csv"]
+    files = done.stdout.splitlines()[-3:]
+    assert files == [f"{tmp_path}/report/report.{kind}" for kind in ("html", "md", "csv")]
     assert "colbert_minilm_l6_1neg_10ep" in Path(files[0]).read_text()
-    assert tracking.read_runs(config, sweep)[0].run_id in Path(files[1]).read_text()
+    assert "colbert_minilm_l6_1neg_10ep" in Path(files[1]).read_text()
+    assert tracking.read_runs(config, sweep)[0].run_id in Path(files[2]).read_text()
 
     report([words[0], sweep])  # whatever the experiment
     assert capsys.readouterr().out == done.stdout

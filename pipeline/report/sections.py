@@ -86,7 +86,7 @@ def _ceiling(run: RunRecord, mode: str, k: int) -> tuple[int, float] | None:
 def cell(figure: Cell) -> dict[str, str]:
     """How one figure of the tables is written: class, value, mark and what stands below."""
     if isnan(figure.value):
-        return {"kind": "", "value": MISSING, "mark": "", "gain": "", "spread": ""}
+        return {"kind": "", "value": MISSING, "mark": "", "gain": "", "interval": "", "spread": ""}
     gain, low, high = figure.relative
     kinds = ["best"] * figure.best + ["asgood"] * figure.as_good
     if figure.significant:
@@ -96,7 +96,8 @@ def cell(figure: Cell) -> dict[str, str]:
         "kind": " ".join(kinds),
         "value": number(figure.value),
         "mark": "*" * figure.significant + "≈" * figure.as_good,
-        "gain": f"{percent(gain)} [{low:+.1%}, {high:+.1%}]" if tested and not isnan(low) else "",
+        "gain": percent(gain) if tested else "",
+        "interval": f"[{low:+.1%}, {high:+.1%}]" if tested and not isnan(low) else "",
         "spread": f"± {figure.spread:.3f} over seeds" if not isnan(figure.spread) else "",
     }
 

@@ -120,8 +120,18 @@ def _quality_sentence(comparison: Comparison, quality: Quality, best: System) ->
     return (
         f"Best quality: {describe(comparison, best)}, with {_name(quality)} {number(cell.value)}, "
         f"{percent(gain)} over that search alone (95% interval {span(low, high)}, "
-        f"{probability(cell.p_value)}{', ' + _chance(cell) if not isnan(cell.p_value) else ''})."
+        f"{probability(cell.p_value)}{', ' + _chance(cell) if not isnan(cell.p_value) else ''})"
+        f"{_as_good(comparison, quality, best)}."
     )
+
+
+def _as_good(comparison: Comparison, quality: Quality, best: System) -> str:
+    """``; a test can't tell 2 other rerankers from it``, empty if there are none."""
+    rows = zip(comparison.runs, quality.rows, strict=True)
+    others = sum(row[best.column].as_good for run, row in rows if run.group != "none")
+    if not others or not best.cell.best:
+        return ""
+    return f"; a test can't tell {others} other reranker{'s' * (others > 1)} from it"
 
 
 def _chance(cell: Cell) -> str:
