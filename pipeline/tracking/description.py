@@ -67,8 +67,9 @@ def first_page(config: TrackingConfig) -> str:
     experiment = client.get_experiment_by_name(config.experiment)
     if experiment is None:
         return ""
-    view = f"?viewStateShareKey={VIEW}" if VIEW_TAG in experiment.tags else ""
-    return f"/#/experiments/{experiment.experiment_id}/runs{view}"
+    view = f"&viewStateShareKey={VIEW}" if VIEW_TAG in experiment.tags else ""
+    # Without it the menu is that of language model applications: traces, prompts, judges.
+    return f"/#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning{view}"
 
 
 def _digest(text: str) -> str:
