@@ -137,7 +137,8 @@ def run(overrides: Sequence[str]) -> None:
         said.add(dataset.fingerprint)
     tags = {"kind": "sweep", "dataset": grid.config.dataset.name}
     with tracking.run(grid.config.tracking, "sweep", tags) as parent:
-        parent.log_params({"grid": "\n".join(grid.config.grid), "points": len(grid.points)})
+        about = {"grid": list(grid.config.grid), "points": len(grid.points)}
+        parent.log_params(tracking.flatten(about))
         results = grid.launch(parent.run_id)
         parent.log_metrics({"sweep/seconds": time.perf_counter() - start})
     failed = [
