@@ -98,7 +98,7 @@ class Grid:
             hydra_context=HydraContext(
                 config_loader=self._hydra.config_loader, callbacks=Callbacks(self.master)
             ),
-            task_function=Reported(len(self.overrides), str(self.master.hydra.sweep.dir)),
+            task_function=Reported(len(numbers), str(self.master.hydra.sweep.dir)),
         )
         parent = f"tracking.parent_run_id={parent_run_id}"
         one_by_one = self.config.fail_fast
@@ -162,6 +162,7 @@ def run(overrides: Sequence[str]) -> None:
         if dataset.fingerprint not in said:
             log.info("%s", data.summary(dataset))
         said.add(dataset.fingerprint)
+<<<<<<< HEAD
     tags = {
         "kind": "sweep",
         "dataset": config.dataset.name,
@@ -170,6 +171,13 @@ def run(overrides: Sequence[str]) -> None:
     with tracking.run(config.tracking, "sweep", tags, earlier.run_id) as parent:
         parent.log_params({"grid": "\n".join(config.grid), "points": len(grid.points)})
         results = grid.launch(parent.run_id, pending)
+=======
+    tags = {"kind": "sweep", "dataset": grid.config.dataset.name}
+    with tracking.run(grid.config.tracking, "sweep", tags) as parent:
+        about = {"grid": list(grid.config.grid), "points": len(grid.points)}
+        parent.log_params(tracking.flatten(about))
+        results = grid.launch(parent.run_id)
+>>>>>>> compare
         parent.log_metrics({"sweep/seconds": time.perf_counter() - start})
     failed = [
         f"{point.run_name}: {one_line(result._return_value)}"

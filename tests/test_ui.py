@@ -76,14 +76,12 @@ def page(store: TrackingConfig) -> Iterator[str]:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-def test_the_browser_shows_the_points_and_their_figures(page: str, tmp_path: Path) -> None:
+def test_the_browser_shows_the_points(page: str, tmp_path: Path) -> None:
     assert CHROMIUM is not None
     browser = [CHROMIUM, *QUIET, f"--user-data-dir={tmp_path}", *SHOWN, page]
     done = subprocess.run(browser, capture_output=True, text=True, timeout=300, check=False)
-    for said in (*NAMES, "0.654", "Rerankers on one data set"):
+    for said in (*NAMES, "Rerankers on one data set"):
         assert said in done.stdout, done.stdout[-2000:]
-    first, second = (done.stdout.index(f">{name}<") for name in NAMES)
-    assert first < second  # the best first
 
 
 def test_a_port_in_use_is_told(page: str, store: TrackingConfig) -> None:
