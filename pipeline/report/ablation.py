@@ -6,7 +6,8 @@ from math import isnan, nan
 
 import numpy as np
 
-from pipeline.report.comparison import COLUMNS, Comparison, natural
+from pipeline.report.comparison import Comparison, natural
+from pipeline.report.evidence import COLUMNS
 from pipeline.report.points import Point, identity
 from pipeline.significance import intervals
 
