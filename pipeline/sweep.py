@@ -162,22 +162,15 @@ def run(overrides: Sequence[str]) -> None:
         if dataset.fingerprint not in said:
             log.info("%s", data.summary(dataset))
         said.add(dataset.fingerprint)
-<<<<<<< HEAD
     tags = {
         "kind": "sweep",
         "dataset": config.dataset.name,
         "fingerprint": resume.sweep_fingerprint(known),
     }
     with tracking.run(config.tracking, "sweep", tags, earlier.run_id) as parent:
-        parent.log_params({"grid": "\n".join(config.grid), "points": len(grid.points)})
-        results = grid.launch(parent.run_id, pending)
-=======
-    tags = {"kind": "sweep", "dataset": grid.config.dataset.name}
-    with tracking.run(grid.config.tracking, "sweep", tags) as parent:
-        about = {"grid": list(grid.config.grid), "points": len(grid.points)}
+        about = {"grid": list(config.grid), "points": len(grid.points)}
         parent.log_params(tracking.flatten(about))
-        results = grid.launch(parent.run_id)
->>>>>>> compare
+        results = grid.launch(parent.run_id, pending)
         parent.log_metrics({"sweep/seconds": time.perf_counter() - start})
     failed = [
         f"{point.run_name}: {one_line(result._return_value)}"

@@ -6,7 +6,8 @@ from math import isnan, nan
 
 import numpy as np
 
-from pipeline.report.comparison import COLUMNS, Comparison, natural
+from pipeline.report.comparison import Comparison, natural
+from pipeline.report.evidence import COLUMNS
 from pipeline.report.points import Point, identity
 from pipeline.significance import intervals
 
@@ -128,10 +129,6 @@ def _fixed(point: Point, axis: str) -> object:
 
 
 def _describe(point: Point, axis: str) -> str:
-    words = {
-        "arch": _level(point, "arch"),
-        "base": _level(point, "base"),
-        "negatives": f"{_level(point, 'negatives')} neg",
-        "epochs": f"{_level(point, 'epochs')} ep",
-    }
-    return ", ".join(word for other, word in words.items() if other != axis)
+    units = {"negatives": " neg", "epochs": " ep"}
+    levels = {other: _level(point, other) for other in AXES if other != axis}
+    return ", ".join(f"{level}{units.get(other, '')}" for other, level in levels.items() if level)

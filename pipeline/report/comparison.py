@@ -6,25 +6,19 @@ shows; and with the best of its column. Seeds of one point are pooled by ``point
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
 
-import numpy as np
-
 from pipeline.metrics import PerQuery
 from pipeline.records import MODES
+from pipeline.report.evidence import COLUMNS, LEVEL, Evidence, Gain, value_of, weigh
 from pipeline.report.points import Point, labels, pool
-from pipeline.significance import holm, intervals, randomisation_tests
+from pipeline.significance import holm
 from pipeline.tracking import RunRecord
 
 GROUPS = ("none", "untrained", "dedicated", "scratch", "finetuned")
 """Values of the tag ``initialisation`` in the order of the published tables."""
-
-COLUMNS = {f"{mode}_{stage}": mode for mode in MODES for stage in ("reranked", "fused")}
-"""The stages that a table compares, each with the search it starts from."""
-
-LEVEL = 0.05  # of the corrected tests
 
 
 @dataclass(frozen=True)
@@ -98,12 +92,13 @@ def compare(
     finished = sorted((r for r in records if r.status == "FINISHED"), key=_table_order)
     runs = pool(finished, read_per_query)
     measures = [(name, k) for k in _cutoffs(runs) for name in ("ndcg", "hit_rate")]
-    gains = _gains(runs, [f"{measure}_at_{k}" for measure, k in measures])
+    metrics = [f"{measure}_at_{k}" for measure, k in measures]
+    evidence = weigh(runs, metrics)
     return Comparison(
         runs=runs,
         labels=labels(runs),
         unfinished=[r for r in records if r.status != "FINISHED"],
-        qualities=[_quality(runs, measure, k, gains) for measure, k in measures],
+        qualities=[_quality(runs, measure, k, evidence) for measure, k in measures],
         queries=next((len(run.values.queries) for run in runs if run.values.queries), 0),
         passages=next((r.params["data.corpus"] for r in runs if "data.corpus" in r.params), ""),
         datasets=sorted({dataset(run) for run in runs}),
@@ -171,110 +166,30 @@ def _ceilings(runs: Sequence[RunRecord]) -> dict[str, tuple[int, float]]:
     return ceilings
 
 
-@dataclass(frozen=True)
-class _Gain:
-    """A point's gain in one column, over the queries: its interval and the test's p-value."""
-
-    low: float
-    high: float
-    p_value: float
-
-
-def _gains(runs: Sequence[Point], metrics: Sequence[str]) -> dict[tuple[int, str, str], _Gain]:
-    """(Point, column, metric) -> what the queries say about the gain, all in one go."""
-    keys, differences = [], []
-    for i, run in enumerate(runs):
-        for metric in metrics:
-            for column, mode in COLUMNS.items():
-                treatment, first_stage = run.values.of(column, metric), run.values.of(mode, metric)
-                if treatment is not None and first_stage is not None:
-                    keys.append((i, column, metric))
-                    differences.append(treatment - first_stage)
-    gains: dict[tuple[int, str, str], _Gain] = {}
-    for chosen in _same_length(differences):
-        matrix = np.column_stack([differences[i] for i in chosen])
-        found = zip(*intervals(matrix), randomisation_tests(matrix), strict=True)
-        gains |= {keys[i]: _Gain(*ends) for i, ends in zip(chosen, found, strict=True)}
-    return gains
-
-
-def _same_length(
-    columns: Sequence[np.ndarray[tuple[int], np.dtype[np.float64]]],
-) -> list[list[int]]:
-    """The positions of columns with equally many queries, so that they fit into a matrix."""
-    positions: dict[int, list[int]] = {}
-    for i, column in enumerate(columns):
-        positions.setdefault(len(column), []).append(i)
-    return list(positions.values())
-
-
-def _half_widths(runs: Sequence[Point], metric: str) -> dict[str, float]:
-    """Mode -> half the interval of the search alone; controls come first, if there is one."""
-    widths = {}
-    for mode in MODES:
-        found = (run.values.of(mode, metric) for run in runs)
-        values = next((column for column in found if column is not None), None)
-        if values is not None:
-            (low,), (high,) = intervals(values[:, None])
-            widths[mode] = (high - low) / 2
-    return widths
-
-
-def _quality(
-    runs: Sequence[Point],
-    measure: str,
-    k: int,
-    gains: Mapping[tuple[int, str, str], _Gain],
-) -> Quality:
+def _quality(runs: Sequence[Point], measure: str, k: int, evidence: Evidence) -> Quality:
     metric = f"{measure}_at_{k}"
     rows: list[dict[str, Cell]] = [{} for _ in runs]
     for column, mode in COLUMNS.items():
-        values, bases = [], []
-        for run in runs:
-            base = run.metrics.get(f"{mode}/{metric}", nan)
-            # In the row of the control the search alone stands in for both.
-            values.append(run.metrics.get(f"{column}/{metric}", base if _control(run) else nan))
-            bases.append(base)
-        tested = [i for i in range(len(runs)) if (i, column, metric) in gains]
-        corrected = holm([gains[i, column, metric].p_value for i in tested])
+        values = [value_of(run, column, metric) for run in runs]
+        found = [evidence.gains.get((i, column, metric)) for i in range(len(runs))]
+        tested = [i for i, gain in enumerate(found) if gain is not None]
+        corrected = holm([gain.p_value for gain in found if gain is not None])
         adjusted = dict(zip(tested, corrected, strict=True))
         highest = max((value for value in values if not isnan(value)), default=nan)
-        as_good = _as_good(runs, values, column, metric)
+        as_good = evidence.as_good.get((column, metric), set())
         for i, row in enumerate(rows):
-            ends = gains.get((i, column, metric), _Gain(nan, nan, nan))
+            gain = found[i] or Gain(nan, nan, nan)
             row[column] = Cell(
                 values[i],
-                values[i] - bases[i],
-                ends.low,
-                ends.high,
+                values[i] - runs[i].metrics.get(f"{mode}/{metric}", nan),
+                gain.low,
+                gain.high,
                 adjusted.get(i, nan),
                 values[i] == highest,
                 i in as_good,
                 runs[i].spread(f"{column}/{metric}"),
             )
-    return Quality(measure, k, rows, _half_widths(runs, metric))
-
-
-def _as_good(runs: Sequence[Point], values: Sequence[float], column: str, metric: str) -> set[int]:
-    """The points that a test (Holm over the column) can't tell from the best one."""
-    stages = [COLUMNS[column] if _control(run) else column for run in runs]
-    there = [
-        i
-        for i, run in enumerate(runs)
-        if not isnan(values[i]) and run.values.of(stages[i], metric) is not None
-    ]
-    if not there:
-        return set()
-    best = max(there, key=lambda i: values[i])
-    there = [i for i in there if runs[i].values.queries == runs[best].values.queries]
-    columns = {i: runs[i].values.columns[stages[i], metric] for i in there}
-    others = [i for i in there if values[i] != values[best]]
-    if not others:
-        return set()
-    matrix = np.column_stack([columns[i] - columns[best] for i in others])
-    corrected = holm(randomisation_tests(matrix))
-    return {i for i, p_value in zip(others, corrected, strict=True) if p_value >= LEVEL}
-
-
-def _control(run: RunRecord) -> bool:
-    return run.tags.get("initialisation") == "none"
+    widths = {
+        m: evidence.half_widths[m, metric] for m in MODES if (m, metric) in evidence.half_widths
+    }
+    return Quality(measure, k, rows, widths)

@@ -10,10 +10,11 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.report import figures, sections
-from pipeline.report.comparison import LEVEL, Comparison
+from pipeline.report import bookkeeping, figures, sections
+from pipeline.report.comparison import Comparison
+from pipeline.report.evidence import LEVEL
+from pipeline.report.parts import Section, Table
 from pipeline.report.queries import Stored
-from pipeline.report.sections import Section, Table
 from pipeline.report.table import MEASURES, header
 from pipeline.report.verdict import Verdict, judge
 from pipeline.report.wording import GROUPS, SEARCHES
@@ -87,9 +88,9 @@ def _study(
             sections.latency(comparison, budget_ms, f"s{number}"),
             sections.queries(comparison, verdict, stored, f"s{number}"),
         ]
-    parts.append(sections.cost(comparison, sweep))
+    parts.append(bookkeeping.cost(comparison, sweep))
     if any(run.tags.get("dataset") == "gooaq" for run in comparison.runs):
-        parts.append(sections.published_figures(comparison))
-    parts.append(sections.reproduction(comparison))
+        parts.append(bookkeeping.published_figures(comparison))
+    parts.append(bookkeeping.reproduction(comparison))
     glance = sections.glance(comparison, verdict)
     return Study(title, header(comparison), comparison, verdict, glance, parts)

@@ -139,8 +139,11 @@ def _values(stages: dict[str, PerQuery]) -> Values:
             if not COMPARED.fullmatch(metric) or stage.endswith("_candidates"):
                 continue
             queries = queries or tuple(sorted(values))
-            if len(values) == len(queries) and all(query in values for query in queries):
-                columns[stage, metric] = np.array([values[query] for query in queries])
+            if values.keys() != set(queries):
+                continue
+            column = np.array([values[query] for query in queries])
+            if np.isfinite(column).all():
+                columns[stage, metric] = column
     return Values(queries, columns)
 
 

@@ -47,8 +47,7 @@ def latency(comparison: Comparison) -> list[list[str]]:
         ours = nan
         for run in _on(comparison.runs, row["device"]):
             if run.tags.get("arch") == arch and (not base or _base(run) == base):
-                metric = f"latency/vector_{row['limit'] or 20}/total_mean_ms"
-                ours = run.metrics.get(metric, nan) if row["limit"] else nan
+                ours = run.metrics.get(f"latency/vector_{row['limit']}/total_mean_ms", nan)
                 break
         shown.append(
             [

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.report.comparison import COLUMNS, Comparison
+from pipeline.report.comparison import Comparison
+from pipeline.report.evidence import COLUMNS
 from pipeline.report.verdict import System
 from pipeline.tracking import RunRecord, Text
 

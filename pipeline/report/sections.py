@@ -1,24 +1,21 @@
-"""The sections of the page, each as paragraphs, figures and tables of text."""
+"""The sections of the page about quality and latency: paragraphs, figures and tables."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from math import fsum, isnan, nan
-
-from markupsafe import Markup
+from math import isnan, nan
 
 from pipeline.records import MODES
-from pipeline.report import figures, published, reproduce
+from pipeline.report import figures
 from pipeline.report.ablation import Ablation
 from pipeline.report.ablation import ablations as find_ablations
-from pipeline.report.comparison import COLUMNS, Cell, Comparison, Quality
-from pipeline.report.queries import Change, Stored, changes, tallies
-from pipeline.report.table import MEASURES, unfinished
+from pipeline.report.comparison import Cell, Comparison, Quality
+from pipeline.report.evidence import COLUMNS
+from pipeline.report.parts import Figure, Section, Table
+from pipeline.report.queries import Stored, changes, tallies
+from pipeline.report.table import MEASURES
 from pipeline.report.tradeoff import Device, devices
 from pipeline.report.verdict import Verdict, describe
 from pipeline.report.wording import (
     MISSING,
     SEARCHES,
-    duration,
     milliseconds,
     number,
     percent,
@@ -29,37 +26,6 @@ from pipeline.tracking import RunRecord
 
 AXES = {"arch": "Architecture", "base": "Base", "negatives": "Negatives", "epochs": "Epochs"}
 KINDS = {"cpu": "CPU", "cuda": "GPU", "mps": "Apple GPU", "": "Machine not logged"}
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of text; the first ``names`` columns are words, the others figures."""
-
-    caption: str
-    heads: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    names: int = 1
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure, what it shows in a sentence, and the same as a table."""
-
-    html: Markup
-    text: str
-    table: Table
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading with what stands below it, in this order."""
-
-    title: str
-    paragraphs: list[str]
-    figures: list[Figure] = field(default_factory=list)
-    tables: list[Table] = field(default_factory=list)
-    commands: list[tuple[str, str]] = field(default_factory=list)  # label, command
-    changes: list[tuple[str, list[Change]]] = field(default_factory=list)
 
 
 def heads(comparison: Comparison, quality: Quality) -> list[tuple[str, str]]:
@@ -267,81 +233,3 @@ def queries(comparison: Comparison, verdict: Verdict, stored: Stored, prefix: st
         said.append("It stored no texts, so queries are shown by their ids.")
     examples = [("Biggest wins", wins), ("Biggest losses", losses)]
     return Section(title, said, drawn, tables, changes=[e for e in examples if e[1]])
-
-
-def cost(comparison: Comparison, sweep: RunRecord | None) -> Section:
-    """What every run took, the sum, and the runs that did not finish."""
-    runs = [run for point in comparison.runs for run in point.runs]
-    labels = [
-        f"{label}, seed {run.params.get('seed', '?')}" if len(point.runs) > 1 else label
-        for label, point in zip(comparison.labels, comparison.runs, strict=True)
-        for run in point.runs
-    ]
-    rows = []
-    for label, run in zip(labels, runs, strict=True):
-        get = run.metrics.get
-        rows.append(
-            [
-                label,
-                duration(get("train/seconds")),
-                number(get("train/steps"), ",.0f"),
-                number(get("train/pairs_seen"), ",.0f"),
-                number(get("train/pairs_per_s"), ",.1f"),
-                number(get("train/peak_mib"), ",.0f"),
-                duration(get("eval/seconds")),
-            ]
-        )
-    said = []
-    if runs:
-        train, evaluation = (
-            fsum(s for run in runs if not isnan(s := run.metrics.get(f"{part}/seconds", 0.0)))
-            for part in ("train", "eval")
-        )
-        said.append(f"All runs: {duration(train)} training, {duration(evaluation)} evaluation.")
-    if sweep is not None and "sweep/seconds" in sweep.metrics:
-        said.append(f"The sweep took {duration(sweep.metrics['sweep/seconds'])}.")
-    heads = ["run", "training", "steps", "pairs seen", "pairs/s", "peak MiB", "evaluation"]
-    tables = [Table("Cost of every run (times as h:mm:ss)", heads, rows)] if rows else []
-    ended = [line.partition(": ") for line in unfinished(comparison)]
-    if ended:
-        reasons = [[*head.split(" ", 1), reason] for head, _, reason in ended]
-        tables.append(Table("Not finished", ["status", "run", "reason"], reasons, names=3))
-    else:
-        said.append("Every run finished.")
-    return Section("Cost", said, tables=tables)
-
-
-def published_figures(comparison: Comparison) -> Section:
-    """Beside those of the published study on GooAQ."""
-    text = (
-        "Hit rates in percent of 2,000 queries, as published, and of the same point here "
-        "(architecture, base, negatives, epochs); a dash where there is none. At 60% a 95% "
-        "interval is about 2.1 points wide on each side. Published latencies are means, on GPU "
-        "of an NVIDIA L4."
-    )
-    figures_of = [word for mode in MODES for word in (SEARCHES[mode], "here")]
-    quality = Table(
-        "Published hit rates", ["group", "name", "k", *figures_of], published.quality(comparison), 2
-    )
-    heads = ["device", "reranker", "passages", "published ms", "ms here"]
-    times = Table("Published latencies", heads, published.latency(comparison), 2)
-    return Section("Beside the published figures", [text], tables=[quality, times])
-
-
-def reproduction(comparison: Comparison) -> Section:
-    """The command of every run."""
-    commands = []
-    for label, point in zip(comparison.labels, comparison.runs, strict=True):
-        for run in point.runs:
-            command = reproduce.command(run.params)
-            commands.append((label, command or "not known: the run logged no configuration"))
-    runs = [run for point in comparison.runs for run in point.runs]
-    versions = sorted({run.params["git.commit"] for run in runs if "git.commit" in run.params})
-    said = ["Each command makes one row again, from the root of a checkout."] if commands else []
-    if versions:
-        said.append(f"Code: commit {', '.join(version[:12] for version in versions)}.")
-    if any(run.params.get("git.dirty") == "True" for run in runs):
-        said.append("The checkout had changes that no commit holds.")
-    if not commands:
-        said.append("No run has finished.")
-    return Section("How to reproduce each row", said, commands=commands)

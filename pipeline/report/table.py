@@ -17,7 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.records import MODES
-from pipeline.report.comparison import COLUMNS, LEVEL, Cell, Comparison, Quality, natural
+from pipeline.report.comparison import Cell, Comparison, Quality, natural
+from pipeline.report.evidence import COLUMNS, LEVEL
 from pipeline.report.points import Point
 from pipeline.tracking import RunRecord
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from math import isnan
 
 from pipeline.records import MODES
-from pipeline.report.comparison import COLUMNS, Comparison
+from pipeline.report.comparison import Comparison
+from pipeline.report.evidence import COLUMNS
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from math import isnan, nan
 import numpy as np
 
 from pipeline.records import MODES
-from pipeline.report.comparison import COLUMNS, LEVEL, Cell, Comparison, Quality
+from pipeline.report.comparison import Cell, Comparison, Quality
+from pipeline.report.evidence import COLUMNS, LEVEL
 from pipeline.report.table import MEASURES
 from pipeline.report.wording import (
     SEARCHES,

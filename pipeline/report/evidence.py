@@ -1,0 +1,128 @@
+"""What the queries say about the figures of a comparison: intervals and tests.
+
+Hundreds of runs are tested at once, as columns of a matrix, with the same resamples for all.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import isnan, nan
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.records import MODES
+from pipeline.report.points import Point
+from pipeline.significance import holm, intervals, randomisation_tests
+from pipeline.tracking import RunRecord
+
+COLUMNS = {f"{mode}_{stage}": mode for mode in MODES for stage in ("reranked", "fused")}
+"""The stages that a table compares, each with the search it starts from."""
+
+LEVEL = 0.05  # of the corrected tests
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A point's gain in one column, over the queries: its interval and the test's p-value."""
+
+    low: float
+    high: float
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the queries say: (point, column, metric) -> gain, and what is said of columns."""
+
+    gains: dict[tuple[int, str, str], Gain]
+    as_good: dict[tuple[str, str], set[int]]
+    half_widths: dict[tuple[str, str], float]
+
+
+def weigh(runs: Sequence[Point], metrics: Sequence[str]) -> Evidence:
+    """All tests and intervals of the tables of ``metrics``, such as ``ndcg_at_10``."""
+    return Evidence(_gains(runs, metrics), _as_good(runs, metrics), _half_widths(runs, metrics))
+
+
+def _gains(runs: Sequence[Point], metrics: Sequence[str]) -> dict[tuple[int, str, str], Gain]:
+    """(Point, column, metric) -> what the queries say about the gain, all in one go."""
+    keys, differences = [], []
+    for i, run in enumerate(runs):
+        for metric in metrics:
+            for column, mode in COLUMNS.items():
+                treatment, first_stage = run.values.of(column, metric), run.values.of(mode, metric)
+                if treatment is not None and first_stage is not None:
+                    keys.append((i, column, metric))
+                    differences.append(treatment - first_stage)
+    gains: dict[tuple[int, str, str], Gain] = {}
+    for chosen in _same_length(differences):
+        matrix = np.column_stack([differences[i] for i in chosen])
+        found = zip(*intervals(matrix), randomisation_tests(matrix), strict=True)
+        gains |= {keys[i]: Gain(*ends) for i, ends in zip(chosen, found, strict=True)}
+    return gains
+
+
+def _same_length(columns: Sequence[NDArray[np.float64]]) -> list[list[int]]:
+    """The positions of columns with equally many queries, so that they fit into a matrix."""
+    positions: dict[int, list[int]] = {}
+    for i, column in enumerate(columns):
+        positions.setdefault(len(column), []).append(i)
+    return list(positions.values())
+
+
+def _half_widths(runs: Sequence[Point], metrics: Sequence[str]) -> dict[tuple[str, str], float]:
+    """(Mode, metric) -> half the interval of the search alone; controls come first."""
+    keys, columns = [], []
+    for mode, metric in product(MODES, metrics):
+        found = (run.values.of(mode, metric) for run in runs)
+        values = next((column for column in found if column is not None), None)
+        if values is not None:
+            keys.append((mode, metric))
+            columns.append(values)
+    widths: dict[tuple[str, str], float] = {}
+    for chosen in _same_length(columns):
+        ends = zip(*intervals(np.column_stack([columns[i] for i in chosen])), strict=True)
+        widths |= {keys[i]: (high - low) / 2 for i, (low, high) in zip(chosen, ends, strict=True)}
+    return widths
+
+
+def _as_good(runs: Sequence[Point], metrics: Sequence[str]) -> dict[tuple[str, str], set[int]]:
+    """(Column, metric) -> the points that a test (Holm over it) can't tell from its best."""
+    keys, differences = [], []
+    for column, metric in product(COLUMNS, metrics):
+        found = {i: _stage_values(run, column, metric) for i, run in enumerate(runs)}
+        there = {i: values for i, values in found.items() if values is not None}
+        value = {i: value_of(runs[i], column, metric) for i in there}
+        best = max((i for i in there if not isnan(value[i])), key=lambda i: value[i], default=None)
+        if best is None:
+            continue
+        for i, values in there.items():
+            same = runs[i].values.queries == runs[best].values.queries
+            if same and not isnan(value[i]) and value[i] != value[best]:
+                keys.append((column, metric, i))
+                differences.append(values - there[best])
+    p_values: dict[tuple[str, str], dict[int, float]] = {}
+    for chosen in _same_length(differences):
+        tested = randomisation_tests(np.column_stack([differences[i] for i in chosen]))
+        for position, p_value in zip(chosen, tested, strict=True):
+            column, metric, i = keys[position]
+            p_values.setdefault((column, metric), {})[i] = p_value
+    return {
+        key: {i for i, p in zip(column, holm([*column.values()]), strict=True) if p >= LEVEL}
+        for key, column in p_values.items()
+    }
+
+
+def _stage(run: RunRecord, column: str) -> str:
+    """In the row of the control the search alone stands in for what is made of it."""
+    return COLUMNS[column] if run.tags.get("initialisation") == "none" else column
+
+
+def value_of(run: Point, column: str, metric: str) -> float:
+    """The mean over the queries; NaN if it was not logged."""
+    return run.metrics.get(f"{_stage(run, column)}/{metric}", nan)
+
+
+def _stage_values(run: Point, column: str, metric: str) -> NDArray[np.float64] | None:
+    return run.values.of(_stage(run, column), metric)
