@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from math import nan
 
 from pipeline.metrics import PerQuery
-from pipeline.report.comparison import COLUMNS, natural
+from pipeline.report.comparison import natural
+from pipeline.report.evidence import COLUMNS
 from pipeline.significance import PairedDifference, paired_difference
 from pipeline.tracking import RunRecord, Text
 
