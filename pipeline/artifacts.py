@@ -131,6 +131,8 @@ def only_builder(folder: Path, patient: bool = True) -> Iterator[None]:
         file.write_text(f"pid {os.getpid()} on {platform.node()}")
         yield
     finally:
+        if not folder.exists():  # nothing was built, so nothing is left
+            file.unlink(missing_ok=True)
         lock.release()
 
 

@@ -104,7 +104,7 @@ def test_only_content_counts(tmp_path: Path) -> None:
     one = load(config(write(tmp_path / "one")), tmp_path / "cache")
     moved = load(config(write(tmp_path / "two")), tmp_path / "cache")
     assert moved.fingerprint == one.fingerprint
-    assert len(list((tmp_path / "cache" / "dataset").iterdir())) == 1
+    assert len(list((tmp_path / "cache" / "dataset").glob("[!.]*"))) == 1
 
     graded = write(tmp_path / "three", test=tsv([("q1", "d1", 1), ("q1", "d2", 1)]))
     assert load(config(graded), tmp_path / "cache").fingerprint != one.fingerprint

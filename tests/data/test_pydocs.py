@@ -70,7 +70,7 @@ def test_same_build_twice_is_byte_identical(dataset: Dataset, tmp_path: Path) ->
     again = [load(config(packages=PACKAGES[::-1]), tmp_path / str(n)) for n in range(2)]
 
     assert {ds.fingerprint for ds in again} == {dataset.fingerprint}
-    first, second = (next((tmp_path / str(n) / "dataset").iterdir()) for n in range(2))
+    first, second = (next((tmp_path / str(n) / "dataset").glob("[!.]*")) for n in range(2))
     for path in sorted(first.rglob("*")):
         other = second / path.relative_to(first)
         if path.is_file():
@@ -87,7 +87,7 @@ def test_seed_and_limits(dataset: Dataset, tmp_path: Path) -> None:
 
 def test_second_load_only_reads(tmp_path: Path) -> None:
     first = load(config(), tmp_path)
-    (folder,) = (tmp_path / "dataset").iterdir()
+    (folder,) = (tmp_path / "dataset").glob("[!.]*")
     stamp = (folder / "dataset.json").stat().st_mtime_ns
     assert load(config(), tmp_path).fingerprint == first.fingerprint
     assert (folder / "dataset.json").stat().st_mtime_ns == stamp
