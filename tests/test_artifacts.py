@@ -97,7 +97,7 @@ def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
     with pytest.raises(OSError, match="no space left"):
         stage_output(tmp_path, "index", INPUTS, fail)
-    assert [path.suffix for path in (tmp_path / "index").iterdir()] == [".lock"]
+    assert not list((tmp_path / "index").iterdir())
     assert stage_output(tmp_path, "index", INPUTS, write).is_dir()
 
 
