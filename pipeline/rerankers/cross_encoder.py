@@ -4,6 +4,7 @@ The classification head computes in fp32 even under bf16 autocast: bf16 logits t
 that rankings would be decided by document ids.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -29,6 +30,9 @@ from pipeline.hardware import Hardware
 from pipeline.rerankers.base import FitRequest, Scores
 from pipeline.rerankers.examples import columns
 from pipeline.rerankers.training import DevEvaluator, adapters, on_disk, run_trainer
+
+SPACE = re.compile(r"\s")
+TOKENISED_TOGETHER = 256  # passages
 
 
 class CrossEncoderReranker:
@@ -58,6 +62,10 @@ class CrossEncoderReranker:
         progress: bool = False,
     ) -> Scores:
         """Logits, shape (len(pairs),)."""
+        asked = {passage for _, passage in pairs}
+        if len(pairs) > 2 * len(asked) and self.model.tokenizer.is_fast:
+            asking = sorted({queries[query] for query, _ in pairs})
+            passages = self._readable(asking, {name: passages[name] for name in asked})
         # By length, so that a batch pads little; longest first, so that memory fails at once.
         order = sorted(
             range(len(pairs)),
@@ -77,6 +85,31 @@ class CrossEncoderReranker:
                     show_progress_bar=False,
                 )
         return scores
+
+    def _readable(self, queries: list[str], passages: Mapping[str, str]) -> dict[str, str]:
+        """The beginning of each passage that can matter to its scores, to the end of a word.
+
+        So a long passage is tokenised in full once, not with every query it is a candidate of.
+        A pair is cut at the longer of its two sides, so a passage is kept longer than
+        ``max_length`` and than any query: then the cut falls on the same tokens.
+        """
+        tokenizer = self.model.tokenizer
+        encoded = tokenizer(queries, add_special_tokens=False, verbose=False)
+        longest = max(len(tokens) for tokens in encoded["input_ids"])
+        ids, readable = list(passages), {}
+        for start in range(0, len(ids), TOKENISED_TOGETHER):
+            batch = ids[start : start + TOKENISED_TOGETHER]
+            encoded = tokenizer(
+                [passages[i] for i in batch],
+                truncation=True,
+                max_length=max(self.model.max_length, longest) + 1,
+                add_special_tokens=False,
+                return_offsets_mapping=True,
+            )
+            for i, offsets in zip(batch, encoded["offset_mapping"], strict=True):
+                end = SPACE.search(passages[i], offsets[-1][1] if offsets else 0)
+                readable[i] = passages[i][: end.start()] if end else passages[i]
+        return readable
 
     def fit(self, request: FitRequest) -> None:
         """Train in place with one of ``config.CROSS_ENCODER_LOSSES``."""
