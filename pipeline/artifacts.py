@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
 BUILDING = ".building-"  # before the key, while a folder is built
+UNFINISHED = ".unfinished-"  # before the key, of what an interrupted build goes on with
 BROKEN = ".broken-"  # between the key and a number, when a folder was damaged
 CHECKED_BYTES = 2**28  # of a folder: 256 MiB take a quarter of a second
 PATIENCE = 5.0  # seconds of waiting before it is said who is waited for
@@ -143,20 +144,25 @@ def _build(final: Path, inputs: Mapping[str, object], build: Callable[[Path], No
     try:
         build(temporary)
         (temporary / "inputs.json").write_text(json.dumps(inputs, indent=2, sort_keys=True))
-        files = {}
-        for path in sorted(temporary.rglob("*")):
-            if path.is_file():
-                name = path.relative_to(temporary).as_posix()
-                files[name] = {"size": path.stat().st_size, "sha256": _sha256(path)}
-            _sync(path)
-        (temporary / MANIFEST).write_text(json.dumps({"files": files}, indent=1))
-        _sync(temporary / MANIFEST)
-        _sync(temporary)
+        seal(temporary)
         temporary.rename(final)
         _sync(final.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     _checked.add(final)
+
+
+def seal(folder: Path) -> None:
+    """Write ``folder`` through to the disk, and last the manifest by which it counts as whole."""
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            name = path.relative_to(folder).as_posix()
+            files[name] = {"size": path.stat().st_size, "sha256": _sha256(path)}
+        _sync(path)
+    (folder / MANIFEST).write_text(json.dumps({"files": files}, indent=1))
+    _sync(folder / MANIFEST)
+    _sync(folder)
 
 
 def _set_aside(folder: Path) -> Path:

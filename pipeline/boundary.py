@@ -1,6 +1,7 @@
 """One grid point as Hydra's launchers call it; the traceback of a failure goes to its log."""
 
 import logging
+import os
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -16,12 +17,18 @@ log = logging.getLogger("pipeline")
 def job(config: DictConfig) -> str:
     """One grid point from its composed configuration; returns the MLflow run id.
 
-    What fails is run again up to ``retries`` times, each attempt a run of its own.
+    What fails is run again up to ``retries`` times, each attempt a run of its own. Of several
+    processes that torchrun has started all but the first return an empty id.
     """
     point = typed(config)
-    from pipeline import experiment, quiet  # heavy, and --help must be fast
+    from pipeline import distributed, experiment, quiet  # heavy, and --help must be fast
 
     quiet.silence()
+    if distributed.rank() > 0:  # rank 0 says and records everything
+        logging.disable()
+        os.environ["TQDM_DISABLE"] = "1"
+        experiment.assist(point)
+        return ""
     folder = Path(HydraConfig.get().runtime.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     for left in range(point.retries, -1, -1):

@@ -2,8 +2,8 @@
 
 Lists the stage outputs under ``output_dir/cache`` with size and last use. Removes those that no
 finished or running run of the tracking store has used, and what killed builds and damaged folders
-left. A removed one is built again when it is asked for. Not while a sweep is running on this host,
-as one that has just been built belongs to no run yet.
+left, checkpoints included. A removed one is built again when it is asked for. Not while a sweep is
+running on this host, as one that has just been built belongs to no run yet.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
-from pipeline.artifacts import BROKEN, BUILDING, only_builder
+from pipeline.artifacts import BROKEN, BUILDING, UNFINISHED, only_builder
 from pipeline.errors import exit_code
 from pipeline.records import Refused
 
@@ -40,7 +40,7 @@ def entries(cache: Path, used: set[str]) -> list[Entry]:
         if not path.is_dir():  # a lock
             continue
         why = "used" if f"{path.parent.name}/{path.name}" in used else "unused"
-        if path.name.startswith(BUILDING) or BROKEN in path.name:
+        if path.name.startswith((BUILDING, UNFINISHED)) or BROKEN in path.name:
             why = "leftover"
         size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
         found.append(Entry(path, size, path.stat().st_mtime, why))
@@ -49,7 +49,7 @@ def entries(cache: Path, used: set[str]) -> list[Entry]:
 
 def remove(path: Path) -> bool:
     """Remove a folder of the cache; False if another process is building it."""
-    key = path.name.removeprefix(BUILDING).split(BROKEN)[0]
+    key = path.name.removeprefix(BUILDING).removeprefix(UNFINISHED).split(BROKEN)[0]
     try:
         with only_builder(path.with_name(key), patient=False):
             # In one step out of sight: half a folder would be taken for a damaged one.

@@ -28,8 +28,7 @@ def exit_code(command: Callable[[], object]) -> int:
 
     130 after Ctrl-C and 143 after SIGTERM, as shells have it.
     """
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _terminate)
+    end_on_sigterm()
     try:
         command()
     except MISTAKES as error:
@@ -50,7 +49,15 @@ def exit_code(command: Callable[[], object]) -> int:
     return 0
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
+def end_on_sigterm() -> None:
+    """From now on SIGTERM raises Terminated, unless something else handles it already."""
+    main = threading.current_thread() is threading.main_thread()
+    if main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, terminates)
+
+
+def terminates(number: int, frame: FrameType | None) -> None:
+    """The handler of SIGTERM."""
     signal.signal(number, signal.SIG_IGN)  # a second one must not interrupt the recording
     raise Terminated
 

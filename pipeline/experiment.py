@@ -7,43 +7,72 @@ The first row is shared by many points and comes from pipeline/shared.py; latenc
 those of the same architecture, base and lengths.
 """
 
-import json
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from pipeline import data, hardware, latency, model_card, provenance, texts, tracking, weights
-from pipeline.artifacts import content_key, stage_output, watch_stages
-from pipeline.audit import audit
-from pipeline.config import ColbertConfig, Config, CrossEncoderConfig, LabelledConfig
-from pipeline.data import labelled
+from pipeline import (
+    data,
+    distributed,
+    fit,
+    hardware,
+    model_card,
+    provenance,
+    texts,
+    tracking,
+    weights,
+)
+from pipeline.artifacts import watch_stages
+from pipeline.audited import audit_labels
+from pipeline.config import Config, LabelledConfig
 from pipeline.evaluation import Evaluation, choose_weights, evaluate
 from pipeline.fingerprint import fingerprints
-from pipeline.fit import fit
 from pipeline.forgetting import ForgettingCheck
-from pipeline.hardware import Hardware, measured
+from pipeline.hardware import Hardware
 from pipeline.metrics import write_qrels, write_run
-from pipeline.records import Dataset, InputError
+from pipeline.records import Dataset
 from pipeline.redact import mask
-from pipeline.rerank import collapsed, score_candidates
+from pipeline.rerank import PairScores, collapsed
 from pipeline.rerankers import Reranker, Scorer, load_reranker
 from pipeline.rerankers.saved import check_base
 from pipeline.rerankers.windows import WindowedScorer
-from pipeline.shared import CODE_VERSION, Shared, prepare
+from pipeline.scoring import candidates_of_dev, score
+from pipeline.shared import Shared, prepare
+from pipeline.timing import timings_of
 
 log = logging.getLogger(__name__)
-
-UNUSABLE = 2  # exit code of an audit
 
 
 def run(config: Config, folder: Path) -> str:
     """Run one grid point, record it in MLflow, return the MLflow run id.
 
-    ``folder`` receives the model and what is logged.
+    ``folder`` receives the model and what is logged. A point that its sweep has finished already
+    (a scheduler may start one twice) is not run again.
     """
+    tags = _tags(config)
+    if done := tracking.earlier_attempt(config.tracking, tags["fingerprint"]):
+        log.info("%s: finished before, run %s", config.run_name, done)
+        return done
+    with distributed.leading():
+        return _run(config, folder, tags)
+
+
+def assist(config: Config) -> None:
+    """The part of a process that is not of rank 0: nothing but the training."""
+
+    def train() -> None:
+        machine = hardware.resolve(config.hardware)
+        cache = Path(config.output_dir) / "cache"
+        base = weights.prepare_base(config.base, cache, config.tracking)
+        fit.assist(config, prepare(config, machine), base, machine)
+
+    distributed.follow(train)
+
+
+def _run(config: Config, folder: Path, tags: Mapping[str, str]) -> str:
     stages = watch_stages()
     machine = hardware.resolve(config.hardware)
     base = weights.prepare_base(config.base, Path(config.output_dir) / "cache", config.tracking)
@@ -57,9 +86,9 @@ def run(config: Config, folder: Path) -> str:
         log.info("%s", data.summary(dataset))
     log.info("%s on %s (%s)", config.run_name, machine.name, machine.precision)
 
-    audited = _audit(config, base) if isinstance(config.dataset, LabelledConfig) else None
+    audited = audit_labels(config, base) if isinstance(config.dataset, LabelledConfig) else None
 
-    with tracking.run(config.tracking, config.run_name, _tags(config)) as record:
+    with tracking.run(config.tracking, config.run_name, tags) as record:
         record.log_stages(stages)  # now, so that none is cleaned away, and again when all are known
         for file in sorted(audited.glob("audit.*")) if audited else ():
             record.log_file(file, "audit")
@@ -67,21 +96,20 @@ def run(config: Config, folder: Path) -> str:
         record.log_dataset(dataset.name, dataset.fingerprint, data.sizes(dataset))
         if config.base.dedicated:  # what the name of a run or an alias meant today
             record.log_params({"base.folder": str(base.resolve())})
-        reranker = load_reranker(
-            base,
-            config.arch,
-            machine,
-            config.eval.batch_size,
-            seed=config.seed,
-            dedicated=config.base.dedicated,
-        )
-        if reranker is not None and config.epochs > 0:
-            costs |= _train(config, shared, reranker, machine, folder, record)
+        model = base
+        if config.epochs > 0:
+            model, of_training = _train(config, shared, base, machine, record)
+            costs |= of_training
+        reranker = _load(config, model, machine)
         scorer = _scorer(config, reranker) if reranker else None
-        with measured(machine.device) as cost:
-            evaluation, fusion_weights = _evaluate(config, shared, scorer, record)
-        costs |= {"eval/seconds": cost.seconds, "eval/peak_mib": cost.peak_mib}
-        timings = _latency(config, shared, scorer, machine, base) if config.latency.enabled else {}
+        scores = None
+        if scorer is not None:
+            scores, of_scoring = score(config, shared, scorer, model, machine)
+            costs |= of_scoring
+        evaluation, fusion_weights = _evaluate(config, shared, scores, record)
+        timings = {}
+        if config.latency.enabled:
+            timings = timings_of(config, shared, scorer, machine, base)
 
         metrics = evaluation.metrics()
         record.log_metrics(metrics | timings | costs)
@@ -122,44 +150,6 @@ def _tags(config: Config) -> dict[str, str]:
     }
 
 
-def _audit(config: Config, base: Path) -> Path:
-    """The folder with the audit of the labelled file, made once for all points.
-
-    Raises:
-        InputError: the audit calls the file unusable.
-    """
-    dataset, arch = config.dataset, config.arch
-    assert isinstance(dataset, LabelledConfig)
-    length = arch.max_length if isinstance(arch, CrossEncoderConfig) else config.max_length
-    if isinstance(arch, ColbertConfig):
-        length = arch.document_length
-    inputs: dict[str, object] = {
-        "data": labelled.inputs(dataset),
-        "base": str(base),
-        "length": length,
-        "code": CODE_VERSION,
-    }
-
-    def build(folder: Path) -> None:
-        report = audit(
-            Path(dataset.path),
-            dataset.columns,
-            corpus=Path(dataset.corpus) if dataset.corpus else None,
-            base=str(base),
-            max_length=length,
-            near_duplicate=dataset.near_duplicate or 1.0,
-        )
-        if report.exit_code() == UNUSABLE:
-            raise InputError(f"{dataset.path}: {report.findings[0].message}; see make audit")
-        report.save(folder)
-
-    folder = stage_output(Path(config.output_dir) / "cache", "audit", inputs, build)
-    findings = json.loads((folder / "audit.json").read_text())["findings"]
-    warnings = [finding["message"] for finding in findings if finding["severity"] == "warning"]
-    log.info("audit: %s", "; ".join(warnings) or "no warnings")
-    return folder
-
-
 def _facts(shared: Shared, machine: Hardware) -> dict[str, str]:
     """What the configuration does not say: data, code and machine."""
     dataset = shared.dataset
@@ -172,22 +162,34 @@ def _facts(shared: Shared, machine: Hardware) -> dict[str, str]:
     }
 
 
+def _load(config: Config, folder: Path, machine: Hardware) -> Reranker | None:
+    """The reranker in ``folder``: as it was saved, or a transformer with a new head."""
+    return load_reranker(
+        folder,
+        config.arch,
+        machine,
+        config.eval.batch_size,
+        seed=config.seed,
+        dedicated=config.base.dedicated or config.epochs > 0,
+    )
+
+
 def _train(
-    config: Config,
-    shared: Shared,
-    reranker: Reranker,
-    machine: Hardware,
-    folder: Path,
-    record: tracking.ActiveRun,
-) -> dict[str, float]:
-    """Train, with the forgetting check around it; returns metrics."""
+    config: Config, shared: Shared, base: Path, machine: Hardware, record: tracking.ActiveRun
+) -> tuple[Path, dict[str, float]]:
+    """The trained model's folder and metrics, with the forgetting check around training."""
     if config.forgetting.dataset is None:
-        return fit(config, shared, reranker, machine, folder, record)
+        return fit.fit(config, shared, base, machine, record)
     check = ForgettingCheck(config, machine)
-    scorer = _scorer(config, reranker)
-    before = check.measure(scorer, "before")
-    costs = fit(config, shared, reranker, machine, folder, record)
-    return costs | before | check.measure(scorer, "after")
+
+    def measure(folder: Path, point: Config, when: str) -> dict[str, float]:
+        reranker = _load(point, folder, machine)
+        assert reranker is not None
+        return check.measure(_scorer(config, reranker), when)
+
+    before = measure(base, replace(config, epochs=0), "before")
+    model, costs = fit.fit(config, shared, base, machine, record)
+    return model, costs | before | measure(model, config, "after")
 
 
 def _scorer(config: Config, reranker: Reranker) -> Scorer:
@@ -198,18 +200,13 @@ def _scorer(config: Config, reranker: Reranker) -> Scorer:
 
 
 def _evaluate(
-    config: Config, shared: Shared, scorer: Scorer | None, record: tracking.ActiveRun
+    config: Config, shared: Shared, scores: PairScores | None, record: tracking.ActiveRun
 ) -> tuple[Evaluation, dict[str, float]]:
     """The evaluation on test queries, with fusion weights chosen on dev queries."""
     dev, test = shared.dataset.dev, shared.dataset.test
     on_test = {m: {q: r[q] for q in test.queries} for m, r in shared.candidates.items()}
-    if scorer is None:
+    if scores is None:
         return evaluate(on_test, test.qrels, config.eval, None, {}), {}
-    depth = config.eval.dev_depth
-    on_dev = {m: {q: r[q][:depth] for q in dev.queries} for m, r in shared.candidates.items()}
-    queries = dev.queries | test.queries
-    both = {mode: on_dev[mode] | on_test[mode] for mode in shared.candidates}
-    scores = score_candidates(scorer, queries, shared.dataset.corpus, both)
     if collapsed(scores):
         warning = "all scores of a query are the same, the reranker ranks nothing"
         log.warning("%s: try another train.learning_rate or more data", warning)
@@ -218,41 +215,9 @@ def _evaluate(
         log.warning("no dev queries: fusion weights can't be chosen, 0.5 is used")
         fusion_weights = dict.fromkeys(shared.candidates, 0.5)
     else:
+        on_dev = candidates_of_dev(config, shared)
         fusion_weights = choose_weights(on_dev, dev.qrels, config.eval, scores)
     return evaluate(on_test, test.qrels, config.eval, scores, fusion_weights), fusion_weights
-
-
-def _latency(
-    config: Config, shared: Shared, scorer: Scorer | None, machine: Hardware, base: Path
-) -> dict[str, float]:
-    """Measured, or shared with a run of the same architecture, base, lengths and machine."""
-    wanted = config.latency.queries + config.latency.warmup
-    # In hash order: the queries of a data set often stand in an order that means something.
-    queries = sorted(shared.dataset.test.queries, key=lambda q: content_key({"query": q}))[:wanted]
-    if len(queries) < wanted:
-        log.warning("latency: %d test queries, fewer than the %d asked for", len(queries), wanted)
-    inputs = {
-        "arch": asdict(config.arch),
-        # A run's name or an alias may mean another model tomorrow.
-        "base": asdict(config.base) | ({"folder": str(base)} if config.base.dedicated else {}),
-        "index": shared.index_key,
-        "machine": asdict(machine),
-        "latency": asdict(config.latency),
-        "rerank": asdict(config.rerank),
-        "queries": queries,
-        "code": CODE_VERSION,
-    }
-
-    def build(folder: Path) -> None:
-        asked = [shared.dataset.test.queries[q] for q in queries]
-        timings = latency.measure(
-            asked, shared.table, shared.embedder, scorer, machine, config.latency
-        )
-        (folder / "latency.json").write_text(json.dumps(timings))
-
-    folder = stage_output(Path(config.output_dir) / "cache", "latency", inputs, build)
-    timings: dict[str, float] = json.loads((folder / "latency.json").read_text())
-    return timings
 
 
 def _write_runs(folder: Path, evaluation: Evaluation, dataset: Dataset, tag: str) -> None:

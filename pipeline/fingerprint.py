@@ -32,6 +32,7 @@ def fingerprints(points: Sequence[Config]) -> list[str]:
 
 def _fingerprint(point: Config, data_keys: Mapping[str, str]) -> str:
     settings = {key: value for key, value in asdict(point).items() if key not in RUNTIME}
+    del settings["train"]["checkpoint_minutes"]
     datasets = (point.dataset, point.forgetting.dataset)
     return content_key(
         {

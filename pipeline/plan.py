@@ -13,7 +13,7 @@ from rich.table import Table
 
 from pipeline.config import Config, GooaqConfig
 from pipeline.errors import exit_code
-from pipeline.sweep import Grid
+from pipeline.grid import Grid
 
 
 def training_rows(config: Config) -> int | None:

@@ -9,7 +9,8 @@ from omegaconf import DictConfig
 
 from pipeline.boundary import job
 from pipeline.config import typed
-from pipeline.errors import one_line
+from pipeline.errors import end_on_sigterm, one_line
+from pipeline.share import take_share
 
 log = logging.getLogger("pipeline")
 
@@ -30,11 +31,15 @@ class Reported:
 
     total: int
     folder: str  # of the sweep
+    at_once: int = 1  # points that share this machine
     started: float = field(default_factory=time.time)
 
     def __call__(self, config: DictConfig) -> str:
         """Run the point, return its MLflow run id; what it raises is said and goes on."""
         begun = time.time()
+        end_on_sigterm()
+        if self.at_once > 1:
+            take_share(Path(self.folder), self.at_once)
         try:
             run_id = job(config)
         except Exception as error:

@@ -5,6 +5,7 @@ Each line says what it silences, so that it can be removed when the library stop
 
 import logging
 import os
+import warnings
 
 
 def silence() -> None:
@@ -20,3 +21,8 @@ def silence() -> None:
     transformers.utils.logging.set_verbosity_error()
     logging.getLogger("pylate").setLevel(logging.ERROR)
     logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
+    # Names of torch's that accelerate and PyLate use with several processes, and torch will change.
+    warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+    warnings.filterwarnings(
+        "ignore", "torch.distributed.nn.functional.all_gather is deprecated", FutureWarning
+    )

@@ -1,10 +1,16 @@
 """One scoring pass: every (query, passage) pair that any mode retrieved, once."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from statistics import median
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipeline.records import Ranking
 from pipeline.rerankers.base import Scorer
+
+FILE = "scores.parquet"
 
 PairScores = dict[str, dict[str, float]]
 """Query id -> document id -> the reranker's score."""
@@ -35,6 +41,24 @@ def score_candidates(
         if value - value != 0:  # NaN and infinities
             raise RuntimeError(f"query {query_id}, document {doc_id}: the score is {value}")
         scores[query_id][doc_id] = value
+    return scores
+
+
+def write_scores(folder: Path, scores: PairScores) -> None:
+    """One parquet file with a row per (query, document)."""
+    rows = [(q, d, score) for q, of_query in scores.items() for d, score in of_query.items()]
+    columns = list(zip(*rows, strict=True)) if rows else [(), (), ()]
+    types = {"query_id": pa.string(), "doc_id": pa.string(), "score": pa.float64()}
+    arrays = [pa.array(c, kind) for c, kind in zip(columns, types.values(), strict=True)]
+    pq.write_table(pa.table(arrays, names=list(types)), folder / FILE)
+
+
+def read_scores(folder: Path, queries: Iterable[str]) -> PairScores:
+    """What ``write_scores`` wrote; a query without candidates has no scores."""
+    scores: PairScores = {query_id: {} for query_id in queries}
+    columns = pq.read_table(folder / FILE).to_pydict()
+    for query_id, doc_id, score in zip(*columns.values(), strict=True):
+        scores[query_id][doc_id] = score
     return scores
 
 

@@ -12,11 +12,12 @@ from accelerate.utils import find_executable_batch_size
 from scipy.stats import ttest_ind
 
 from pipeline.config import TrainConfig
+from pipeline.distributed import world_size
 from pipeline.hardware import Hardware
 from pipeline.records import InputError, TrainingExample
 from pipeline.rerankers import FitRequest, OnLog, Reranker, Scorer
+from pipeline.rerankers.checkpoints import snapshot
 from pipeline.rerankers.examples import counted_by
-from pipeline.rerankers.training import snapshot
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,8 @@ class Outcome:
     """What training came to.
 
     ``kept`` is "trained", or "start" where training made the dev score worse and was undone;
-    the dev scores are None where they were not measured.
+    the dev scores are None where they were not measured. ``spent`` seconds went into an attempt
+    that was interrupted and gone on with.
     """
 
     kept: str
@@ -50,6 +52,7 @@ class Outcome:
     dev_after: float | None
     batch_size: int  # examples in memory at a time, smaller than asked for where memory was short
     warnings: list[str]
+    spent: float
 
 
 def plan(
@@ -99,11 +102,18 @@ def train(
 
     With ``better_than_start`` the dev score is measured before and after, and a model that
     became worse is put back. When memory runs out, the batch is halved and twice as many are
-    accumulated. ``folder`` holds the training rows and can be deleted afterwards.
+    accumulated. ``folder`` holds the training rows and checkpoints, from which an interrupted
+    training goes on, and can be deleted afterwards.
 
     Raises:
+        InputError: the batch can't be shared evenly by the processes of torchrun.
         RuntimeError: the loss is not finite, or not even one example fits into memory.
     """
+    if config.batch_size % world_size():
+        raise InputError(
+            f"train.batch_size={config.batch_size}: must be a multiple of the {world_size()} "
+            "processes that share it"
+        )
     warnings = _check_learning_rate(config.learning_rate)
     start = snapshot(reranker.model)
     compare = dev_score if better_than_start else None
@@ -127,30 +137,40 @@ def train(
 
     def next_size() -> int:
         nonlocal size
+        if world_size() > 1:  # the other processes are in the middle of the step
+            raise RuntimeError(
+                f"out of memory with train.batch_size={config.batch_size}: lower it and raise "
+                "train.gradient_accumulation, a step then sees as much"
+            )
         # A divisor, so that the accumulated batch is the one asked for; 0: none is left.
         size = max((n for n in range(1, size // 2 + 1) if config.batch_size % n == 0), default=0)
         return size
 
     @find_executable_batch_size(starting_batch_size=size, reduce_batch_size_fn=next_size)  # type: ignore[untyped-decorator]
-    def attempt(batch_size: int) -> None:
+    def attempt(batch_size: int) -> float:
         if batch_size < config.batch_size:
             log.warning("%s", _smaller(batch_size, config, plan.loss))
             reranker.model.load_state_dict(start)
             losses.clear()
-        reranker.fit(
+        # A folder for each size: a checkpoint is gone on with at the size it was made at.
+        here = folder / f"batch-{batch_size}"
+        return reranker.fit(
             FitRequest(
                 rows=rows(),
                 loss=plan.loss,
                 negatives=plan.negatives,
-                arguments=_arguments(batch_size, plan, config, hardware, seed, folder) | evaluation,
+                arguments=_arguments(batch_size, plan, config, hardware, seed, here) | evaluation,
                 dev_score=dev_score if evaluation else None,
                 patience=config.patience,
                 lora_rank=config.lora_rank,
+                checkpoint_seconds=(
+                    None if config.checkpoint_minutes is None else 60 * config.checkpoint_minutes
+                ),
                 on_log=watch,
             )
         )
 
-    attempt()
+    spent: float = attempt()
     warnings += _check_curve(losses)
     after = compare() if compare else None
     kept = "trained"
@@ -163,7 +183,7 @@ def train(
         )
     for warning in warnings:
         log.warning("%s", warning)
-    return Outcome(kept, before, after, size, warnings)
+    return Outcome(kept, before, after, size, warnings, spent)
 
 
 def with_teacher(rows: Iterable[TrainingExample], teacher: Scorer) -> Iterator[TrainingExample]:
@@ -191,10 +211,14 @@ def _arguments(
     folder: Path,
 ) -> dict[str, object]:
     """Fields of transformers.TrainingArguments."""
+    shared: dict[str, object] = {}
+    if world_size() > 1:
+        backend = "gloo" if hardware.device == "cpu" else "nccl"
+        shared = {"ddp_backend": backend, "ddp_find_unused_parameters": False}
     return {
         "output_dir": str(folder),
         "max_steps": plan.steps,
-        "per_device_train_batch_size": batch_size,
+        "per_device_train_batch_size": batch_size // world_size(),
         "gradient_accumulation_steps": (
             config.gradient_accumulation * config.batch_size // batch_size
         ),
@@ -210,7 +234,8 @@ def _arguments(
         "report_to": "none",
         "disable_tqdm": True,
         "dataloader_pin_memory": hardware.device == "cuda",
-        "save_strategy": "no",
+        "save_strategy": "no",  # ours are written by time
+        **shared,
     }
 
 

@@ -8,6 +8,7 @@ import hashlib
 import importlib.util
 import logging
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -103,7 +104,8 @@ def prepare_base(base: BaseConfig, cache: Path, tracking: TrackingConfig | None 
     source = locate("base.path", base.path, Runs(tracking, cache) if tracking else None)
     if base.dedicated or not (base.keep_layers or base.path.startswith("package:")):
         return source
-    weights = hashlib.sha256((source / "model.safetensors").read_bytes()).hexdigest()
+    file = source / "model.safetensors"
+    weights = _sha256(file, file.stat().st_mtime_ns)
     inputs: Mapping[str, object] = {"weights": weights, "keep_layers": base.keep_layers, "code": 1}
 
     def build(folder: Path) -> None:
@@ -116,13 +118,31 @@ def prepare_base(base: BaseConfig, cache: Path, tracking: TrackingConfig | None 
     return stage_output(cache, "base", inputs, build)
 
 
+def content_hash(folder: Path) -> str:
+    """sha256, in hex, over the names and contents of a model's files in ``folder`` and below."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in (".safetensors", ".json", ".txt", ".model"):
+            name = path.relative_to(folder).as_posix()
+            digest.update(f"{name} {_sha256(path, path.stat().st_mtime_ns)}\n".encode())
+    return digest.hexdigest()
+
+
+@cache
+def _sha256(path: Path, changed: int) -> str:
+    """Of a file's content, read once as long as it has not ``changed`` (ns since 1970)."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _packaged(module: str) -> Path:
     found = importlib.util.find_spec(module)
     if found is None or found.origin is None:
         raise InputError(f"package:{module}: not installed, run make setup")
     folder = Path(found.origin).parent / "model"
     expected = PACKAGED_SHA256.get(module)
-    actual = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    file = folder / "model.safetensors"
+    actual = _sha256(file, file.stat().st_mtime_ns)
     if expected and actual != expected:
         raise InputError(f"package:{module}: its weights have sha256 {actual}, not {expected}")
     return folder

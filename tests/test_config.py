@@ -7,9 +7,9 @@ from hydra.errors import HydraException
 
 from pipeline.config import conf_dir
 from pipeline.errors import one_line
+from pipeline.grid import Grid, expand
 from pipeline.plan import training_rows
 from pipeline.records import InputError
-from pipeline.sweep import Grid, expand
 from tests.conftest import compose_config
 
 GROUPS = ("arch", "base", "dataset", "embedder", "experiment")

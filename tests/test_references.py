@@ -8,10 +8,10 @@ import pytest
 
 from pipeline import experiment, tracking
 from pipeline.config.overrides import name_of, with_named_base
+from pipeline.grid import Grid
 from pipeline.promote import promote
 from pipeline.records import InputError
 from pipeline.rerankers.saved import check_base, detect_arch, saved_arch
-from pipeline.sweep import Grid
 from pipeline.weights import Runs, locate, prepare_base
 from tests.conftest import BRIEF, SMALL, Compose, Trained, compose_config
 

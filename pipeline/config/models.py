@@ -32,6 +32,12 @@ class BaseConfig:
     licence: str = "unknown"  # SPDX-like, as the hub writes it; unknown: what its card says
     keep_layers: list[int] | None = None  # transformer layers to keep; null: all
     dedicated: bool = False  # already trained as a reranker
+    gpu_share: float = 1.0  # of one GPU, which points of small bases can share under Ray
+
+    def __post_init__(self) -> None:
+        require(
+            0 < self.gpu_share <= 1, "base.gpu_share", self.gpu_share, "must be above 0, up to 1"
+        )
 
 
 CROSS_ENCODER_LOSSES = ("bce", "lambda", "ranknet", "listnet", "mnrl", "margin_mse")

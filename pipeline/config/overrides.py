@@ -31,7 +31,7 @@ def with_named_base(words: Sequence[str]) -> list[str]:
     A reference is a value with a ``:`` or ``/``, or an existing folder, that is no option of
     ``conf/base``: ``base=run:NAME`` becomes ``base=model base.path='run:NAME'
     base.name='NAME'``. Anything else stays, also several values at once, which
-    ``pipeline.sweep.expand`` takes apart first.
+    ``pipeline.grid.expand`` takes apart first.
     """
     rewritten: list[str] = []
     for word in words:

@@ -63,6 +63,9 @@ class TrainConfig:
     eval_every: float | None = None  # steps if >= 1, share of all steps if < 1; null: never
     patience: int | None = None  # dev evaluations without improvement before training stops
     lora_rank: int | None = None  # train adapters of this rank instead of all weights
+    checkpoint_minutes: float | None = (
+        5.0  # an interrupted training goes on from the last; null: none
+    )
     teacher: str | None = None  # cross-encoder whose scores margin_mse and distillation learn
 
     def __post_init__(self) -> None:
@@ -91,6 +94,7 @@ class TrainConfig:
             "needs dev evaluations, set train.eval_every as well",
         )
         at_least("train.lora_rank", self.lora_rank, 1)
+        at_least("train.checkpoint_minutes", self.checkpoint_minutes, 0)
 
 
 @dataclass

@@ -23,7 +23,8 @@ class FitRequest:
     ``rows`` are iterated once; ``arguments`` are fields of transformers.TrainingArguments;
     ``dev_score`` measures the current weights on the dev queries, higher is better, and
     ``None`` means never. With it the best weights remain, and training stops after ``patience``
-    evaluations without a better one (None: never).
+    evaluations without a better one (None: never). Every ``checkpoint_seconds`` (None: never) a
+    checkpoint is written to the arguments' ``output_dir``, and one that is there is gone on from.
     """
 
     rows: Iterable[TrainingExample]
@@ -33,6 +34,7 @@ class FitRequest:
     dev_score: Callable[[], float] | None
     patience: int | None
     lora_rank: int | None
+    checkpoint_seconds: float | None
     on_log: OnLog
 
 
@@ -55,8 +57,8 @@ class Reranker(Scorer, Protocol):
 
     model: torch.nn.Module
 
-    def fit(self, request: FitRequest) -> None:
-        """Train in place."""
+    def fit(self, request: FitRequest) -> float:
+        """Train in place; returns the seconds that an interrupted attempt had spent before."""
         ...
 
     def save(self, folder: Path) -> None:

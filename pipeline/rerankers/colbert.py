@@ -19,12 +19,18 @@ from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
 from pipeline.config import ColbertConfig
+from pipeline.distributed import rank, world_size
 from pipeline.hardware import Hardware
 from pipeline.rerankers.base import FitRequest, Scores
+from pipeline.rerankers.checkpoints import Resumable
 from pipeline.rerankers.examples import columns
-from pipeline.rerankers.training import DevEvaluator, adapters, on_disk, run_trainer
+from pipeline.rerankers.training import DevEvaluator, adapters, on_disk, on_one_gpu, run_trainer
 
 BLOCK = 4096  # passages whose token vectors are held at a time, bounds memory
+
+
+class _Trainer(Resumable, SentenceTransformerTrainer):  # type: ignore[misc]
+    """The library's, with our checkpoints."""
 
 
 class ColbertReranker:
@@ -115,17 +121,21 @@ class ColbertReranker:
                     bar.update(len(part))
         return embedded
 
-    def fit(self, request: FitRequest) -> None:
+    def fit(self, request: FitRequest) -> float:
         """Train in place with one of ``config.COLBERT_LOSSES``.
 
         The contrastive loss takes the other passages of a batch as negatives, too.
         """
-        arguments = SentenceTransformerTrainingArguments(**request.arguments)
+        arguments = on_one_gpu(SentenceTransformerTrainingArguments(**request.arguments))
         rows = on_disk(
-            columns(request.loss, request.rows), Path(arguments.output_dir) / "rows.arrow"
+            columns(request.loss, request.rows), Path(arguments.output_dir) / f"rows-{rank()}.arrow"
+        )
+        # The pooler of BERT has no part in ColBERT and gets no gradient.
+        arguments.ddp_find_unused_parameters = any(
+            "pooler" in name for name, _ in self.model.named_parameters()
         )
         with adapters(self.model[0], "auto_model", request.lora_rank):
-            trainer = SentenceTransformerTrainer(
+            trainer = _Trainer(
                 model=self.model,
                 args=arguments,
                 train_dataset=rows,
@@ -133,14 +143,17 @@ class ColbertReranker:
                 evaluator=DevEvaluator(request.dev_score) if request.dev_score else None,
                 data_collator=ColBERTCollator(self._tokenize_for_training),
             )
-            run_trainer(trainer, request)
+            spent = run_trainer(trainer, request)
         self.model.eval()
+        return spent
 
     def _loss(self, name: str) -> torch.nn.Module:
         loss: torch.nn.Module = (
             Distillation(self.model)
             if name == "distillation"
-            else Contrastive(self.model, temperature=self._temperature)
+            else _ContrastiveOverAll(
+                self.model, gather_across_devices=world_size() > 1, temperature=self._temperature
+            )
         )
         return loss
 
@@ -161,6 +174,18 @@ class ColbertReranker:
     def parameters(self) -> int:
         """How many weights the model has."""
         return sum(weights.numel() for weights in self.model.parameters())
+
+
+class _ContrastiveOverAll(Contrastive):  # type: ignore[misc]
+    """With several processes the loss that one would have, over the passages of all.
+
+    PyLate multiplies by their number, which together with the sum that gathering takes over
+    gradients makes each step as many times larger.
+    """
+
+    def forward(self, *arguments: Any, **options: Any) -> torch.Tensor:
+        loss: torch.Tensor = super().forward(*arguments, **options)
+        return loss / world_size()
 
 
 def _maxsim(query: torch.Tensor, documents: list[torch.Tensor]) -> Scores:

@@ -7,6 +7,7 @@ that rankings would be decided by document ids.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,16 +24,34 @@ from sentence_transformers.cross_encoder.losses import (
     MultipleNegativesRankingLoss,
     RankNetLoss,
 )
+from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from pipeline.config import CrossEncoderConfig
+from pipeline.distributed import rank
 from pipeline.hardware import Hardware
 from pipeline.rerankers.base import FitRequest, Scores
+from pipeline.rerankers.checkpoints import Resumable
 from pipeline.rerankers.examples import columns
-from pipeline.rerankers.training import DevEvaluator, adapters, on_disk, run_trainer
+from pipeline.rerankers.training import DevEvaluator, adapters, on_disk, on_one_gpu, run_trainer
 
 SPACE = re.compile(r"\s")
 TOKENISED_TOGETHER = 256  # passages
+
+
+class _Trainer(Resumable, CrossEncoderTrainer):  # type: ignore[misc]
+    """The library's, with our checkpoints, and with gradients shared by all processes."""
+
+    def override_model_in_loss(self, loss: torch.nn.Module, model: torch.nn.Module) -> Any:
+        """Let the loss compute through ``model``, whatever wraps it.
+
+        The library does so for bi-encoders only. With several processes each would then train a
+        model of its own.
+        """
+        if isinstance(model, DistributedDataParallel):
+            model.tokenizer, model.num_labels = model.module.tokenizer, model.module.num_labels
+            loss.model = model
+        return loss
 
 
 class CrossEncoderReranker:
@@ -111,23 +130,24 @@ class CrossEncoderReranker:
                 readable[i] = passages[i][: end.start()] if end else passages[i]
         return readable
 
-    def fit(self, request: FitRequest) -> None:
+    def fit(self, request: FitRequest) -> float:
         """Train in place with one of ``config.CROSS_ENCODER_LOSSES``."""
-        arguments = CrossEncoderTrainingArguments(**request.arguments)
+        arguments = on_one_gpu(CrossEncoderTrainingArguments(**request.arguments))
         rows = on_disk(
-            columns(request.loss, request.rows), Path(arguments.output_dir) / "rows.arrow"
+            columns(request.loss, request.rows), Path(arguments.output_dir) / f"rows-{rank()}.arrow"
         )
         with adapters(self.model, "model", request.lora_rank):
             self.model.model.classifier.requires_grad_(True)  # adapters freeze all but themselves
-            trainer = CrossEncoderTrainer(
+            trainer = _Trainer(
                 model=self.model,
                 args=arguments,
                 train_dataset=rows,
                 loss=_loss(request.loss, self.model, request.negatives),
                 evaluator=DevEvaluator(request.dev_score) if request.dev_score else None,
             )
-            run_trainer(trainer, request)
+            spent = run_trainer(trainer, request)
         self.model.eval()
+        return spent
 
     def save(self, folder: Path) -> None:
         """A folder for ``CrossEncoder(folder)``."""

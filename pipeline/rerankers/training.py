@@ -1,6 +1,6 @@
-"""What both trainers share: progress, loss curve, dev evaluation, best weights, adapters."""
+"""What both trainers share: progress, loss curve, dev evaluation, adapters."""
 
-import math
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,8 +22,17 @@ from transformers import (
 )
 
 from pipeline.rerankers.base import FitRequest, OnLog
+from pipeline.rerankers.checkpoints import (
+    DEV_METRIC,
+    Checkpoints,
+    KeepBest,
+    newest,
+    step_of,
+    terminated_after_step,
+)
 
-DEV_METRIC = "dev_ndcg_at_10"
+log = logging.getLogger(__name__)
+
 CURVES = {"loss": "train/loss", "learning_rate": "train/learning_rate"} | {
     f"eval_{DEV_METRIC}": f"train/{DEV_METRIC}"
 }
@@ -57,7 +66,15 @@ class Progress(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        self._bar = tqdm(total=state.max_steps, desc="train", unit="step", disable=None)
+        self._bar = tqdm(
+            total=state.max_steps,
+            initial=state.global_step,
+            desc="train",
+            unit="step",
+            disable=None,
+        )
+        for logs in state.log_history:  # what an interrupted attempt had logged
+            self._pass_on(logs, logs["step"])
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -76,58 +93,18 @@ class Progress(TrainerCallback):  # type: ignore[misc]
         logs = logs or {}
         if self._bar is not None and "loss" in logs:
             self._bar.set_postfix(loss=f"{logs['loss']:.3f}")
+        self._pass_on(logs, state.global_step)
+
+    def _pass_on(self, logs: Mapping[str, float], step: float) -> None:
         metrics = {name: logs[key] for key, name in CURVES.items() if key in logs}
         if metrics:
-            self._on_log(state.global_step, metrics)
+            self._on_log(int(step), metrics)
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         if self._bar is not None:
             self._bar.close()
-
-
-class KeepBest(TrainerCallback):  # type: ignore[misc]
-    """The weights with the best dev score, put back at the end; stops when none gets better.
-
-    In memory, because the libraries' own way writes every checkpoint to disk and does not read
-    adapters back.
-    """
-
-    def __init__(self, model: torch.nn.Module, patience: int | None) -> None:
-        self._model = model
-        self._patience = patience
-        self._best: dict[str, torch.Tensor] = {}
-        self._best_score = -math.inf
-        self._misses = 0
-
-    def on_evaluate(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        metrics: dict[str, float],
-        **_: Any,
-    ) -> None:
-        score = metrics[f"eval_{DEV_METRIC}"]
-        if score > self._best_score:
-            self._best_score, self._misses = score, 0
-            self._best = snapshot(self._model)
-            return
-        self._misses += 1
-        if self._misses == self._patience:
-            control.should_training_stop = True
-
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        if self._best:
-            self._model.load_state_dict(self._best)
-
-
-def snapshot(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """A copy of all weights in CPU memory, for ``model.load_state_dict``."""
-    return {name: weights.to("cpu", copy=True) for name, weights in model.state_dict().items()}
 
 
 @contextmanager
@@ -166,11 +143,38 @@ def on_disk(rows: Iterator[Mapping[str, Any]], file: Path) -> Dataset:
     return Dataset.from_file(str(file))
 
 
-def run_trainer(trainer: Trainer, request: FitRequest) -> None:
-    """Train with our progress bar in place of the library's."""
+def on_one_gpu(arguments: TrainingArguments) -> TrainingArguments:
+    """Keep the library from splitting batches over all GPUs that a process sees.
+
+    A step would see as many times more examples. Several GPUs take several processes (torchrun).
+    """
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1
+    return arguments
+
+
+def run_trainer(trainer: Trainer, request: FitRequest) -> float:
+    """Train with our progress bar and checkpoints in place of the library's.
+
+    Returns the seconds that an interrupted attempt had spent up to the checkpoint that this one
+    went on from.
+
+    Raises:
+        Terminated: SIGTERM came; a checkpoint of the last step has been written.
+    """
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
     trainer.add_callback(Progress(request.on_log))
+    best = KeepBest(trainer.model, request.patience)
     if request.dev_score is not None:
-        trainer.add_callback(KeepBest(trainer.model, request.patience))
-    trainer.train()
+        trainer.add_callback(best)
+    checkpoints = Checkpoints(request.checkpoint_seconds)
+    latest = newest(Path(trainer.args.output_dir))
+    if latest is not None:
+        spent = checkpoints.resume(latest)
+        best.resume(latest)
+        log.info("going on from step %d of %d", step_of(latest), trainer.args.max_steps)
+    trainer.add_callback(checkpoints)  # last, as it seals what the others have written
+    with terminated_after_step(checkpoints):
+        trainer.train(resume_from_checkpoint=None if latest is None else str(latest))
+    return spent if latest else 0.0

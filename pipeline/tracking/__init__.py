@@ -46,6 +46,7 @@ from pipeline.tracking.registry import ModelVersion, champion, promote  # noqa: 
 from pipeline.tracking.write import (  # noqa: E402
     MODEL_FOLDER,
     ActiveRun,
+    earlier_attempt,
     end,
     log_per_query,
     log_query_table,
@@ -62,6 +63,7 @@ __all__ = [
     "Text",
     "champion",
     "download",
+    "earlier_attempt",
     "end",
     "find_model",
     "find_run",

@@ -2,27 +2,37 @@
 
 import os
 import platform
+import time
 from collections.abc import Mapping
 
 import psutil
 
+HEARTBEAT = "heartbeat"  # the tag with the time (seconds since 1970) of the last sign of life
+SILENCE = 900.0  # seconds without one, after which a process on another host counts as gone
 CLOCK = 2.0  # seconds that the start time of a process may seem to move when the clock is set
 
 
 def process_tags() -> dict[str, str]:
     """The tags ``host``, ``pid`` and ``pid_started`` (seconds since 1970) of this process."""
     started = psutil.Process().create_time()
-    return {"host": platform.node(), "pid": str(os.getpid()), "pid_started": f"{started:.2f}"}
+    return {
+        "host": platform.node(),
+        "pid": str(os.getpid()),
+        "pid_started": f"{started:.2f}",
+        HEARTBEAT: f"{time.time():.0f}",
+    }
 
 
 def is_dead(tags: Mapping[str, str]) -> bool:
     """Whether the process that wrote these tags is certainly gone.
 
-    Only a process of this host can be; a pid that another process has meanwhile is told apart
-    by its start time.
+    On this host by its pid, where a pid that another process has meanwhile is told apart by its
+    start time; on another host by its silence.
     """
-    if tags.get("host") != platform.node() or "pid" not in tags:
+    if "pid" not in tags:
         return False
+    if tags.get("host") != platform.node():
+        return time.time() - float(tags.get(HEARTBEAT, "inf")) > SILENCE
     try:
         process = psutil.Process(int(tags["pid"]))
         if process.status() == psutil.STATUS_ZOMBIE:

@@ -1,11 +1,13 @@
 """Runs while they are written."""
 
 import json
+import platform
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -27,12 +29,13 @@ from pipeline.metrics import PerQuery
 from pipeline.redact import mask
 from pipeline.tracking.connection import open_experiment
 from pipeline.tracking.description import NOTE_TAG
-from pipeline.tracking.process import process_tags
-from pipeline.tracking.read import PER_QUERY_FILE, STAGE_TAG, TEXTS_FILE, Text
+from pipeline.tracking.process import HEARTBEAT, is_dead, process_tags
+from pipeline.tracking.read import PER_QUERY_FILE, STAGE_TAG, TEXTS_FILE, Text, read_attempts
 
 MODEL_FOLDER = "model_folder"
 """The tag with the absolute path of the model on the machine of the run."""
 
+BEAT = 60.0  # seconds
 CUT_NOTE = "\nThe rest is in the artifacts.\n"
 QUERY_TABLE = "per_query"
 QUERY_TEXT = 300  # characters of a query in it
@@ -143,7 +146,8 @@ def run(
             client.update_run(run_id, status="RUNNING")
             if "failure" in client.get_run(run_id).data.tags:
                 client.delete_tag(run_id, "failure")
-        yield active
+        with _heartbeat(client, run_id):
+            yield active
     except BaseException as error:
         killed = isinstance(error, KeyboardInterrupt)
         reason = "interrupted" if killed else one_line(error)
@@ -157,12 +161,49 @@ def run(
     client.set_terminated(run_id, "FINISHED")
 
 
+@contextmanager
+def _heartbeat(client: MlflowClient, run_id: str) -> Iterator[None]:
+    """Inside, a tag says every minute that the process is there, for those on other hosts."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(BEAT):
+            with suppress(Exception):  # a server that is away, which the run itself will notice
+                client.set_tag(run_id, HEARTBEAT, f"{time.time():.0f}")
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
 def end(config: TrackingConfig, run_id: str, status: str, reason: str) -> None:
-    """End a run that somebody else left; ``reason`` becomes the tag ``failure`` if it is KILLED."""
+    """End a run that somebody else left; ``reason`` becomes the tag ``failure`` unless FINISHED."""
     client = MlflowClient(tracking_uri=config.uri)
-    if status == "KILLED":
+    if status != "FINISHED":
         client.set_tag(run_id, "failure", reason)
     client.set_terminated(run_id, status)
+
+
+def earlier_attempt(config: TrackingConfig, fingerprint: str) -> str | None:
+    """The id of the run that has finished this point of the sweep, None if none has.
+
+    Attempts that have not ended are ended as KILLED, as a scheduler gives a point to one process
+    at a time: it has queued the point again. Those that may be alive on this host are left alone.
+    """
+    if config.parent_run_id is None:
+        return None
+    for run in read_attempts(config, config.parent_run_id):
+        if run.tags.get("fingerprint") != fingerprint:
+            continue
+        if run.status == "FINISHED":
+            return run.run_id
+        elsewhere = run.tags.get("host") != platform.node()
+        if run.status == "RUNNING" and (elsewhere or is_dead(run.tags)):
+            end(config, run.run_id, "KILLED", "the point was queued again")
+    return None
 
 
 def log_per_query(run: ActiveRun, per_query: Mapping[str, PerQuery]) -> None:

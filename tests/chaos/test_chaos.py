@@ -1,18 +1,24 @@
-"""A sweep that is killed at random moments and resumed ends as if nothing had happened.
+"""A sweep that is disturbed and resumed ends as if nothing had happened.
 
-Real processes, SIGKILL, seeded moments between the first log line and three quarters of the time
-that an undisturbed sweep takes; before some of the restarts a stage file is truncated or
-overwritten. ``CHAOS_KILLS=20`` (make chaos) kills more often, in as many sweeps as that takes.
+Real processes. Kills are SIGKILL at seeded moments between the first log line and three quarters
+of the time that an undisturbed sweep takes; before some of the restarts a stage file or checkpoint
+is truncated or overwritten. ``CHAOS_KILLS=20`` (make chaos) kills more often, in as many sweeps as
+that takes, once point by point and once with two workers, and adds a disk that fills up, a
+tracking server that goes away and a point that always fails.
 """
 
 import hashlib
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,9 +28,10 @@ from pipeline.config import TrackingConfig
 from pipeline.tracking import RunRecord
 
 KILLS = int(os.environ.get("CHAOS_KILLS", "2"))
+SHORT = KILLS <= 2
 SEED = 9
-POINTS = 2 if KILLS <= 2 else 4
-SWEEP = (
+POINTS = 2 if SHORT else 6
+POINT = (
     "experiment=smoke",
     "grid=[]",
     "dataset.packages=[hydra-core,omegaconf]",
@@ -34,24 +41,28 @@ SWEEP = (
     "dataset.max_eval_queries=10",
     "mining.last_rank=40",
     "eval.overfetch=1",
-    "train.max_steps=2",
+    "train.max_steps=6",
     "train.eval_every=null",
+    "train.checkpoint_minutes=0",
     "latency.enabled=false",
     "hardware.threads=1",
     "base=modernbert_tiny",
-    "arch=cross_encoder,colbert",
-    f"seed={','.join(map(str, range(POINTS // 2)))}",
 )
+SWEEP = (*POINT, "arch=cross_encoder,colbert", f"seed={','.join(map(str, range(POINTS // 2)))}")
+TWO_WORKERS = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
 MEASURED = ("train/seconds", "train/pairs_per_s", "train/peak_mib", "eval/seconds", "eval/peak_mib")
+AWAY = 30.0  # seconds without a tracking server
+DISK = 24  # MiB, of which half a sweep takes more
 
 pytestmark = pytest.mark.chaos
+long = pytest.mark.skipif(SHORT, reason="only in make chaos")
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
+def start(folder: Path, *words: str) -> subprocess.Popen[str]:
     """The sweep, when it has written its first line or has ended."""
     folder.mkdir(exist_ok=True)
     process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline.sweep", *SWEEP],
+        [sys.executable, "-m", "pipeline.sweep", *(words or SWEEP)],
         cwd=folder,
         env=os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(Path.cwd())},
         stdout=subprocess.DEVNULL,
@@ -64,18 +75,18 @@ def start(folder: Path) -> subprocess.Popen[str]:
     return process
 
 
-def finish(folder: Path) -> float:
+def finish(folder: Path, *words: str) -> float:
     """Run the sweep to its end; the seconds after its first line."""
-    process = start(folder)
+    process = start(folder, *words)
     began = time.monotonic()
     _, errors = process.communicate()
     assert process.returncode == 0, errors
     return time.monotonic() - began
 
 
-def killed(folder: Path, after: float) -> bool:
+def killed(folder: Path, after: float, *words: str) -> bool:
     """Start the sweep and kill it ``after`` seconds; False if it had already ended."""
-    process = start(folder)
+    process = start(folder, *words)
     try:
         _, errors = process.communicate(timeout=after)
     except subprocess.TimeoutExpired:
@@ -104,34 +115,56 @@ def damage(folder: Path, chance: random.Random) -> str:
     return how
 
 
-def finished_runs(folder: Path) -> list[RunRecord]:
+def finished_runs(folder: Path, uri: str | None = None) -> list[RunRecord]:
     """All finished runs of grid points; asserts that no run is left open."""
-    config = TrackingConfig(uri=f"sqlite:///{folder}/outputs/mlflow.db", experiment="pydocs")
+    uri = uri or f"sqlite:///{folder}/outputs/mlflow.db"
+    config = TrackingConfig(uri=uri, experiment="pydocs")
     parent = tracking.latest_sweep(config)
     assert parent is not None
     attempts = tracking.read_attempts(config, parent)
-    assert {run.status for run in attempts} <= {"FINISHED", "KILLED"}
+    assert {run.status for run in attempts} <= {"FINISHED", "KILLED", "FAILED"}
     finished = [run for run in attempts if run.status == "FINISHED"]
-    assert sorted(run.run_id for run in tracking.read_runs(config, parent)) == sorted(
-        run.run_id for run in finished
-    )
+    assert {run.run_id for run in finished} <= {
+        run.run_id for run in tracking.read_runs(config, parent)
+    }
     return finished
 
 
-def outcome(run: RunRecord) -> dict[str, object]:
-    """What must not depend on the kills: every metric but times and memory, and the weights."""
-    metrics = {name: value for name, value in run.metrics.items() if name not in MEASURED}
-    weights = Path(run.tags[tracking.MODEL_FOLDER], "model.safetensors").read_bytes()
-    return {**metrics, "weights": hashlib.sha256(weights).hexdigest()}
+Outcomes = dict[str, dict[str, object]]
+"""Fingerprint of a point -> every metric but times and memory, and the sha256 of the weights."""
 
 
-def test_killed_sweeps_end_like_an_undisturbed_one(tmp_path: Path, chaos_report: list[str]) -> None:
+def outcomes(runs: list[RunRecord]) -> Outcomes:
+    """What must not depend on the faults; asserts that no point is there twice."""
+    found: Outcomes = {}
+    for run in runs:
+        metrics = {name: value for name, value in run.metrics.items() if name not in MEASURED}
+        weights = Path(run.tags[tracking.MODEL_FOLDER], "model.safetensors").read_bytes()
+        assert run.tags["fingerprint"] not in found, run.name
+        found[run.tags["fingerprint"]] = {**metrics, "weights": hashlib.sha256(weights).hexdigest()}
+    return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[float, Outcomes]:
+    """How many seconds a sweep takes that is left alone, and what comes out."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    seconds = finish(folder)
+    found = outcomes(finished_runs(folder))
+    assert len(found) == POINTS
+    return seconds, found
+
+
+@pytest.mark.parametrize("launcher", [(), pytest.param(TWO_WORKERS, marks=long)])
+def test_killed_sweeps_end_like_an_undisturbed_one(
+    launcher: tuple[str, ...],
+    undisturbed: tuple[float, Outcomes],
+    tmp_path: Path,
+    chaos_report: list[str],
+) -> None:
     chance = random.Random(SEED)
-    seconds = finish(tmp_path / "undisturbed")
-    expected = {
-        run.tags["fingerprint"]: outcome(run) for run in finished_runs(tmp_path / "undisturbed")
-    }
-    assert len(expected) == POINTS
+    seconds, expected = undisturbed
+    words = (*SWEEP, *launcher)
     kills = sweeps = rebuilt = 0
     faults: Counter[str] = Counter()
     while kills < KILLS:
@@ -139,20 +172,115 @@ def test_killed_sweeps_end_like_an_undisturbed_one(tmp_path: Path, chaos_report:
         sweeps += 1
         ended = False
         while kills < KILLS and not ended:
-            ended = not killed(folder, chance.uniform(0, 0.75 * seconds))
+            ended = not killed(folder, chance.uniform(0, 0.75 * seconds), *words)
             kills += not ended
             if not ended and chance.random() < 0.5 and (how := damage(folder, chance)):
                 faults[how] += 1
         if not ended:
-            finish(folder)
+            finish(folder, *words)
         rebuilt += len(list((folder / "outputs" / "cache").glob("*/*.broken-*")))
-        runs = finished_runs(folder)
-        assert Counter(run.tags["fingerprint"] for run in runs) == Counter(expected.keys())
-        for run in runs:
-            assert outcome(run) == expected[run.tags["fingerprint"]], run.name
+        assert outcomes(finished_runs(folder)) == expected
     done = ", ".join(f"{number} stage files {how}" for how, number in sorted(faults.items()))
     done = f"{done} and {rebuilt} folders rebuilt" if done else "no stage file damaged"
     chaos_report.append(
-        f"chaos: {kills} kills, {done}, {sweeps} sweeps of {POINTS} points: "
-        "none lost, none twice, the same metrics and weights"
+        f"chaos: {kills} kills{' with two workers' if launcher else ''}, {done}, {sweeps} sweeps "
+        f"of {POINTS} points: none lost, none twice, the same metrics and weights"
     )
+
+
+@long
+def test_a_disk_that_fills_up(
+    undisturbed: tuple[float, Outcomes], tmp_path: Path, chaos_report: list[str]
+) -> None:
+    outputs = tmp_path / "outputs"
+    outputs.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK}m", "tmpfs", str(outputs)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small file system can't be mounted here (needs root)")
+    try:
+        full = 0
+        for size in range(DISK, 40 * DISK, DISK):
+            again = ["mount", "-o", f"remount,size={size}m", str(outputs)]
+            subprocess.run(again, capture_output=True, check=True)
+            process = start(tmp_path)
+            _, errors = process.communicate()
+            if process.returncode == 0:
+                break
+            assert "Traceback" not in errors
+            full += 1
+        assert full > 0
+        assert process.returncode == 0, errors
+        assert outcomes(finished_runs(tmp_path)) == undisturbed[1]
+    finally:
+        subprocess.run(["umount", str(outputs)], check=True)
+    chaos_report.append(f"chaos: disk full {full} times, each time given {DISK} MiB more: the same")
+
+
+@contextmanager
+def server(folder: Path, port: int) -> Iterator[None]:
+    """An MLflow server; killed at the end with its workers."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(port)]
+        + ["--backend-store-uri", f"sqlite:///{folder}/server.db"]
+        + ["--artifacts-destination", str(folder / "served")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1)
+                break
+            except OSError:
+                time.sleep(0.5)
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@long
+def test_a_tracking_server_that_goes_away(
+    undisturbed: tuple[float, Outcomes], tmp_path: Path, chaos_report: list[str]
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    uri = f"http://127.0.0.1:{port}"
+    seconds, expected = undisturbed
+    with server(tmp_path, port):
+        process = start(tmp_path, *SWEEP, f"tracking.uri={uri}")
+        time.sleep(seconds / 2)
+        assert process.poll() is None
+    time.sleep(AWAY)
+    with server(tmp_path, port):
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors
+        assert outcomes(finished_runs(tmp_path, uri)) == expected
+    chaos_report.append(f"chaos: tracking server away for {AWAY:.0f} s: the same")
+
+
+@long
+def test_a_point_that_always_fails(
+    undisturbed: tuple[float, Outcomes], tmp_path: Path, chaos_report: list[str]
+) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "config.json").write_text('{"model_type": "modernbert"}')
+    (broken / "model.safetensors").write_bytes(b"half")
+    seeds = ",".join(map(str, range(POINTS // 2)))
+    lines = [
+        "arch=cross_encoder base=model base.name=broken base.path=broken base.dedicated=false",
+        f"arch=cross_encoder,colbert base=modernbert_tiny seed={seeds}",
+    ]
+    words = [*POINT[:-1], f"grid=[{','.join(repr(line) for line in lines)}]"]
+    for attempt in range(2):
+        process = start(tmp_path, *words)
+        _, errors = process.communicate()
+        assert process.returncode == 1, errors
+        assert "1 points failed: cross_encoder_broken" in errors
+        assert f"{POINTS * attempt} points were finished" in errors or attempt == 0
+        assert outcomes(finished_runs(tmp_path)) == undisturbed[1]
+    chaos_report.append("chaos: one point that always fails, twice: the others the same, exit 1")

@@ -1,0 +1,48 @@
+"""Latency of a point: measured, or that of one with the same architecture, base and lengths."""
+
+import json
+import logging
+from dataclasses import asdict
+from pathlib import Path
+
+from pipeline import latency
+from pipeline.artifacts import content_key, stage_output
+from pipeline.config import Config
+from pipeline.hardware import Hardware
+from pipeline.rerankers import Scorer
+from pipeline.shared import CODE_VERSION, Shared
+
+log = logging.getLogger(__name__)
+
+
+def timings_of(
+    config: Config, shared: Shared, scorer: Scorer | None, machine: Hardware, base: Path
+) -> dict[str, float]:
+    """Measured, or shared with a run of the same architecture, base, lengths and machine."""
+    wanted = config.latency.queries + config.latency.warmup
+    # In hash order: the queries of a data set often stand in an order that means something.
+    queries = sorted(shared.dataset.test.queries, key=lambda q: content_key({"query": q}))[:wanted]
+    if len(queries) < wanted:
+        log.warning("latency: %d test queries, fewer than the %d asked for", len(queries), wanted)
+    inputs = {
+        "arch": asdict(config.arch),
+        # A run's name or an alias may mean another model tomorrow.
+        "base": asdict(config.base) | ({"folder": str(base)} if config.base.dedicated else {}),
+        "index": shared.index_key,
+        "machine": asdict(machine),
+        "latency": asdict(config.latency),
+        "rerank": asdict(config.rerank),
+        "queries": queries,
+        "code": CODE_VERSION,
+    }
+
+    def build(folder: Path) -> None:
+        asked = [shared.dataset.test.queries[q] for q in queries]
+        timings = latency.measure(
+            asked, shared.table, shared.embedder, scorer, machine, config.latency
+        )
+        (folder / "latency.json").write_text(json.dumps(timings))
+
+    folder = stage_output(Path(config.output_dir) / "cache", "latency", inputs, build)
+    timings: dict[str, float] = json.loads((folder / "latency.json").read_text())
+    return timings
