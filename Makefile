@@ -10,6 +10,7 @@ DATA ?=
 ARGS ?=
 PORT ?= 5000
 KILLS ?= 20
+WORKERS ?= 2
 # On a machine whose pip knows a folder of wheels, the CPU build of torch there is taken.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
@@ -60,8 +61,8 @@ promote: $(READY) ## make a run's model the champion: RUN=NAME ARGS="name=NAME f
 clean-cache: $(READY) ## remove cached stage outputs that no finished run has used: ARGS=--dry-run
 	@$(BIN)/python -m pipeline.clean_cache $(ARGS)
 
-test: $(READY) ## every test that needs no hub and no GPU
-	@$(BIN)/python -m pytest -q $(ARGS)
+test: $(READY) ## every test that needs no hub and no GPU: WORKERS=2 ARGS=tests/test_mine.py
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
 
 chaos: $(READY) ## sweeps killed at 20 random moments and resumed, stage files damaged: KILLS=20
 	@CHAOS_KILLS=$(KILLS) $(BIN)/python -m pytest -q -m chaos tests/chaos $(ARGS)

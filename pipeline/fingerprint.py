@@ -12,7 +12,16 @@ from pipeline import data, provenance, tracking
 from pipeline.artifacts import content_key
 from pipeline.config import Config, TrackingConfig
 
-RUNTIME = ("tracking", "output_dir", "run_name", "grid", "force", "fail_fast", "retries")
+RUNTIME = (
+    "tracking",
+    "report",
+    "output_dir",
+    "run_name",
+    "grid",
+    "force",
+    "fail_fast",
+    "retries",
+)
 """Keys of the configuration that change nothing about a result."""
 
 

@@ -31,7 +31,6 @@ examples:
   python -m pipeline.promote 0123456789abcdef0123456789abcdef name=support force=true
 """
 STAGE, METRIC = "vector_reranked", "ndcg_at_10"
-LEVEL = 0.05
 SAME = (
     "data.fingerprint",
     "embedder.path",
@@ -92,7 +91,7 @@ def _better(config: "TrackingConfig", run: "RunRecord", current: "ModelVersion")
         Refused: it does not, the difference may be chance, or the two can't be compared.
     """
     from pipeline import tracking
-    from pipeline.significance import paired_difference
+    from pipeline.significance import LEVEL, paired_difference
 
     held = tracking.find_run(config, current.run_id)
     title = f"the champion models:/{current.name}/{current.version} ({held.name})"

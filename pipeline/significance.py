@@ -16,6 +16,8 @@ from scipy import stats
 
 Values = NDArray[np.float64]
 
+LEVEL = 0.05  # a p-value below this is more than chance, everywhere in this project
+
 # Values drawn at a time: 8 MB an array, whatever the number of queries and resamples.
 BATCH_VALUES = 1_000_000
 COLUMNS_AT_A_TIME = 2048  # of intervals: 160 MB of means at 10,000 resamples

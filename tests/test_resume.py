@@ -71,7 +71,8 @@ def test_a_fingerprint_is_of_what_determines_the_result(small: Compose) -> None:
     same = [
         small("arch=colbert", "tracking.parent_run_id=abc", "retries=3", "force=true"),
         small("arch=colbert", "output_dir=elsewhere", "grid=[abc]", "fail_fast=true"),
-        small("arch=colbert", "run_name=other"),
+        small("arch=colbert", "run_name=other", "train.checkpoint_minutes=1"),
+        small("arch=colbert", "report.latency_budget_ms=50", "report.baseline=other"),
     ]
     other = [
         small("arch=colbert", "seed=13"),
@@ -80,8 +81,8 @@ def test_a_fingerprint_is_of_what_determines_the_result(small: Compose) -> None:
         small("arch=cross_encoder"),
     ]
     key, *found = fingerprints([plain, *same, *other])
-    assert found[:3] == [key] * 3
-    assert len({key, *found[3:]}) == 5
+    assert found[:4] == [key] * 4
+    assert len({key, *found[4:]}) == 5
 
 
 def test_changed_data_and_replaced_models_are_other_points(

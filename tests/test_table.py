@@ -118,6 +118,28 @@ def test_figures_agree_with_the_store(comparison: Comparison) -> None:
                 assert cell.gain == cell.value - run.metrics[f"{column.split('_')[0]}/{name}"]
 
 
+def test_a_named_baseline_is_tested_against(comparison: Comparison) -> None:
+    name = "cross_encoder_minilm_l6_0neg_0ep"
+    against = compare(RECORDS, read, name)
+    assert (comparison.baseline, against.baseline) == (None, name)
+    assert compare(RECORDS, read, "nobody").baseline is None
+    mine = VALUES[name]["fts_fused"]["ndcg_at_10"]
+    others = [i for i, label in enumerate(against.labels) if label != name]
+    # the control's row shows the search alone
+    stage = ["fts" if against.labels[i].startswith("none") else "fts_fused" for i in others]
+    raw = [
+        randomisation_test(VALUES[against.labels[i]][of]["ndcg_at_10"], mine)
+        for i, of in zip(others, stage, strict=True)
+    ]
+    found = [against.qualities[0].rows[i]["fts_fused"].p_baseline for i in others]
+    assert found == pytest.approx(holm(raw))
+    row = against.labels.index(name)
+    assert isnan(against.qualities[0].rows[row]["fts_fused"].p_baseline)
+    assert f"†: differs from {name}" in text(against)
+    assert "†" in text(against)
+    assert "†" not in text(comparison)
+
+
 def test_p_values_are_corrected_over_the_column(comparison: Comparison) -> None:
     quality = comparison.qualities[0]
     assert (quality.measure, quality.cutoff) == ("ndcg", 10)

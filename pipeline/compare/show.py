@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.compare.difference import Case, Difference, Row
-from pipeline.report.evidence import LEVEL
+from pipeline.significance import LEVEL
 
 TEXT = 160  # characters of a text that are shown
 QUALITY_HEADS = ("", "A", "B", "B - A", "95%", "p", "A better", "equal", "B better")

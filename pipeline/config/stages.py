@@ -227,6 +227,7 @@ class ReportConfig:
     """What the report page says."""
 
     latency_budget_ms: float = 100.0  # a query's median, for the best reranker within it
+    baseline: str | None = None  # name or id of a run that the others are tested against as well
 
     def __post_init__(self) -> None:
         require(

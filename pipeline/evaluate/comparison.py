@@ -10,9 +10,8 @@ from math import inf, nan
 from pipeline.evaluate.measure import Measured, Task
 from pipeline.metrics import means
 from pipeline.records import Refused
-from pipeline.significance import PairedDifference, interval, paired_difference
+from pipeline.significance import LEVEL, PairedDifference, interval, paired_difference
 
-LEVEL = 0.05  # of the test behind the gate
 WORST = 10  # queries shown
 
 

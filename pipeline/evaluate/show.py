@@ -10,8 +10,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.evaluate.comparison import LEVEL, Case, Row
+from pipeline.evaluate.comparison import Case, Row
 from pipeline.evaluate.measure import Task
+from pipeline.significance import LEVEL
 
 TEXT = 160  # characters of a text that are shown
 

@@ -6,15 +6,22 @@ shows; and with the best of its column. Seeds of one point are pooled by ``point
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
 
 from pipeline.metrics import PerQuery
 from pipeline.records import MODES
-from pipeline.report.evidence import COLUMNS, LEVEL, Evidence, Gain, value_of, weigh
+from pipeline.report.evidence import (
+    COLUMNS,
+    Evidence,
+    Gain,
+    p_values_against,
+    value_of,
+    weigh,
+)
 from pipeline.report.points import Point, labels, pool
-from pipeline.significance import holm
+from pipeline.significance import LEVEL, holm
 from pipeline.tracking import RunRecord
 
 GROUPS = ("none", "untrained", "dedicated", "scratch", "finetuned")
@@ -33,11 +40,17 @@ class Cell:
     best: bool = False
     as_good: bool = False  # not distinguishable from the best of the column
     spread: float = nan  # standard deviation over seeds
+    p_baseline: float = nan  # of the difference to the named baseline, Holm over the column
 
     @property
     def significant(self) -> bool:
         """Whether the point differs from no reranking."""
         return self.p_value < LEVEL
+
+    @property
+    def differs(self) -> bool:
+        """Whether the point differs from the named baseline."""
+        return self.p_baseline < LEVEL
 
     @property
     def relative(self) -> tuple[float, float, float]:
@@ -74,6 +87,7 @@ class Comparison:
     datasets: list[str]
     ceilings: dict[str, tuple[int, float]]  # mode -> depth, recall of the candidates
     latency_limit: int | None  # passages reranked, 50 if it was measured
+    baseline: str | None = None  # the label of the point that others are tested against
 
     def latency(self, run: RunRecord, mode: str = "vector", statistic: str = "p50") -> float:
         """Milliseconds of one query when ``latency_limit`` passages are reranked."""
@@ -82,28 +96,34 @@ class Comparison:
 
 
 def compare(
-    records: Sequence[RunRecord], read_per_query: Callable[[str], dict[str, PerQuery]]
+    records: Sequence[RunRecord],
+    read_per_query: Callable[[str], dict[str, PerQuery]],
+    baseline: str | None = None,
 ) -> Comparison:
     """Compare the finished runs among ``records``.
 
     ``read_per_query`` maps a run id to stage -> metric -> query id -> value and is called once
-    per run.
+    per run. ``baseline`` is the name or id of one of the runs, against which the others are
+    tested as well; nothing is, where no run of that name has finished.
     """
     finished = sorted((r for r in records if r.status == "FINISHED"), key=_table_order)
     runs = pool(finished, read_per_query)
     measures = [(name, k) for k in _cutoffs(runs) for name in ("ndcg", "hit_rate")]
     metrics = [f"{measure}_at_{k}" for measure, k in measures]
     evidence = weigh(runs, metrics)
+    named = [i for i, run in enumerate(runs) if baseline in (run.name, run.run_id)]
+    against = p_values_against(runs, named[0], metrics) if named else {}
     return Comparison(
         runs=runs,
         labels=labels(runs),
         unfinished=[r for r in records if r.status != "FINISHED"],
-        qualities=[_quality(runs, measure, k, evidence) for measure, k in measures],
+        qualities=[_quality(runs, measure, k, evidence, against) for measure, k in measures],
         queries=next((len(run.values.queries) for run in runs if run.values.queries), 0),
         passages=next((r.params["data.corpus"] for r in runs if "data.corpus" in r.params), ""),
         datasets=sorted({dataset(run) for run in runs}),
         ceilings=_ceilings(runs),
         latency_limit=_latency_limit(runs),
+        baseline=labels(runs)[named[0]] if named else None,
     )
 
 
@@ -166,7 +186,13 @@ def _ceilings(runs: Sequence[RunRecord]) -> dict[str, tuple[int, float]]:
     return ceilings
 
 
-def _quality(runs: Sequence[Point], measure: str, k: int, evidence: Evidence) -> Quality:
+def _quality(
+    runs: Sequence[Point],
+    measure: str,
+    k: int,
+    evidence: Evidence,
+    against: Mapping[tuple[str, str], Mapping[int, float]],
+) -> Quality:
     metric = f"{measure}_at_{k}"
     rows: list[dict[str, Cell]] = [{} for _ in runs]
     for column, mode in COLUMNS.items():
@@ -188,6 +214,7 @@ def _quality(runs: Sequence[Point], measure: str, k: int, evidence: Evidence) ->
                 values[i] == highest,
                 i in as_good,
                 runs[i].spread(f"{column}/{metric}"),
+                against.get((column, metric), {}).get(i, nan),
             )
     widths = {
         m: evidence.half_widths[m, metric] for m in MODES if (m, metric) in evidence.half_widths

@@ -3,7 +3,7 @@
 Hundreds of runs are tested at once, as columns of a matrix, with the same resamples for all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import isnan, nan
@@ -13,13 +13,11 @@ from numpy.typing import NDArray
 
 from pipeline.records import MODES
 from pipeline.report.points import Point
-from pipeline.significance import holm, intervals, randomisation_tests
+from pipeline.significance import LEVEL, holm, intervals, randomisation_tests
 from pipeline.tracking import RunRecord
 
 COLUMNS = {f"{mode}_{stage}": mode for mode in MODES for stage in ("reranked", "fused")}
 """The stages that a table compares, each with the search it starts from."""
-
-LEVEL = 0.05  # of the corrected tests
 
 
 @dataclass(frozen=True)
@@ -89,29 +87,50 @@ def _half_widths(runs: Sequence[Point], metrics: Sequence[str]) -> dict[tuple[st
 
 def _as_good(runs: Sequence[Point], metrics: Sequence[str]) -> dict[tuple[str, str], set[int]]:
     """(Column, metric) -> the points that a test (Holm over it) can't tell from its best."""
-    keys, differences = [], []
+    best = {}
     for column, metric in product(COLUMNS, metrics):
-        found = {i: _stage_values(run, column, metric) for i, run in enumerate(runs)}
-        there = {i: values for i, values in found.items() if values is not None}
-        value = {i: value_of(runs[i], column, metric) for i in there}
-        best = max((i for i in there if not isnan(value[i])), key=lambda i: value[i], default=None)
-        if best is None:
-            continue
-        for i, values in there.items():
-            same = runs[i].values.queries == runs[best].values.queries
-            if same and not isnan(value[i]) and value[i] != value[best]:
+        values = {i: value_of(run, column, metric) for i, run in enumerate(runs)}
+        there = [i for i in values if _stage_values(runs[i], column, metric) is not None]
+        there = [i for i in there if not isnan(values[i])]
+        if there:
+            best[column, metric] = max(there, key=values.__getitem__)
+    tested = _p_values(runs, best)
+    return {key: {i for i, p in of.items() if p >= LEVEL} for key, of in tested.items()}
+
+
+def p_values_against(
+    runs: Sequence[Point], baseline: int, metrics: Sequence[str]
+) -> dict[tuple[str, str], dict[int, float]]:
+    """(Column, metric) -> p-value of every other point against ``runs[baseline]``, Holm over it."""
+    return _p_values(runs, dict.fromkeys(product(COLUMNS, metrics), baseline))
+
+
+def _p_values(
+    runs: Sequence[Point], references: Mapping[tuple[str, str], int]
+) -> dict[tuple[str, str], dict[int, float]]:
+    """(Column, metric) -> point -> p-value against the column's reference, Holm over it.
+
+    Of the points that have other values than the reference, on the same queries.
+    """
+    keys, differences = [], []
+    for (column, metric), reference in references.items():
+        theirs = _stage_values(runs[reference], column, metric)
+        for i, run in enumerate(runs):
+            values = _stage_values(run, column, metric)
+            if theirs is None or values is None:
+                continue
+            value, other = value_of(run, column, metric), value_of(runs[reference], column, metric)
+            same = run.values.queries == runs[reference].values.queries
+            if same and not isnan(value) and value != other:
                 keys.append((column, metric, i))
-                differences.append(values - there[best])
+                differences.append(values - theirs)
     p_values: dict[tuple[str, str], dict[int, float]] = {}
     for chosen in _same_length(differences):
         tested = randomisation_tests(np.column_stack([differences[i] for i in chosen]))
         for position, p_value in zip(chosen, tested, strict=True):
             column, metric, i = keys[position]
             p_values.setdefault((column, metric), {})[i] = p_value
-    return {
-        key: {i for i, p in zip(column, holm([*column.values()]), strict=True) if p >= LEVEL}
-        for key, column in p_values.items()
-    }
+    return {key: dict(zip(of, holm([*of.values()]), strict=True)) for key, of in p_values.items()}
 
 
 def _stage(run: RunRecord, column: str) -> str:

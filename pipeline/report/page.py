@@ -12,12 +12,12 @@ from markupsafe import Markup
 
 from pipeline.report import bookkeeping, figures, sections
 from pipeline.report.comparison import Comparison
-from pipeline.report.evidence import LEVEL
 from pipeline.report.parts import Section, Table
 from pipeline.report.queries import Stored
 from pipeline.report.table import MEASURES, header
 from pipeline.report.verdict import Verdict, judge
 from pipeline.report.wording import GROUPS, SEARCHES
+from pipeline.significance import LEVEL
 from pipeline.tracking import RunRecord
 
 

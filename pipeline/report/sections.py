@@ -61,7 +61,7 @@ def cell(figure: Cell) -> dict[str, str]:
     return {
         "kind": " ".join(kinds),
         "value": number(figure.value),
-        "mark": "*" * figure.significant + "≈" * figure.as_good,
+        "mark": "*" * figure.significant + "†" * figure.differs + "≈" * figure.as_good,
         "gain": percent(gain) if tested else "",
         "interval": f"[{low:+.1%}, {high:+.1%}]" if tested and not isnan(low) else "",
         "spread": f"± {figure.spread:.3f} over seeds" if not isnan(figure.spread) else "",

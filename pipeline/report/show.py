@@ -1,5 +1,6 @@
 """A sweep from the tracking store, shown: on the terminal, as HTML, markdown and CSV."""
 
+import logging
 from pathlib import Path
 
 from rich.console import Console
@@ -9,6 +10,8 @@ from pipeline.config import ReportConfig, TrackingConfig
 from pipeline.report.comparison import by_dataset, compare
 from pipeline.report.queries import Stored
 from pipeline.report.table import markdown, print_tables, write_csv
+
+log = logging.getLogger(__name__)
 
 
 def show(
@@ -26,9 +29,11 @@ def show(
 
     runs = tracking.read_runs(config, parent_run_id)
     comparisons = [
-        compare(part, lambda run_id: tracking.read_per_query(config, run_id))
+        compare(part, lambda run_id: tracking.read_per_query(config, run_id), report.baseline)
         for part in by_dataset(runs)
     ]
+    if report.baseline and not any(comparison.baseline for comparison in comparisons):
+        log.warning("report.baseline=%s: no finished run of the sweep", report.baseline)
     console = Console(highlight=False)
     for comparison in comparisons:
         print_tables(comparison, console)

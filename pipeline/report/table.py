@@ -18,8 +18,9 @@ from rich.text import Text
 
 from pipeline.records import MODES
 from pipeline.report.comparison import Cell, Comparison, Quality, natural
-from pipeline.report.evidence import COLUMNS, LEVEL
+from pipeline.report.evidence import COLUMNS
 from pipeline.report.points import Point
+from pipeline.significance import LEVEL
 from pipeline.tracking import RunRecord
 
 MEASURES = {"ndcg": "NDCG", "hit_rate": "Hit rate"}
@@ -54,7 +55,7 @@ def print_tables(comparison: Comparison, console: Console) -> None:
             console.width = max(console.width, needed)
         console.print(table)
     if comparison.runs:
-        for line in LEGEND:
+        for line in legend(comparison):
             console.print(line, style="dim", markup=False, soft_wrap=True)
     for line in unfinished(comparison):
         console.print(line, style="red", markup=False, soft_wrap=True)
@@ -82,6 +83,13 @@ def header(comparison: Comparison) -> list[str]:
         limit = comparison.latency_limit
         lines.append(f"p50 ms: median of one vector query, {limit} passages reranked")
     return lines
+
+
+def legend(comparison: Comparison) -> list[str]:
+    """What the columns and marks of the tables mean."""
+    if comparison.baseline is None:
+        return [*LEGEND]
+    return [*LEGEND, f"†: differs from {comparison.baseline}, tested in the same way"]
 
 
 def title(quality: Quality) -> str:
@@ -118,7 +126,7 @@ def markdown(comparison: Comparison) -> str:
             lines.append(_markdown_row([*map(_escape, cells), *figures, *costs]))
         parts += [f"## {_escape(title(quality))}", "\n".join(lines)]
     if comparison.runs:
-        parts += [_escape(line) for line in LEGEND]
+        parts += [_escape(line) for line in legend(comparison)]
     if comparison.unfinished:
         parts.append("## Not finished")
         parts.append("\n".join(f"- {_escape(line)}" for line in unfinished(comparison)))
@@ -226,14 +234,14 @@ def _rich_cell(cell: Cell) -> Text:
         return Text(MISSING)
     colour = ("green" if cell.gain > 0 else "red") if cell.significant else ""
     style = f"{'bold' if cell.best else ''} {colour}".strip()
-    return Text(f"{cell.value:.3f}{'*' if cell.significant else ''}", style=style)
+    return Text(f"{cell.value:.3f}{'*' * cell.significant}{'†' * cell.differs}", style=style)
 
 
 def _markdown_cell(cell: Cell) -> str:
     if isnan(cell.value):
         return MISSING
     value = f"{cell.value:.3f}"
-    return (f"**{value}**" if cell.best else value) + (r"\*" if cell.significant else "")
+    return (f"**{value}**" if cell.best else value) + r"\*" * cell.significant + "†" * cell.differs
 
 
 def _markdown_row(cells: Iterable[str]) -> str:

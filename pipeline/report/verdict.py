@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.records import MODES
 from pipeline.report.comparison import Cell, Comparison, Quality
-from pipeline.report.evidence import COLUMNS, LEVEL
+from pipeline.report.evidence import COLUMNS
 from pipeline.report.table import MEASURES
 from pipeline.report.wording import (
     SEARCHES,
@@ -24,7 +24,7 @@ from pipeline.report.wording import (
     probability,
     span,
 )
-from pipeline.significance import intervals, randomisation_tests
+from pipeline.significance import LEVEL, intervals, randomisation_tests
 
 
 @dataclass(frozen=True)

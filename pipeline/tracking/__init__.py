@@ -3,9 +3,9 @@
 Everything goes through MlflowClient with the address given, never through MLflow's global
 "active run", so a worker process can be reused for the next run. One parent run per sweep
 (tag ``kind=sweep``), one child per grid point. ``connection`` opens the store, ``write`` and
-``read`` handle runs, ``registry`` the versions of promoted models, ``models`` finds the folder
-behind a name. A process that is killed leaves its run RUNNING, with tags that say which process
-it was; ``process`` finds out that it is gone.
+``read`` handle runs, ``artifacts`` reads what they have stored, ``registry`` handles the versions
+of promoted models, ``models`` finds the folder behind a name. A process that is killed leaves its
+run RUNNING, with tags that say which process it was; ``process`` finds out that it is gone.
 """
 
 import os
@@ -20,25 +20,27 @@ for _name, _value in {
     os.environ.setdefault(_name, _value)
 
 from pipeline.redact import flatten  # noqa: E402
+from pipeline.tracking.artifacts import (  # noqa: E402
+    PER_QUERY_FILE,
+    Text,
+    download,
+    read_per_query,
+    read_ranking,
+    read_relevant,
+    read_texts,
+)
 from pipeline.tracking.connection import open_experiment  # noqa: E402
 from pipeline.tracking.description import first_page  # noqa: E402
 from pipeline.tracking.models import find_model, is_reference, model_folder  # noqa: E402
 from pipeline.tracking.process import is_dead  # noqa: E402
 from pipeline.tracking.read import (  # noqa: E402
-    PER_QUERY_FILE,
     RunRecord,
-    Text,
-    download,
     find_run,
     find_sweep,
     latest_sweep,
     read_attempts,
-    read_per_query,
-    read_ranking,
-    read_relevant,
     read_run,
     read_runs,
-    read_texts,
     running_here,
     used_stages,
 )

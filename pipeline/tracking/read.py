@@ -1,33 +1,21 @@
-"""Runs as they were recorded."""
+"""Runs as they were recorded, and how they are found."""
 
 import difflib
 import platform
-import re
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
-from urllib.parse import unquote
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
-from numpy.typing import NDArray
 
 from pipeline.config import TrackingConfig, sqlite_path
-from pipeline.metrics import PerQuery
+from pipeline.config.overrides import RUN_ID
 from pipeline.records import InputError
 from pipeline.redact import mask
 from pipeline.tracking.connection import first_contact
 from pipeline.tracking.process import is_dead
 
-PER_QUERY_FILE = "per_query.parquet"
-TEXTS_FILE = "texts.parquet"
 PAGE = 1000  # runs fetched at a time
-RUN_ID = re.compile("[0-9a-f]{32}")
 STAGE_TAG = "stage."  # + the name of a stage: the keys that the run used, separated by spaces
 FINISHED_POINT = "tags.kind = 'point' AND attributes.status = 'FINISHED'"
 
@@ -42,20 +30,6 @@ class RunRecord:
     tags: dict[str, str]
     params: dict[str, str]
     metrics: dict[str, float]
-
-
-class Text(NamedTuple):
-    """A query with one of its passages, as texts.
-
-    ``role`` says which: ``relevant``, or the stage (``vector``, ``vector_reranked``, ...) that
-    ranked it first.
-    """
-
-    query_id: str
-    query: str
-    role: str
-    passage_id: str
-    passage: str
 
 
 def read_run(config: TrackingConfig, run_id: str) -> RunRecord:
@@ -103,18 +77,9 @@ def latest_sweep(config: TrackingConfig) -> str | None:
     Raises:
         InputError: the address can't be used.
     """
-    path = sqlite_path(config.uri)
-    if path and not path.exists():
-        return None
-    with first_contact(config.uri) as client:
-        experiment = client.get_experiment_by_name(config.experiment)
-        if experiment is None:
-            return None
-        sweeps = _search(client, experiment.experiment_id, "tags.kind = 'sweep'")
-        for sweep in reversed(sweeps):
-            finished = f"{_children_of(sweep.info.run_id)} AND attributes.status = 'FINISHED'"
-            if client.search_runs([experiment.experiment_id], finished, max_results=1):
-                return str(sweep.info.run_id)
+    for sweep in reversed(_sweeps(config)):
+        if any(run.status == "FINISHED" for run in read_attempts(config, sweep.run_id)):
+            return sweep.run_id
     return None
 
 
@@ -124,16 +89,21 @@ def find_sweep(config: TrackingConfig, fingerprint: str) -> RunRecord | None:
     Raises:
         InputError: the address can't be used.
     """
+    sweeps = _sweeps(config, f" AND tags.fingerprint = '{fingerprint}'")
+    return sweeps[-1] if sweeps else None
+
+
+def _sweeps(config: TrackingConfig, condition: str = "") -> list[RunRecord]:
+    """The experiment's sweeps, oldest first; none where there is no store yet."""
     path = sqlite_path(config.uri)
     if path and not path.exists():
-        return None
+        return []
     with first_contact(config.uri) as client:
         experiment = client.get_experiment_by_name(config.experiment)
         if experiment is None:
-            return None
-        query = f"tags.kind = 'sweep' AND tags.fingerprint = '{fingerprint}'"
-        sweeps = _search(client, experiment.experiment_id, query)
-    return _record(sweeps[-1]) if sweeps else None
+            return []
+        query = f"tags.kind = 'sweep'{condition}"
+        return [_record(run) for run in _search(client, experiment.experiment_id, query)]
 
 
 def used_stages(config: TrackingConfig) -> set[str]:
@@ -194,83 +164,6 @@ def find_run(config: TrackingConfig, name: str) -> RunRecord:
         f"run:{name}: no finished run of this name in {mask(config.uri)}; "
         f"there is {', '.join(there)}"
     )
-
-
-def read_per_query(config: TrackingConfig, run_id: str) -> dict[str, PerQuery]:
-    """What log_per_query stored; empty if the run has none, as a failed one may."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = download(config, run_id, PER_QUERY_FILE, Path(folder))
-        if path is None:
-            return {}
-        table = pq.read_table(path)
-    # Dictionary codes instead of strings: a sweep has millions of rows.
-    coded = {name: _codes(table[name]) for name in ("query_id", "stage", "metric")}
-    (queries, query), (stages, stage), (metrics, metric) = coded.values()
-    values = table["value"].to_numpy()
-    group = stage * len(metrics) + metric
-    order = np.argsort(group, kind="stable")
-    per_query: dict[str, PerQuery] = {}
-    for rows in np.split(order, np.flatnonzero(np.diff(group[order])) + 1) if len(order) else []:
-        ids = map(queries.__getitem__, query[rows].tolist())
-        name = metrics[metric[rows[0]]]
-        found = dict(zip(ids, values[rows].tolist(), strict=True))
-        per_query.setdefault(stages[stage[rows[0]]], {})[name] = found
-    return per_query
-
-
-def read_texts(config: TrackingConfig, run_id: str) -> list[Text]:
-    """What log_texts stored, in its order; empty if the run has none."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = download(config, run_id, TEXTS_FILE, Path(folder))
-        if path is None:
-            return []
-        columns = pq.read_table(path, columns=list(Text._fields)).to_pydict()
-    return [Text(*row) for row in zip(*columns.values(), strict=True)]
-
-
-def read_ranking(config: TrackingConfig, run_id: str, stage: str, k: int) -> dict[str, list[str]]:
-    """Query id -> document ids, best first, of a stage's TREC run file; empty if there is none."""
-    ranking: dict[str, list[str]] = {}
-    for query, document in _trec_pairs(config, run_id, f"runs/{stage}_at_{k}.run"):
-        ranking.setdefault(query, []).append(document)
-    return ranking
-
-
-def read_relevant(config: TrackingConfig, run_id: str) -> dict[str, set[str]]:
-    """Query id -> its relevant documents, from the TREC qrels; empty if there are none."""
-    relevant: dict[str, set[str]] = {}
-    for query, document in _trec_pairs(config, run_id, "runs/qrels.txt"):
-        relevant.setdefault(query, set()).add(document)
-    return relevant
-
-
-def _trec_pairs(config: TrackingConfig, run_id: str, name: str) -> list[tuple[str, str]]:
-    """The query and document ids of a TREC file, whose first and third columns they are."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = download(config, run_id, name, Path(folder))
-        if path is None:
-            return []
-        lines = path.read_text(encoding="utf-8").splitlines()
-    return [(unquote(line.split()[0]), unquote(line.split()[2])) for line in lines]
-
-
-def download(config: TrackingConfig, run_id: str, name: str, folder: Path) -> Path | None:
-    """The artifact ``name`` of a run, copied into ``folder``; None if the run has none.
-
-    Raises:
-        InputError: the address can't be used or has no such run.
-    """
-    parent = name.rpartition("/")[0]
-    with first_contact(config.uri) as client:
-        if name not in {file.path for file in client.list_artifacts(run_id, parent or None)}:
-            return None
-        return Path(client.download_artifacts(run_id, name, str(folder)))
-
-
-def _codes(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
-    """The different strings of a column, and for every row which one it has."""
-    array = column.combine_chunks().dictionary_encode()
-    return array.dictionary.to_pylist(), array.indices.to_numpy().astype(np.int64)
 
 
 def _search(client: MlflowClient, experiment_id: str, query: str) -> list[Run]:

@@ -27,10 +27,11 @@ from pipeline.config import TrackingConfig
 from pipeline.errors import one_line
 from pipeline.metrics import PerQuery
 from pipeline.redact import mask
+from pipeline.tracking.artifacts import PER_QUERY_FILE, TEXTS_FILE, Text
 from pipeline.tracking.connection import open_experiment
 from pipeline.tracking.description import NOTE_TAG
 from pipeline.tracking.process import HEARTBEAT, is_dead, process_tags
-from pipeline.tracking.read import PER_QUERY_FILE, STAGE_TAG, TEXTS_FILE, Text, read_attempts
+from pipeline.tracking.read import STAGE_TAG, read_attempts
 
 MODEL_FOLDER = "model_folder"
 """The tag with the absolute path of the model on the machine of the run."""
