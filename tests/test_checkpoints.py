@@ -154,7 +154,7 @@ def test_sigterm_writes_a_checkpoint_and_the_next_run_goes_on(tmp_path: Path) ->
         "dataset.max_eval_queries=10",
         "mining.last_rank=40",
         "latency.enabled=false",
-        "train.max_steps=150",
+        "train.max_steps=80",
         "train.checkpoint_minutes=null",  # but for the one at the end
     )
     process = subprocess.Popen(
@@ -176,9 +176,6 @@ def test_sigterm_writes_a_checkpoint_and_the_next_run_goes_on(tmp_path: Path) ->
     (checkpoint,) = tmp_path.glob("outputs/cache/model/.unfinished-*/batch-16/checkpoint-*")
     done = command(*point, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert f"going on from step {step_of(checkpoint)} of 150" in done.stderr
+    assert f"going on from step {step_of(checkpoint)} of 80" in done.stderr
     assert [run.info.status for run in runs_in(tmp_path)] == ["FINISHED", "KILLED"]
     assert not list(tmp_path.glob("outputs/cache/model/.unfinished-*"))
-    again = command(*point, "eval.fusion.method=rrf", cwd=tmp_path)
-    assert again.returncode == 0, again.stderr
-    assert "train: done before, 150 steps" in again.stderr

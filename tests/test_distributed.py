@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from mlflow import MlflowClient
 from safetensors.numpy import load_file
 
+from pipeline import experiment
 from pipeline.hardware import Hardware
 from pipeline.mine import TrainingSet
 from pipeline.records import InputError
@@ -18,8 +20,8 @@ from pipeline.rerankers import load_reranker
 from pipeline.shared import Shared
 from pipeline.train import plan, train
 from pipeline.weights import prepare_base
-from tests.conftest import Compose
-from tests.test_cli import command, tracked
+from tests.conftest import Compose, compose_config
+from tests.test_cli import tracked
 
 POINT = (
     "dataset.packages=[hydra-core,omegaconf,networkx]",
@@ -68,18 +70,20 @@ def trained(folder: Path) -> tuple[list[dict[str, float]], dict[str, object]]:
 
 @pytest.mark.parametrize("arch", ["cross_encoder", "colbert"])
 def test_two_processes_take_the_steps_of_one(arch: str, tmp_path: Path) -> None:
-    (tmp_path / "one").mkdir()
     words = (*POINT, f"arch={arch}")
-    done = command(*words, cwd=tmp_path / "one")
-    assert done.returncode == 0, done.stderr
+    threads = torch.get_num_threads()
+    experiment.run(
+        compose_config([*words, f"output_dir={tmp_path / 'one' / 'outputs'}"]), tmp_path / "run"
+    )
+    torch.set_num_threads(threads)
     outputs = tmp_path / "two" / "outputs"
     shutil.copytree(tmp_path / "one" / "outputs", outputs, ignore=OF_ONE)
     done = by_two(*words, cwd=tmp_path / "two")
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("train: ") == 1  # only the first process speaks
     client = MlflowClient(tracked(tmp_path / "two").uri)
-    experiment = client.get_experiment_by_name("pydocs")
-    (run,) = client.search_runs([experiment.experiment_id])
+    recorded = client.get_experiment_by_name("pydocs")
+    (run,) = client.search_runs([recorded.experiment_id])
     assert run.info.status == "FINISHED"
     curve, weights = trained(tmp_path / "one")
     theirs, of_two = trained(tmp_path / "two")

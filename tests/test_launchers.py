@@ -30,13 +30,17 @@ SWEEP = (
     "hardware.precision=fp32",
     "hardware.threads=1",
     "base=modernbert_tiny",
-    "train.max_steps=60",
+    "train.max_steps=20",
     "arch=cross_encoder,colbert",
 )
 JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
 LOCAL = {
     "submitit": ("hydra/launcher=submitit_local", "hydra.launcher.timeout_min=10"),
-    "ray": ("hydra/launcher=ray", "+hydra.launcher.ray.remote.num_cpus=1"),
+    "ray": (
+        "hydra/launcher=ray",
+        "+hydra.launcher.ray.remote.num_cpus=1",
+        "+hydra.launcher.ray.init.include_dashboard=false",
+    ),
 }
 
 

@@ -2,15 +2,18 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from pipeline import tracking
 from pipeline.config import TrackingConfig
@@ -45,28 +48,25 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """The address of a database of its own, on loopback."""
     assert INITDB is not None
-    folder, port = tmp_path_factory.mktemp("postgres"), free_port()
-    for parent in (folder, folder.parent, folder.parent.parent):
-        parent.chmod(0o755)
-    data = folder / "data"
-    data.mkdir()
+    programs = Path(INITDB).resolve().parent
+    data, port = Path(tempfile.mkdtemp(prefix="postgres")), free_port()
     user = "postgres" if os.getuid() == 0 else None  # the server refuses to run as root
     if user:
         shutil.chown(data, user)
     make = [INITDB, "-D", str(data), "-U", "mlflow", "-A", "trust"]
     subprocess.run(make, user=user, check=True, capture_output=True)
     server = subprocess.Popen(
-        [str(Path(INITDB).with_name("postgres")), "-D", str(data), "-p", str(port)]
+        [str(programs / "postgres"), "-D", str(data), "-p", str(port)]
         + ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={data}"],
         user=user,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
-        create = [str(Path(INITDB).with_name("createdb")), "-h", "127.0.0.1", "-p", str(port)]
+        create = [str(programs / "createdb"), "-h", "127.0.0.1", "-p", str(port)]
         for _ in range(100):
             made = subprocess.run([*create, "-U", "mlflow", "mlflow"], capture_output=True)
             if made.returncode == 0:
@@ -74,8 +74,9 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             time.sleep(0.2)
         yield f"postgresql://mlflow@127.0.0.1:{port}/mlflow"
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGINT)  # without waiting for clients to leave
         server.wait()
+        shutil.rmtree(data)
 
 
 @pytest.fixture(scope="module")
@@ -123,8 +124,6 @@ def test_four_points_at_once(served: str, tmp_path: Path) -> None:
             assert point.returncode == 0, errors
     runs = tracking.read_runs(config, parent.run_id)
     assert sorted(run.name for run in runs) == [f"point{number}" for number in range(POINTS)]
-    from mlflow import MlflowClient
-
     client = MlflowClient(served)
     for run in runs:
         number = run.name.removeprefix("point")
@@ -138,8 +137,8 @@ def test_four_points_at_once(served: str, tmp_path: Path) -> None:
         assert loaded.read_text() == file.read_text()
 
 
-def test_the_database_itself_is_an_address_too(postgres: str) -> None:
-    config = TrackingConfig(uri=postgres, experiment="direct", artifact_location="/tmp/unused")
+def test_the_database_itself_is_an_address_too(postgres: str, tmp_path: Path) -> None:
+    config = TrackingConfig(uri=postgres, experiment="direct", artifact_location=str(tmp_path))
     with tracking.run(config, "point", {"kind": "point"}) as run:
         run.log_metrics({"vector/ndcg_at_10": 0.5})
     assert tracking.read_run(config, run.run_id).metrics == {"vector/ndcg_at_10": 0.5}
