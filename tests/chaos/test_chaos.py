@@ -281,6 +281,6 @@ def test_a_point_that_always_fails(
         _, errors = process.communicate()
         assert process.returncode == 1, errors
         assert "1 points failed: cross_encoder_broken" in errors
-        assert f"{POINTS * attempt} points were finished" in errors or attempt == 0
+        assert attempt == 0 or "1 points, first what they share" in errors
         assert outcomes(finished_runs(tmp_path)) == undisturbed[1]
     chaos_report.append("chaos: one point that always fails, twice: the others the same, exit 1")
