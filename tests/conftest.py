@@ -25,6 +25,17 @@ SMALL = (
     "hardware.precision=fp32",
 )
 
+TINY = (  # for sweeps from the command line: what takes time is their start
+    "dataset.packages=[hydra-core,omegaconf]",
+    "dataset.max_corpus=120",
+    "dataset.max_train_queries=8",
+    "dataset.max_dev_queries=4",
+    "dataset.max_eval_queries=10",
+    "mining.last_rank=40",
+    "eval.overfetch=1",
+    "latency.enabled=false",
+)
+
 BRIEF = (  # one layer, four steps, half the candidates
     "base=minilm_l3",
     "base.keep_layers=[0]",

@@ -5,18 +5,12 @@ from pathlib import Path
 from mlflow import MlflowClient
 
 from pipeline import tracking
+from tests.conftest import TINY
 from tests.test_cli import command, tracked
 
 SWEEP = (
-    "dataset.packages=[hydra-core,omegaconf]",
-    "dataset.max_corpus=120",
-    "dataset.max_train_queries=8",
-    "dataset.max_dev_queries=4",
-    "dataset.max_eval_queries=10",
-    "mining.last_rank=40",
+    *TINY,
     "train.max_steps=2",
-    "eval.overfetch=1",
-    "latency.enabled=false",
     "base=modernbert_tiny",
     "base.path=broken,random:modernbert",
 )

@@ -16,17 +16,11 @@ from pipeline import tracking
 from pipeline.config import TrackingConfig
 from pipeline.grid import Grid
 from pipeline.launch import at_once
+from tests.conftest import TINY
 from tests.test_cli import command, tracked
 
 SWEEP = (
-    "dataset.packages=[hydra-core,omegaconf]",
-    "dataset.max_corpus=120",
-    "dataset.max_train_queries=8",
-    "dataset.max_dev_queries=4",
-    "dataset.max_eval_queries=10",
-    "mining.last_rank=40",
-    "eval.overfetch=1",
-    "latency.enabled=false",
+    *TINY,
     "hardware.precision=fp32",
     "hardware.threads=1",
     "base=modernbert_tiny",

@@ -63,9 +63,7 @@ class TrainConfig:
     eval_every: float | None = None  # steps if >= 1, share of all steps if < 1; null: never
     patience: int | None = None  # dev evaluations without improvement before training stops
     lora_rank: int | None = None  # train adapters of this rank instead of all weights
-    checkpoint_minutes: float | None = (
-        5.0  # an interrupted training goes on from the last; null: none
-    )
+    checkpoint_minutes: float | None = 5.0  # between checkpoints; null: none are written
     teacher: str | None = None  # cross-encoder whose scores margin_mse and distillation learn
 
     def __post_init__(self) -> None:

@@ -26,6 +26,7 @@ import pytest
 from pipeline import tracking
 from pipeline.config import TrackingConfig
 from pipeline.tracking import RunRecord
+from tests.conftest import TINY
 
 KILLS = int(os.environ.get("CHAOS_KILLS", "2"))
 SHORT = KILLS <= 2
@@ -34,17 +35,10 @@ POINTS = 2 if SHORT else 6
 POINT = (
     "experiment=smoke",
     "grid=[]",
-    "dataset.packages=[hydra-core,omegaconf]",
-    "dataset.max_corpus=120",
-    "dataset.max_train_queries=8",
-    "dataset.max_dev_queries=4",
-    "dataset.max_eval_queries=10",
-    "mining.last_rank=40",
-    "eval.overfetch=1",
+    *TINY,
     "train.max_steps=6",
     "train.eval_every=null",
     "train.checkpoint_minutes=0",
-    "latency.enabled=false",
     "hardware.threads=1",
     "base=modernbert_tiny",
 )
