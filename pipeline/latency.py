@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from lancedb.rerankers import Reranker as LanceDBReranker
-from tqdm import tqdm
 
 from pipeline.config import LatencyConfig
 from pipeline.embed import Embedder
@@ -25,6 +24,7 @@ from pipeline.records import MODES
 from pipeline.rerankers.base import Scorer
 from pipeline.rerankers.serving import LanceReranker
 from pipeline.store import PassageTable
+from pipeline.terminal import live_line
 
 PARTS = ("embed", "search", "rerank", "total")
 
@@ -74,7 +74,7 @@ def measure(
     times: dict[tuple[str, int], dict[str, list[float]]] = {
         (mode, limit): {part: [] for part in PARTS} for mode in MODES for limit in config.limits
     }
-    for number, text in enumerate(tqdm(queries, desc="latency", unit="q", disable=None)):
+    for number, text in enumerate(live_line("latency", "query", queries)):
         for limit in config.limits:
             measured = _serve(text, limit, table, embedder, reranker, hardware, config)
             if number >= config.warmup:

@@ -15,12 +15,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from pipeline.config import MiningConfig
 from pipeline.embed import Embedder
 from pipeline.records import Dataset, Hit, TrainingExample, TrainingRow
 from pipeline.store import PassageTable
+from pipeline.terminal import live_line
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def mine_negatives(
     query_ids = iter(dataset.train.queries)
     with (
         pq.ParquetWriter(folder / FILE, SCHEMA) as writer,
-        tqdm(total=len(dataset.train), desc="mine negatives", unit="q", disable=None) as bar,
+        live_line("mine negatives", "query", total=len(dataset.train)) as bar,
     ):
         while chunk := list(islice(query_ids, config.chunk_size)):
             rows: list[TrainingRow] = []

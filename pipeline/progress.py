@@ -11,6 +11,7 @@ from pipeline.boundary import job
 from pipeline.config import typed
 from pipeline.errors import end_on_sigterm, one_line
 from pipeline.share import take_share
+from pipeline.terminal import own_line
 
 log = logging.getLogger("pipeline")
 
@@ -38,8 +39,8 @@ class Reported:
         """Run the point, return its MLflow run id; what it raises is said and goes on."""
         begun = time.time()
         end_on_sigterm()
-        if self.at_once > 1:
-            take_share(Path(self.folder), self.at_once)
+        place = take_share(Path(self.folder), self.at_once) if self.at_once > 1 else 0
+        own_line(config.run_name, place)
         try:
             run_id = job(config)
         except Exception as error:

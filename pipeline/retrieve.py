@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from pipeline.embed import Embedder
 from pipeline.fusion import reciprocal_rank_fusion
 from pipeline.records import MODES, Hit, Ranking
 from pipeline.store import PassageTable
+from pipeline.terminal import live_line
 
 BATCH = 256  # queries embedded and searched at a time
 FILE = "candidates.parquet"
@@ -31,8 +31,8 @@ def retrieve(
     """
     rankings: dict[str, Ranking] = {mode: {} for mode in MODES}
     ids = list(queries)
-    for start in tqdm(range(0, len(ids), BATCH), desc="retrieve candidates", disable=None):
-        batch = ids[start : start + BATCH]
+    batches = [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
+    for batch in live_line("retrieve candidates", "batch", batches):
         vectors = embedder.encode_queries([queries[query_id] for query_id in batch])
         nearest = table.search_vector(vectors, depth)
         for query_id, by_vector in zip(batch, nearest, strict=True):

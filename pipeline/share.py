@@ -10,26 +10,29 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-_places: dict[Path, FileLock] = {}  # of this process, held until it ends
+_places: dict[Path, tuple[int, FileLock]] = {}  # of this process, held until it ends
 
 
-def take_share(folder: Path, at_once: int) -> None:
+def take_share(folder: Path, at_once: int) -> int:
     """Once a process: 1/``at_once`` of the cores for torch, and the GPU of its place, if any.
 
     ``folder`` is one that all processes see. With more processes than GPUs some share one.
+    Returns the process's place, 0 to ``at_once`` - 1.
     """
     if folder in _places:
-        return
-    place = _take_place(folder, at_once)
+        return _places[folder][0]
+    place, lock = _take_place(folder, at_once)
+    _places[folder] = place, lock
     # Before torch looks for GPUs: a library that sees several spreads one point over all.
     if gpus := _visible_gpus():
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus[place % len(gpus)]
     import torch
 
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // at_once))
+    return place
 
 
-def _take_place(folder: Path, at_once: int) -> int:
+def _take_place(folder: Path, at_once: int) -> tuple[int, FileLock]:
     folder.mkdir(parents=True, exist_ok=True)
     for place in range(at_once):
         lock = FileLock(folder / f".place-{place}.lock")
@@ -37,8 +40,7 @@ def _take_place(folder: Path, at_once: int) -> int:
             lock.acquire(timeout=0)
         except Timeout:
             continue
-        _places[folder] = lock
-        return place
+        return place, lock
     raise RuntimeError(f"{folder}: all {at_once} places are taken")
 
 

@@ -12,15 +12,17 @@ import lancedb
 import numpy as np
 import pyarrow as pa
 from lancedb.index import FTS, HnswSq
-from tqdm import tqdm
 
 from pipeline.config import IndexConfig
 from pipeline.embed import Embedder, Vectors
 from pipeline.records import Hit, sort_hits
+from pipeline.terminal import live_line
 
 TABLE = "passages"
 TIE_FACTOR = 2  # how much deeper than asked for LanceDB is searched
-HNSW_EF = 300  # candidates kept while the graph is walked
+HNSW_EF = 300  # candidates kept while a graph is walked
+PARTITION = 50_000  # passages a graph: what one takes to build, in time and memory, is bounded
+PROBES = 100  # graphs walked, the nearest: all of them up to 5 million passages
 
 
 def build_table(
@@ -29,8 +31,8 @@ def build_table(
     """Embed the passages batch by batch into a table under ``folder`` and index it.
 
     Memory holds ``config.batch_size`` passages, whatever the corpus holds. Above
-    ``config.vector_index_above`` passages the vectors get the study's IVF_HNSW_SQ index;
-    below it search is exact.
+    ``config.vector_index_above`` passages the vectors get the study's IVF_HNSW_SQ index, of one
+    graph for every ``PARTITION`` passages; below it search is exact.
     """
     schema = pa.schema(
         [
@@ -42,7 +44,7 @@ def build_table(
 
     def batches() -> Iterator[pa.RecordBatch]:
         passages = iter(corpus.items())
-        with tqdm(total=len(corpus), desc="embed passages", unit="p", disable=None) as bar:
+        with live_line("embed passages", "passage", total=len(corpus)) as bar:
             while batch := list(islice(passages, config.batch_size)):
                 ids, texts = zip(*batch, strict=True)
                 vectors = embedder.encode_passages(texts)
@@ -56,7 +58,8 @@ def build_table(
     table = lancedb.connect(folder).create_table(TABLE, data=batches(), schema=schema)
     table.create_index("text", config=FTS())
     if len(corpus) > config.vector_index_above:
-        table.create_index("vector", config=HnswSq(distance_type="cosine"))
+        graphs = HnswSq(distance_type="cosine", target_partition_size=PARTITION)
+        table.create_index("vector", config=graphs)
 
 
 class PassageTable:
@@ -77,7 +80,7 @@ class PassageTable:
         """
         query = self.table.search(vectors, vector_column_name="vector").distance_type("cosine")
         if not self._exact:
-            query = query.ef(max(HNSW_EF, TIE_FACTOR * depth)).refine_factor(1)
+            query = query.nprobes(PROBES).ef(max(HNSW_EF, TIE_FACTOR * depth)).refine_factor(1)
         found = (
             query.select(["id", "_distance"]).limit(min(TIE_FACTOR * depth, self._rows)).to_arrow()
         )

@@ -59,8 +59,8 @@ def run(overrides: Sequence[str]) -> None:
     configure_log(grid.master.hydra.job_logging, False)
     if earlier.run_id:
         done = len(grid.points) - len(pending)
-        log.info("going on with sweep %s: %d points were finished", earlier.run_id, done)
-    log.info("%d points, first what they share", len(pending))
+        log.info("going on with sweep %s: %s finished before", earlier.run_id, _points(done))
+    log.info("%s, first what they share", _points(len(pending)))
     start = time.perf_counter()
     # The points that train need the negatives as well; one of each data set prepares all.
     points = [grid.points[number] for number in pending]
@@ -79,6 +79,8 @@ def run(overrides: Sequence[str]) -> None:
     with tracking.run(config.tracking, "sweep", tags, earlier.run_id) as parent:
         about = {"grid": list(config.grid), "points": len(grid.points)}
         parent.log_params(tracking.flatten(about))
+        names = (point.run_name for point in grid.points)
+        parent.log_points(dict(zip(known, names, strict=True)))
         finished, failures = launch(grid, known, parent.run_id, pending)
         parent.log_metrics({"sweep/seconds": time.perf_counter() - start})
     failed = [f"{grid.points[number].run_name}: {why}" for number, why in failures.items()]
@@ -90,7 +92,11 @@ def run(overrides: Sequence[str]) -> None:
     print(f"{finished} of {len(points)} points in {minutes:.1f} minutes")
     print("browse them: make ui")
     if failed:
-        raise RuntimeError(f"{len(failed)} points failed: " + "; ".join(failed))
+        raise RuntimeError(f"{_points(len(failed))} failed: " + "; ".join(failed))
+
+
+def _points(number: int) -> str:
+    return f"{number} point{'s' * (number != 1)}"
 
 
 def main() -> None:

@@ -211,10 +211,10 @@ def _arguments(
     folder: Path,
 ) -> dict[str, object]:
     """Fields of transformers.TrainingArguments."""
-    shared: dict[str, object] = {}
+    distributed: dict[str, object] = {}
     if world_size() > 1:
         backend = "gloo" if hardware.device == "cpu" else "nccl"
-        shared = {"ddp_backend": backend, "ddp_find_unused_parameters": False}
+        distributed = {"ddp_backend": backend, "ddp_find_unused_parameters": False}
     return {
         "output_dir": str(folder),
         "max_steps": plan.steps,
@@ -235,7 +235,7 @@ def _arguments(
         "disable_tqdm": True,
         "dataloader_pin_memory": hardware.device == "cuda",
         "save_strategy": "no",  # ours are written by time
-        **shared,
+        **distributed,
     }
 
 

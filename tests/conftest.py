@@ -1,5 +1,8 @@
 """What several test files share: composed configurations and one small real experiment."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -9,7 +12,14 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from pipeline import hardware, quiet
-from pipeline.config import Config, HardwareConfig, conf_dir, register_schemas, typed
+from pipeline.config import (
+    Config,
+    HardwareConfig,
+    TrackingConfig,
+    conf_dir,
+    register_schemas,
+    typed,
+)
 from pipeline.hardware import Hardware
 from pipeline.shared import Shared, prepare
 
@@ -24,6 +34,9 @@ SMALL = (
     "mining.last_rank=60",
     "hardware.precision=fp32",
 )
+
+CHILD = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(Path.cwd())}
+"""The environment of commands that run in another folder."""
 
 TINY = (  # for sweeps from the command line: what takes time is their start
     "dataset.packages=[hydra-core,omegaconf]",
@@ -43,6 +56,23 @@ BRIEF = (  # one layer, four steps, half the candidates
     "eval.overfetch=2",
     "latency.enabled=false",
 )
+
+
+def command(*words: str, cwd: Path, module: str = "pipeline") -> subprocess.CompletedProcess[str]:
+    """``python -m MODULE WORDS`` in ``cwd``, as a user runs it."""
+    return subprocess.run(
+        [sys.executable, "-m", module, *words],
+        cwd=cwd,
+        env=CHILD,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def tracked(folder: Path) -> TrackingConfig:
+    """The tracking store of what ran in ``folder``."""
+    return TrackingConfig(uri=f"sqlite:///{folder / 'outputs' / 'mlflow.db'}", experiment="pydocs")
 
 
 def compose_config(overrides: Sequence[str]) -> Config:

@@ -1,6 +1,5 @@
 """A training that is interrupted goes on, and ends with the same weights, bit by bit."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -21,8 +20,7 @@ from pipeline.rerankers.checkpoints import newest, step_of
 from pipeline.shared import Shared
 from pipeline.train import plan, train
 from pipeline.weights import prepare_base
-from tests.conftest import Compose
-from tests.test_cli import command, tracked
+from tests.conftest import CHILD, TINY, Compose, command, tracked
 
 Curve = list[tuple[int, Mapping[str, float]]]
 EVERY_STEP = "train.checkpoint_minutes=0"
@@ -147,20 +145,14 @@ def test_sigterm_writes_a_checkpoint_and_the_next_run_goes_on(tmp_path: Path) ->
     point = (
         "arch=cross_encoder",
         "base=modernbert_tiny",
-        "dataset.packages=[hydra-core,omegaconf]",
-        "dataset.max_corpus=120",
-        "dataset.max_train_queries=8",
-        "dataset.max_dev_queries=4",
-        "dataset.max_eval_queries=10",
-        "mining.last_rank=40",
-        "latency.enabled=false",
+        *TINY,
         "train.max_steps=80",
         "train.checkpoint_minutes=null",  # but for the one at the end
     )
     process = subprocess.Popen(
         [sys.executable, "-m", "pipeline", *point],
         cwd=tmp_path,
-        env=os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(Path.cwd())},
+        env=CHILD,
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -1,7 +1,6 @@
 """The real command line: a sweep from the shell to MLflow and the UI, and bad input."""
 
 import json
-import os
 import re
 import socket
 import subprocess
@@ -18,22 +17,10 @@ from mlflow.tracking import MlflowClient
 from pipeline import tracking
 from pipeline.config import TrackingConfig
 from pipeline.metrics import means
-from tests.conftest import SMALL
+from tests.conftest import SMALL, command, tracked
 
 POINTS = ("arch=colbert,cross_encoder", "base=modernbert_tiny", "eval.overfetch=2")
 FAST = ("latency.limits=[5]", "latency.queries=4", "latency.warmup=1")
-
-
-def command(*words: str, cwd: Path, module: str = "pipeline") -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(Path.cwd())}
-    return subprocess.run(
-        [sys.executable, "-m", module, *words],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +30,6 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     done = command("--multirun", *SMALL, *POINTS, *FAST, cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder, done.stdout, done.stderr
-
-
-def tracked(folder: Path) -> TrackingConfig:
-    return TrackingConfig(uri=f"sqlite:///{folder / 'outputs' / 'mlflow.db'}", experiment="pydocs")
 
 
 def test_a_sweep_is_one_parent_and_a_run_a_point(swept: tuple[Path, str, str]) -> None:

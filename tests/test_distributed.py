@@ -1,7 +1,6 @@
 """Two processes over gloo train what one trains, and only the first does the rest."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -20,8 +19,7 @@ from pipeline.rerankers import load_reranker
 from pipeline.shared import Shared
 from pipeline.train import plan, train
 from pipeline.weights import prepare_base
-from tests.conftest import Compose, compose_config
-from tests.test_cli import tracked
+from tests.conftest import CHILD, Compose, compose_config, tracked
 
 POINT = (
     "dataset.packages=[hydra-core,omegaconf,networkx]",
@@ -51,7 +49,7 @@ def by_two(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
         + ["-m", "pipeline", *words],
         cwd=cwd,
-        env=os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(Path.cwd())},
+        env=CHILD,
         capture_output=True,
         text=True,
         check=False,

@@ -5,8 +5,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 
 from pipeline import tracking
-from tests.conftest import TINY
-from tests.test_cli import command, tracked
+from tests.conftest import TINY, command, tracked
 
 SWEEP = (
     *TINY,
@@ -40,11 +39,12 @@ def test_retries_and_fail_fast_and_going_on(tmp_path: Path) -> None:
     assert attempts(tmp_path) == [("broken", "FAILED")] * 2
     assert "failed and is run again: " in done.stderr
     assert "0 of 2 points" in done.stdout
-    assert "failed: RuntimeError: 1 points failed" in done.stderr
+    assert "failed: RuntimeError: 1 point failed" in done.stderr
+    assert "SKIPPED cross_encoder_modernbert_tiny_1neg_1ep: not started" in done.stdout
 
     done = command(*SWEEP, cwd=tmp_path, module="pipeline.sweep")
     assert done.returncode == 1, done.stderr
-    assert "0 points were finished" in done.stderr
+    assert "0 points finished before" in done.stderr
     assert attempts(tmp_path)[2:] == [("broken", "FAILED"), ("random:modernbert", "FINISHED")]
     assert "1 of 2 points" in done.stdout
     stages = {

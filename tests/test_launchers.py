@@ -16,8 +16,7 @@ from pipeline import tracking
 from pipeline.config import TrackingConfig
 from pipeline.grid import Grid
 from pipeline.launch import at_once
-from tests.conftest import TINY
-from tests.test_cli import command, tracked
+from tests.conftest import CHILD, TINY, command, tracked
 
 SWEEP = (
     *TINY,
@@ -81,7 +80,7 @@ def test_points_of_a_killed_worker_are_run_again(
     process = subprocess.Popen(
         [sys.executable, "-m", "pipeline.sweep", *SWEEP, *JOBLIB],
         cwd=tmp_path,
-        env=os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(Path.cwd())},
+        env=CHILD,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline import store
 from pipeline.config import IndexConfig
 from pipeline.records import MODES, sort_hits
 from pipeline.retrieve import read_candidates, retrieve, write_candidates
@@ -52,9 +53,11 @@ def test_ties_are_cut_by_id(shared: Shared, tmp_path: Path) -> None:
     assert [hit.doc_id for hit in table.search_vector(vector, 40)[0]] == sorted(corpus)
 
 
+@pytest.mark.parametrize("graph", [50_000, 100])
 def test_above_the_threshold_the_index_finds_nearly_everything(
-    shared: Shared, tmp_path: Path
+    graph: int, shared: Shared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(store, "PARTITION", graph)
     build_table(tmp_path, shared.dataset.corpus, shared.embedder, IndexConfig(256, 100))
     vectors = shared.embedder.encode_queries(list(shared.dataset.test.queries.values()))
     exact = shared.table.search_vector(vectors, 10)

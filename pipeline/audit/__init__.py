@@ -17,6 +17,7 @@ from typing import TypeVar
 from pipeline.audit.findings import Finding, Report
 from pipeline.config import ColumnsConfig, require
 from pipeline.records import InputError
+from pipeline.terminal import live_line
 
 __all__ = ["TOKENIZER", "Finding", "Report", "audit"]
 
@@ -52,7 +53,6 @@ def audit(
     from pipeline.audit.facts import facts
     from pipeline.audit.lengths import Lengths
     from pipeline.data.passages import read_passages
-    from pipeline.data.progress import progress
     from pipeline.data.rows import Fault, read_rows
     from pipeline.weights import TINY_TOKENIZER, locate
 
@@ -66,10 +66,11 @@ def audit(
         raise InputError(f"base={base}: {source} holds no tokenizer ({error})") from None
     lengths = Lengths(tokenizer, max_length)
     if corpus is not None:
-        passages = progress(read_passages(corpus, columns, Counter()), "reading passages")
+        found = read_passages(corpus, columns, Counter())
+        passages = live_line("reading passages", "passage", found)
         for batch in _batches(passages):
             lengths.add_passages({census.add_passage(p): p.text for p in batch})
-    rows = progress(read_rows(path, columns), "reading rows")
+    rows = live_line("reading rows", "row", read_rows(path, columns))
     for part in _batches(rows):
         numbered = []
         for row in part:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Sequence
 from math import isnan
+from textwrap import shorten
 
 from rich import box
 from rich.console import Console
@@ -135,5 +136,4 @@ def _table(
 
 
 def _short(text: str) -> str:
-    words = " ".join(text.split())
-    return words if len(words) <= TEXT else words[: TEXT - 1] + "…"
+    return shorten(text, TEXT, placeholder="…")

@@ -13,9 +13,9 @@ from typing import NamedTuple
 from pipeline.config import BeirConfig, require
 from pipeline.data.corpus import Corpus, CorpusWriter, DuplicateId
 from pipeline.data.lines import fail, file_facts, numbered_lines, numbered_objects, text_field
-from pipeline.data.progress import progress
 from pipeline.data.splits import Splits, limit_corpus, limited, query_set, sample, without_leaks
 from pipeline.records import InputError, Qrels, QuerySet
+from pipeline.terminal import live_line
 
 CODE_VERSION = 2  # raise it when the same files would give other data
 PASSAGE = '{"_id": "d1", "title": "optional", "text": "..."}'
@@ -137,7 +137,9 @@ def _read_corpus(path: Path, folder: Path) -> tuple[Corpus, set[str]]:
     empty: set[str] = set()
     try:
         with CorpusWriter(folder) as writer:
-            for line, row in progress(numbered_objects(path, PASSAGE), "reading passages"):
+            for line, row in live_line(
+                "reading passages", "passage", numbered_objects(path, PASSAGE)
+            ):
                 doc_id = text_field(row, "_id", path, line, PASSAGE)
                 text = text_field(row, "text", path, line, PASSAGE)
                 if row.get("title"):

@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 from pipeline.config import GooaqConfig, require
 from pipeline.data.corpus import Corpus, CorpusWriter
 from pipeline.data.lines import file_facts, numbered_lines, numbered_objects, text_field
-from pipeline.data.progress import progress
 from pipeline.data.splits import (
     HeldOut,
     Splits,
@@ -30,6 +29,7 @@ from pipeline.data.splits import (
     without_leaks,
 )
 from pipeline.records import InputError, Qrels, QuerySet
+from pipeline.terminal import live_line
 
 CODE_VERSION = 1  # raise it when the same rows would give other data
 COLUMNS = ("question", "answer")
@@ -157,7 +157,7 @@ def _train(
 def _slice(source: Source, rows: list[int], name: str, dropped: Counter[str]) -> Iterator[Row]:
     """The rows of a slice, without those that have no question or no answer."""
     found = source.rows(rows[0], rows[1])
-    for number, question, answer in progress(found, f"{name} rows", rows[1] - rows[0]):
+    for number, question, answer in live_line(f"{name} rows", "row", found, rows[1] - rows[0]):
         if question.strip() and answer.strip():
             yield number, question.strip(), answer.strip()
         else:

@@ -13,10 +13,10 @@ from pipeline.config import LabelledConfig
 from pipeline.data.corpus import CorpusWriter
 from pipeline.data.lines import fail
 from pipeline.data.passages import read_passages
-from pipeline.data.progress import progress
 from pipeline.data.rows import Fault, LabelledRow, read_rows
 from pipeline.data.splits import text_key
 from pipeline.records import Qrels, QuerySet
+from pipeline.terminal import live_line
 
 EMPTY = ("empty_query", "empty_text")  # dropped and counted; any other fault stops
 SPLITS = {"train": "train", "test": "test"} | dict.fromkeys(("dev", "validation", "val"), "dev")
@@ -111,7 +111,7 @@ def read_judged(config: LabelledConfig, folder: Path, dropped: Counter[str]) -> 
     with CorpusWriter(folder) as writer:
         if config.corpus is not None:
             _read_corpus(config, judged.passages, writer, dropped)
-        for row in progress(read_rows(path, config.columns), "reading labelled rows"):
+        for row in live_line("reading labelled rows", "row", read_rows(path, config.columns)):
             if isinstance(row, Fault):
                 if row.kind not in EMPTY:
                     fail(path, row.line, row.problem)
@@ -137,7 +137,7 @@ def _read_corpus(
 ) -> None:
     path = Path(str(config.corpus))
     found = read_passages(path, config.columns, dropped)
-    for line, given, title, text in progress(found, "reading passages"):
+    for line, given, title, text in live_line("reading passages", "passage", found):
         whole = f"{title} {text}".strip()
         doc_id, new = ids.add(given, path, line, whole, text)  # rows may leave the title out
         if new:

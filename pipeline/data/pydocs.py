@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 from pipeline.config import PydocsConfig, require
 from pipeline.data.corpus import CorpusWriter
-from pipeline.data.progress import progress
 from pipeline.data.splits import Splits, limit_corpus, sample, text_key
 from pipeline.records import InputError, QuerySet
+from pipeline.terminal import live_line
 
 CODE_VERSION = 1  # raise it when the same packages would give other data
 TEST_PARTS = {"test", "tests", "testing", "_testing", "conftest.py"}
@@ -119,7 +119,7 @@ def read_pairs(config: PydocsConfig, dropped: Counter[str]) -> Iterator[Pair]:
     """
     queries: set[bytes] = set()
     passages: set[bytes] = set()
-    for name, path in progress(source_files(config.packages), "reading docstrings"):
+    for name, path in live_line("reading docstrings", "file", source_files(config.packages)):
         try:
             tree = _parse(path.read_bytes())
         except (OSError, SyntaxError, ValueError):

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite
+from textwrap import shorten
 
 from rich import box
 from rich.console import Console
@@ -135,5 +136,4 @@ def _number(value: float | None) -> str:
 
 
 def _short(text: str) -> str:
-    words = " ".join(text.split())
-    return words if len(words) <= TEXT else words[: TEXT - 1] + "…"
+    return shorten(text, TEXT, placeholder="…")

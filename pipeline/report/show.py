@@ -28,6 +28,7 @@ def show(
     from pipeline.report.page import html  # plotly, which --help and a failure do without
 
     runs = tracking.read_runs(config, parent_run_id)
+    runs += tracking.read_skipped(config, parent_run_id)
     comparisons = [
         compare(part, lambda run_id: tracking.read_per_query(config, run_id), report.baseline)
         for part in by_dataset(runs)

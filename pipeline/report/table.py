@@ -100,13 +100,12 @@ def title(quality: Quality) -> str:
 
 
 def unfinished(comparison: Comparison) -> list[str]:
-    """One line per run that failed, was interrupted or is still running, with the reason."""
+    """One line per point that failed, was interrupted, runs or was not started, with the reason."""
     lines = []
     for run in sorted(comparison.unfinished, key=lambda run: natural(run.name)):
         reason = " ".join(run.tags.get("failure", "no reason recorded").split())
-        running = run.status in ("RUNNING", "SCHEDULED")
         host = f"on {run.tags.get('host', '?')}, pid {run.tags.get('pid', '?')}, or lost"
-        lines.append(f"{run.status} {run.name}: {host if running else reason}")
+        lines.append(f"{run.status} {run.name}: {host if run.status == 'RUNNING' else reason}")
     return lines
 
 

@@ -25,6 +25,7 @@ from pipeline.rerankers.base import FitRequest, Scores
 from pipeline.rerankers.checkpoints import Resumable
 from pipeline.rerankers.examples import columns
 from pipeline.rerankers.training import DevEvaluator, adapters, on_disk, on_one_gpu, run_trainer
+from pipeline.terminal import live_line
 
 BLOCK = 4096  # passages whose token vectors are held at a time, bounds memory
 
@@ -84,8 +85,7 @@ class ColbertReranker:
         places: dict[str, list[int]] = {doc_id: [] for doc_id in doc_ids}
         for index, (_, doc_id) in enumerate(pairs):
             places[doc_id].append(index)
-        hidden = None if progress else True
-        with tqdm(total=len(doc_ids), desc="score pairs", unit="p", disable=hidden) as bar:
+        with live_line("score pairs", "passage", total=len(doc_ids), hidden=not progress) as bar:
             for start in range(0, len(doc_ids), BLOCK):
                 block = doc_ids[start : start + BLOCK]
                 tokens = self._embed([passages[d] for d in block], False, bar)
@@ -101,7 +101,7 @@ class ColbertReranker:
         return scores
 
     def _embed(
-        self, texts: Sequence[str], is_query: bool, bar: "tqdm[None] | None" = None
+        self, texts: Sequence[str], is_query: bool, bar: "tqdm[Any] | None" = None
     ) -> list[torch.Tensor]:
         """One (tokens, size) tensor a text."""
         embedded: list[torch.Tensor] = []

@@ -25,7 +25,6 @@ from sentence_transformers.cross_encoder.losses import (
     RankNetLoss,
 )
 from torch.nn.parallel import DistributedDataParallel
-from tqdm import tqdm
 
 from pipeline.config import CrossEncoderConfig
 from pipeline.distributed import rank
@@ -34,6 +33,7 @@ from pipeline.rerankers.base import FitRequest, Scores
 from pipeline.rerankers.checkpoints import Resumable
 from pipeline.rerankers.examples import columns
 from pipeline.rerankers.training import DevEvaluator, adapters, on_disk, on_one_gpu, run_trainer
+from pipeline.terminal import live_line
 
 SPACE = re.compile(r"\s")
 TOKENISED_TOGETHER = 256  # passages
@@ -92,9 +92,8 @@ class CrossEncoderReranker:
         )
         scores = np.empty(len(pairs), dtype=np.float32)
         starts = range(0, len(order), self._batch_size)
-        hidden = None if progress else True
         with self._hardware.autocast():
-            for start in tqdm(starts, desc="score pairs", unit="batch", disable=hidden):
+            for start in live_line("score pairs", "batch", starts, hidden=not progress):
                 batch = order[start : start + self._batch_size]
                 texts = [(queries[pairs[i][0]], passages[pairs[i][1]]) for i in batch]
                 scores[batch] = self.model.predict(

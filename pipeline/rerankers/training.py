@@ -30,6 +30,7 @@ from pipeline.rerankers.checkpoints import (
     step_of,
     terminated_after_step,
 )
+from pipeline.terminal import live_line
 
 log = logging.getLogger(__name__)
 
@@ -66,13 +67,7 @@ class Progress(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        self._bar = tqdm(
-            total=state.max_steps,
-            initial=state.global_step,
-            desc="train",
-            unit="step",
-            disable=None,
-        )
+        self._bar = live_line("train", "step", total=state.max_steps, done=state.global_step)
         for logs in state.log_history:  # what an interrupted attempt had logged
             self._pass_on(logs, logs["step"])
 

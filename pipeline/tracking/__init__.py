@@ -27,6 +27,7 @@ from pipeline.tracking.artifacts import (  # noqa: E402
     read_per_query,
     read_ranking,
     read_relevant,
+    read_skipped,
     read_texts,
 )
 from pipeline.tracking.connection import open_experiment  # noqa: E402
@@ -87,6 +88,7 @@ __all__ = [
     "read_relevant",
     "read_run",
     "read_runs",
+    "read_skipped",
     "read_texts",
     "run",
     "running_here",

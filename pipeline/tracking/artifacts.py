@@ -1,5 +1,6 @@
 """What runs have stored beside params and metrics: per-query values, texts, TREC files."""
 
+import json
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -13,9 +14,11 @@ from numpy.typing import NDArray
 from pipeline.config import TrackingConfig
 from pipeline.metrics import PerQuery
 from pipeline.tracking.connection import first_contact
+from pipeline.tracking.read import RunRecord, read_attempts, read_run
 
 PER_QUERY_FILE = "per_query.parquet"
 TEXTS_FILE = "texts.parquet"
+POINTS_FILE = "points.json"  # of a sweep: fingerprint -> name of each of its points
 
 
 class Text(NamedTuple):
@@ -78,6 +81,25 @@ def read_relevant(config: TrackingConfig, run_id: str) -> dict[str, set[str]]:
     for query, document in _trec_pairs(config, run_id, "runs/qrels.txt"):
         relevant.setdefault(query, set()).add(document)
     return relevant
+
+
+def read_skipped(config: TrackingConfig, parent_run_id: str) -> list[RunRecord]:
+    """The points of a sweep that have no run, as records without a run id.
+
+    Their status is SKIPPED, or WAITING while the sweep goes on.
+    """
+    sweep = read_run(config, parent_run_id)
+    with tempfile.TemporaryDirectory() as folder:
+        path = download(config, parent_run_id, POINTS_FILE, Path(folder))
+        points: dict[str, str] = json.loads(path.read_text()) if path else {}
+    started = {run.tags.get("fingerprint") for run in read_attempts(config, parent_run_id)}
+    status = "WAITING" if sweep.status == "RUNNING" else "SKIPPED"
+    why = {"failure": "not started", "dataset": sweep.tags.get("dataset", "")}
+    return [
+        RunRecord("", name, status, why, {}, {})
+        for fingerprint, name in points.items()
+        if fingerprint not in started
+    ]
 
 
 def _trec_pairs(config: TrackingConfig, run_id: str, name: str) -> list[tuple[str, str]]:

@@ -27,7 +27,7 @@ from pipeline.config import TrackingConfig
 from pipeline.errors import one_line
 from pipeline.metrics import PerQuery
 from pipeline.redact import mask
-from pipeline.tracking.artifacts import PER_QUERY_FILE, TEXTS_FILE, Text
+from pipeline.tracking.artifacts import PER_QUERY_FILE, POINTS_FILE, TEXTS_FILE, Text
 from pipeline.tracking.connection import open_experiment
 from pipeline.tracking.description import NOTE_TAG
 from pipeline.tracking.process import HEARTBEAT, is_dead, process_tags
@@ -110,6 +110,10 @@ class ActiveRun:
         )
         tags = [InputTag(MLFLOW_DATASET_CONTEXT, "evaluation")]
         self._client.log_inputs(self.run_id, [DatasetInput(dataset, tags)])
+
+    def log_points(self, names: Mapping[str, str]) -> None:
+        """Record fingerprint -> name of every point of a sweep, so that none is missed."""
+        self.log_text(json.dumps(names), POINTS_FILE)
 
     def log_note(self, markdown: str) -> None:
         """Make ``markdown`` the description on the run's page.

@@ -26,7 +26,7 @@ import pytest
 from pipeline import tracking
 from pipeline.config import TrackingConfig
 from pipeline.tracking import RunRecord
-from tests.conftest import TINY
+from tests.conftest import CHILD, TINY
 
 KILLS = int(os.environ.get("CHAOS_KILLS", "2"))
 SHORT = KILLS <= 2
@@ -58,7 +58,7 @@ def start(folder: Path, *words: str) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "pipeline.sweep", *(words or SWEEP)],
         cwd=folder,
-        env=os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(Path.cwd())},
+        env=CHILD,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -274,7 +274,7 @@ def test_a_point_that_always_fails(
         process = start(tmp_path, *words)
         _, errors = process.communicate()
         assert process.returncode == 1, errors
-        assert "1 points failed: cross_encoder_broken" in errors
-        assert attempt == 0 or "1 points, first what they share" in errors
+        assert "1 point failed: cross_encoder_broken" in errors
+        assert attempt == 0 or "1 point, first what they share" in errors
         assert outcomes(finished_runs(tmp_path)) == undisturbed[1]
     chaos_report.append("chaos: one point that always fails, twice: the others the same, exit 1")
