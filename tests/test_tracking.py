@@ -1,16 +1,9 @@
-"""Tracking against a real MLflow store on SQLite, and a real server on loopback."""
+"""Tracking against a real MLflow store on SQLite."""
 
 import hashlib
 import json
 import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 import warnings
-from collections.abc import Iterator
 from dataclasses import replace
 from math import isnan, nan
 from pathlib import Path
@@ -22,7 +15,6 @@ from mlflow import MlflowClient
 from pipeline import tracking
 from pipeline.config import TrackingConfig
 from pipeline.records import InputError
-from pipeline.tracking import flatten
 
 
 @pytest.fixture(scope="module")
@@ -258,53 +250,6 @@ def test_the_description_follows_the_code_but_not_over_an_edit(config: TrackingC
     assert tracking.first_page(replace(config, experiment="none")) == ""
 
 
-def test_flatten() -> None:
-    config: dict[str, object] = {
-        "a": {"b": {"c": 1e-4}, "d": None, "e": True},
-        "list": [1, {"x": "y", "api_key": "s3cret"}],
-        "empty": {},
-        "text": "é",
-    }
-    assert flatten(config) == {
-        "a.b.c": "0.0001",
-        "a.d": "null",
-        "a.e": "true",
-        "list": '[1, {"x": "y"}]',
-        "empty": "{}",
-        "text": "é",
-    }
-
-
-@pytest.mark.parametrize(
-    "key",
-    [
-        "token", "hf_token", "hfToken", "password", "db_password", "client_secret", "api_key",
-        "API_KEY", "apikey", "credential", "credentials", "aws_secret_access_key",
-    ],
-)  # fmt: skip
-def test_secrets_are_left_out(key: str) -> None:
-    assert flatten({"hub": {key: "s3cret", "id": "x"}}) == {"hub.id": "x"}
-    assert flatten({key: {"value": "s3cret"}}) == {}
-
-
-@pytest.mark.parametrize("key", ["max_tokens", "tokenizer", "key", "passage"])
-def test_what_only_sounds_like_a_secret_stays(key: str) -> None:
-    assert flatten({key: 1}) == {key: "1"}
-
-
-@pytest.mark.parametrize(
-    ("text", "masked"),
-    [
-        ("postgresql://me:p@ss@db:5432/x", "postgresql://me:***@db:5432/x"),
-        ("https://h:8080/path@2", "https://h:8080/path@2"),
-        ("mysql://h/db?user=me&password=pw&x=1", "mysql://h/db?user=me&password=***&x=1"),
-        ("sqlite:///outputs/mlflow.db", "sqlite:///outputs/mlflow.db"),
-    ],
-)
-def test_passwords_in_addresses_are_masked(text: str, masked: str) -> None:
-    assert flatten({"uri": text}) == {"uri": masked}
-
-
 @pytest.mark.parametrize(
     ("uri", "reason"),
     [
@@ -317,82 +262,14 @@ def test_passwords_in_addresses_are_masked(text: str, masked: str) -> None:
         ("file://{tmp}/mlruns", "file"),
     ],
 )
-def test_a_wrong_address_is_one_quick_line(uri: str, reason: str, tmp_path: Path) -> None:
+def test_a_wrong_address_is_one_line(uri: str, reason: str, tmp_path: Path) -> None:
     (tmp_path / "text.db").write_text("this is not a database, " * 100)
     before = dict(os.environ)
     config = TrackingConfig(uri=uri.format(tmp=tmp_path), experiment="e")
-    start = time.perf_counter()
     with pytest.raises(InputError, match=reason) as caught:
         tracking.open_experiment(config)
     message = str(caught.value)
     assert message.startswith("tracking.uri=")
     assert "\n" not in message
     assert "hunter2" not in message
-    assert time.perf_counter() - start < 10
     assert dict(os.environ) == before
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A tracking server on loopback; skipped where it takes too long to start."""
-    folder = tmp_path_factory.mktemp("server")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1"]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
-    command += ["--artifacts-destination", str(folder / "artifacts")]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            command, stdout=log, stderr=log, cwd=folder, start_new_session=True
-        )
-    try:
-        deadline = time.monotonic() + 90
-        while True:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1):
-                    break
-            except OSError:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    pytest.skip("mlflow server did not start: " + (folder / "log").read_text())
-                time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)  # its workers too; nothing in it is kept
-        process.wait()
-
-
-def test_through_a_server(server: str) -> None:
-    config = TrackingConfig(uri=server, experiment="remote")
-    with tracking.run(config, "sweep", {"kind": "sweep"}) as parent:
-        child = replace(config, parent_run_id=parent.run_id)
-    with tracking.run(child, "point", {}) as run:
-        run.log_metrics({"vector/ndcg_at_10": 0.5, "gone": nan})
-        tracking.log_per_query(run, {"vector": {"ndcg_at_10": {"q": 0.5}}})
-    assert tracking.latest_sweep(config) == parent.run_id
-    (record,) = tracking.read_runs(config, parent.run_id)
-    assert record.metrics["vector/ndcg_at_10"] == 0.5
-    assert isnan(record.metrics["gone"])
-    stored = tracking.read_per_query(config, record.run_id)
-    assert stored == {"vector": {"ndcg_at_10": {"q": 0.5}}}
-
-
-def test_a_promoted_model_through_a_server(server: str, tmp_path: Path) -> None:
-    config = TrackingConfig(uri=server, experiment="models")
-    folder, cache = tmp_path / "model", tmp_path / "cache"
-    (folder / "1_Dense").mkdir(parents=True)
-    for name in ("config.json", "1_Dense/config.json"):
-        (folder / name).write_text("{}")
-    with tracking.run(config, "point", {"kind": "point"}) as run:
-        run.log_tags({tracking.MODEL_FOLDER: str(folder)})
-    record = tracking.find_run(config, "point")
-    assert tracking.model_folder(config, record, cache) == folder
-    version = tracking.promote(config, record, folder, "served")
-    assert tracking.champion(config, "served") == version == ("served", "1", run.run_id)
-    (folder / "config.json").unlink()
-    for reference in ("models:/served@champion", "models:/served/1", "run:point"):
-        found = tracking.find_model(config, reference)
-        downloaded = tracking.model_folder(config, found, cache)
-        assert downloaded.is_relative_to(cache)
-        assert (downloaded / "1_Dense" / "config.json").read_text() == "{}"

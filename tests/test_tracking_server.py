@@ -1,0 +1,84 @@
+"""Tracking through a real MLflow server on loopback."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from math import isnan, nan
+from pathlib import Path
+
+import pytest
+
+from pipeline import tracking
+from pipeline.config import TrackingConfig
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A tracking server on loopback; skipped where it takes too long to start."""
+    folder = tmp_path_factory.mktemp("server")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1"]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
+    command += ["--artifacts-destination", str(folder / "artifacts")]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, cwd=folder, start_new_session=True
+        )
+    try:
+        deadline = time.monotonic() + 90
+        while True:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1):
+                    break
+            except OSError:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    pytest.skip("mlflow server did not start: " + (folder / "log").read_text())
+                time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)  # its workers too; nothing in it is kept
+        process.wait()
+
+
+def test_through_a_server(server: str) -> None:
+    config = TrackingConfig(uri=server, experiment="remote")
+    with tracking.run(config, "sweep", {"kind": "sweep"}) as parent:
+        child = replace(config, parent_run_id=parent.run_id)
+    with tracking.run(child, "point", {}) as run:
+        run.log_metrics({"vector/ndcg_at_10": 0.5, "gone": nan})
+        tracking.log_per_query(run, {"vector": {"ndcg_at_10": {"q": 0.5}}})
+    assert tracking.latest_sweep(config) == parent.run_id
+    (record,) = tracking.read_runs(config, parent.run_id)
+    assert record.metrics["vector/ndcg_at_10"] == 0.5
+    assert isnan(record.metrics["gone"])
+    stored = tracking.read_per_query(config, record.run_id)
+    assert stored == {"vector": {"ndcg_at_10": {"q": 0.5}}}
+
+
+def test_a_promoted_model_through_a_server(server: str, tmp_path: Path) -> None:
+    config = TrackingConfig(uri=server, experiment="models")
+    folder, cache = tmp_path / "model", tmp_path / "cache"
+    (folder / "1_Dense").mkdir(parents=True)
+    for name in ("config.json", "1_Dense/config.json"):
+        (folder / name).write_text("{}")
+    with tracking.run(config, "point", {"kind": "point"}) as run:
+        run.log_tags({tracking.MODEL_FOLDER: str(folder)})
+    record = tracking.find_run(config, "point")
+    assert tracking.model_folder(config, record, cache) == folder
+    version = tracking.promote(config, record, folder, "served")
+    assert tracking.champion(config, "served") == version == ("served", "1", run.run_id)
+    (folder / "config.json").unlink()
+    for reference in ("models:/served@champion", "models:/served/1", "run:point"):
+        found = tracking.find_model(config, reference)
+        downloaded = tracking.model_folder(config, found, cache)
+        assert downloaded.is_relative_to(cache)
+        assert (downloaded / "1_Dense" / "config.json").read_text() == "{}"
