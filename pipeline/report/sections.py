@@ -229,7 +229,9 @@ def queries(comparison: Comparison, verdict: Verdict, stored: Stored, prefix: st
         first = f"{ranks.before[0]:,} queries before reranking and {ranks.after[0]:,} after"
         text = f"Rank of the relevant passage; at rank 1 in {first}"
         drawn.append(Figure(figures.ranks(ranks, f"{prefix}-ranks"), text, table))
-    if not any(change.query for change in wins + losses):
+    if not wins + losses:
+        said.append(f"It changed no query's {measure}.")
+    elif not any(change.query for change in wins + losses):
         said.append("It stored no texts, so queries are shown by their ids.")
     examples = [("Biggest wins", wins), ("Biggest losses", losses)]
     return Section(title, said, drawn, tables, changes=[e for e in examples if e[1]])
