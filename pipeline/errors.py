@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.records import InputError, Refused
@@ -65,6 +65,8 @@ def terminates(number: int, frame: FrameType | None) -> None:
 def one_line(error: BaseException) -> str:
     """The message of an error without secrets, with its type unless it is a user's mistake."""
     text = str(error)
+    if isinstance(error, OverrideParseException):  # else it does not say which
+        text = f"{error.override}: {text}"
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException) and str(cause) not in text:
         text = f"{text}\n{cause}"

@@ -63,7 +63,9 @@ def test_the_command_reads_the_latest_sweep_or_one_by_its_run_id(
         report([words[0], "nosuchrun"])
 
 
-@pytest.mark.parametrize("word", ["trackin.uri=x", "dataset=nope", "epochs=two", "negatives=-1"])
+@pytest.mark.parametrize(
+    "word", ["trackin.uri=x", "dataset=nope", "epochs=two", "negatives=-1", "grid=[a=b]"]
+)
 def test_a_wrong_override_is_one_line(
     word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
