@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.config import TrackingConfig
 from pipeline.metrics import PerQuery
-from pipeline.tracking.connection import first_contact
+from pipeline.tracking.connection import contact
 from pipeline.tracking.read import RunRecord, read_attempts, read_run
 
 PER_QUERY_FILE = "per_query.parquet"
@@ -119,7 +119,7 @@ def download(config: TrackingConfig, run_id: str, name: str, folder: Path) -> Pa
         InputError: the address can't be used or has no such run.
     """
     parent = name.rpartition("/")[0]
-    with first_contact(config.uri) as client:
+    with contact(config.uri) as client:
         if name not in {file.path for file in client.list_artifacts(run_id, parent or None)}:
             return None
         return Path(client.download_artifacts(run_id, name, str(folder)))

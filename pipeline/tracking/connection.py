@@ -1,7 +1,9 @@
 """The store by its address: opened, created where needed, and what is wrong with it in a line."""
 
+import logging
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,13 +18,37 @@ from pipeline.records import InputError
 from pipeline.redact import mask
 from pipeline.tracking.description import describe
 
-# A wrong address is found out in seconds. Only for the first contact: in the middle of a run
-# MLflow's own patience (minutes) lets it survive a restart of the server.
+# A wrong address is found out in seconds. Once it has answered, MLflow's own patience (minutes)
+# lets a sweep survive a restart of the server.
 QUICK = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
 }
+
+_answered: set[str] = set()  # addresses that are known to be right
+
+
+class _Patience(logging.Filter):
+    """Of urllib3's line for every try makes one a minute, in words; none for a first contact."""
+
+    quick = False
+    _said = -60.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.getMessage().startswith("Retrying"):
+            return True
+        if self.quick or time.monotonic() - self._said < 60:
+            return False
+        self._said = time.monotonic()
+        record.msg, record.args = "a server does not answer, trying again for some minutes", ()
+        return True
+
+
+_patience = _Patience()
+logging.getLogger("urllib3.connectionpool").addFilter(_patience)
+# It logs what it raises, with a traceback.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 def open_experiment(config: TrackingConfig) -> str:
@@ -31,7 +57,7 @@ def open_experiment(config: TrackingConfig) -> str:
     Raises:
         InputError: the address can't be used or the experiment has been deleted.
     """
-    with first_contact(config.uri, create=True) as client:
+    with contact(config.uri, create=True) as client:
         experiment = client.get_experiment_by_name(config.experiment)
         if experiment is None:
             try:
@@ -50,21 +76,37 @@ def open_experiment(config: TrackingConfig) -> str:
 
 
 @contextmanager
-def first_contact(uri: str, create: bool = False) -> Iterator[MlflowClient]:
-    """A client for ``uri``; what goes wrong with it is the user's address, told in one line."""
-    quick = {name: value for name, value in QUICK.items() if name not in os.environ}
+def contact(uri: str, create: bool = False) -> Iterator[MlflowClient]:
+    """A client for ``uri``; what goes wrong with it is told in one line.
+
+    Raises:
+        InputError: the address is wrong, or what is asked for is not there.
+        RuntimeError: a server that has answered before has been away for minutes.
+    """
+    first = uri not in _answered
+    quick = {name: QUICK[name] for name in QUICK if first and name not in os.environ}
     os.environ.update(quick)
+    _patience.quick = first
     try:
         _check_sqlite(uri, create)
         yield MlflowClient(tracking_uri=uri, registry_uri=uri)
+        _answered.add(uri)
     except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
         text = " ".join(str(error).split())
         if "failed with exception" in text:  # MLflow's words around a connection error
             text = "the tracking server does not answer, is it running?"
+            if not first:
+                raise RuntimeError(f"tracking.uri={mask(uri)}: {text}") from error
         raise InputError(f"tracking.uri={mask(uri)}: {mask(text)}") from error
     finally:
+        _patience.quick = False
         for name in quick:
             os.environ.pop(name, None)
+
+
+def expect(uri: str) -> None:
+    """Be patient with ``uri`` from now on, as somebody has had an answer from it."""
+    _answered.add(uri)
 
 
 def _check_sqlite(uri: str, create: bool) -> None:

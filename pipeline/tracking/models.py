@@ -14,7 +14,7 @@ from pathlib import Path
 from pipeline.artifacts import stage_output
 from pipeline.config import TrackingConfig
 from pipeline.records import InputError
-from pipeline.tracking.connection import first_contact
+from pipeline.tracking.connection import contact
 from pipeline.tracking.read import RunRecord, find_run
 from pipeline.tracking.registry import MODEL, find_version
 from pipeline.tracking.write import MODEL_FOLDER
@@ -51,7 +51,7 @@ def model_folder(config: TrackingConfig, run: RunRecord, cache: Path) -> Path:
         raise InputError(f"run:{run.name}: {why} (run id {run.run_id})")
     if Path(folder, "config.json").is_file():
         return Path(folder)
-    with first_contact(config.uri) as client:
+    with contact(config.uri) as client:
         if MODEL not in {file.path for file in client.list_artifacts(run.run_id)}:
             raise InputError(
                 f"run:{run.name}: its model is not in {folder} any more and was never promoted, "

@@ -12,7 +12,7 @@ from pipeline.config import TrackingConfig, sqlite_path
 from pipeline.config.overrides import RUN_ID
 from pipeline.records import InputError
 from pipeline.redact import mask
-from pipeline.tracking.connection import first_contact
+from pipeline.tracking.connection import contact
 from pipeline.tracking.process import is_dead
 
 PAGE = 1000  # runs fetched at a time
@@ -38,7 +38,7 @@ def read_run(config: TrackingConfig, run_id: str) -> RunRecord:
     Raises:
         InputError: the address can't be used or has no such run.
     """
-    with first_contact(config.uri) as client:
+    with contact(config.uri) as client:
         return _record(client.get_run(run_id))
 
 
@@ -65,7 +65,7 @@ def read_attempts(config: TrackingConfig, parent_run_id: str) -> list[RunRecord]
     Raises:
         InputError: the address can't be used or has no such run.
     """
-    with first_contact(config.uri) as client:
+    with contact(config.uri) as client:
         experiment_id = client.get_run(parent_run_id).info.experiment_id
         runs = _search(client, experiment_id, _children_of(parent_run_id))
         return [_record(run) for run in runs]
@@ -98,7 +98,7 @@ def _sweeps(config: TrackingConfig, condition: str = "") -> list[RunRecord]:
     path = sqlite_path(config.uri)
     if path and not path.exists():
         return []
-    with first_contact(config.uri) as client:
+    with contact(config.uri) as client:
         experiment = client.get_experiment_by_name(config.experiment)
         if experiment is None:
             return []
@@ -113,7 +113,7 @@ def used_stages(config: TrackingConfig) -> set[str]:
         InputError: the address can't be used, or nothing is there.
     """
     used: set[str] = set()
-    with first_contact(config.uri) as client:
+    with contact(config.uri) as client:
         for experiment in client.search_experiments():
             for status in ("FINISHED", "RUNNING"):
                 query = f"attributes.status = '{status}'"
@@ -127,7 +127,7 @@ def used_stages(config: TrackingConfig) -> set[str]:
 
 def running_here(config: TrackingConfig) -> RunRecord | None:
     """A run of the store that a living process of this host is writing, if there is one."""
-    with first_contact(config.uri) as client:
+    with contact(config.uri) as client:
         for experiment in client.search_experiments():
             for run in _search(client, experiment.experiment_id, "attributes.status = 'RUNNING'"):
                 record = _record(run)
@@ -145,7 +145,7 @@ def find_run(config: TrackingConfig, name: str) -> RunRecord:
         InputError: there is none, with the names that are most like it; the run with this id
             has not finished; or the address can't be used.
     """
-    with first_contact(config.uri) as client:
+    with contact(config.uri) as client:
         if RUN_ID.fullmatch(name):
             record = _record(client.get_run(name))
             if record.status != "FINISHED":

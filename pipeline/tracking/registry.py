@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 from pipeline.config import TrackingConfig
 from pipeline.records import InputError
 from pipeline.redact import mask
-from pipeline.tracking.connection import first_contact
+from pipeline.tracking.connection import contact
 from pipeline.tracking.read import RunRecord
 
 MODEL = "model"  # the folder of the artifacts that a promoted run's model is in
@@ -38,7 +38,7 @@ def find_version(config: TrackingConfig, reference: str) -> ModelVersion:
     if matched is None:
         raise InputError(f"{reference}: must be models:/NAME@ALIAS or models:/NAME/VERSION")
     name, alias, version = matched.groups()
-    with first_contact(config.uri) as client:
+    with contact(config.uri) as client:
         try:
             if alias:
                 found = client.get_model_version_by_alias(name, alias)
@@ -56,7 +56,7 @@ def find_version(config: TrackingConfig, reference: str) -> ModelVersion:
 
 def champion(config: TrackingConfig, name: str) -> ModelVersion | None:
     """The version of ``name`` with the alias champion, if there is one."""
-    with first_contact(config.uri) as client:
+    with contact(config.uri) as client:
         models = {model.name: model for model in client.search_registered_models()}
         if name not in models or CHAMPION not in models[name].aliases:
             return None
@@ -74,11 +74,11 @@ def promote(config: TrackingConfig, run: RunRecord, folder: Path, name: str) -> 
     """
     if not NAME.fullmatch(name):
         raise InputError(f"name={name}: a model's name has letters, digits, spaces and . _ - only")
-    with first_contact(config.uri) as client:
+    with contact(config.uri) as client:
         stored = {file.path for file in client.list_artifacts(run.run_id)}
     if MODEL not in stored:  # with MLflow's own patience: a model may be large
         client.log_artifacts(run.run_id, str(folder), MODEL)
-    with first_contact(config.uri) as client:
+    with contact(config.uri) as client:
         try:
             client.create_registered_model(name)
         except MlflowException as error:

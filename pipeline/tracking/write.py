@@ -28,7 +28,7 @@ from pipeline.errors import one_line
 from pipeline.metrics import PerQuery
 from pipeline.redact import mask
 from pipeline.tracking.artifacts import PER_QUERY_FILE, POINTS_FILE, TEXTS_FILE, Text
-from pipeline.tracking.connection import open_experiment
+from pipeline.tracking.connection import expect, open_experiment
 from pipeline.tracking.description import NOTE_TAG
 from pipeline.tracking.process import HEARTBEAT, is_dead, process_tags
 from pipeline.tracking.read import STAGE_TAG, read_attempts
@@ -200,6 +200,7 @@ def earlier_attempt(config: TrackingConfig, fingerprint: str) -> str | None:
     """
     if config.parent_run_id is None:
         return None
+    expect(config.uri)  # the sweep of this point is there
     for run in read_attempts(config, config.parent_run_id):
         if run.tags.get("fingerprint") != fingerprint:
             continue
