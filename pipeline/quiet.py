@@ -21,6 +21,8 @@ def silence() -> None:
     transformers.utils.logging.set_verbosity_error()
     logging.getLogger("pylate").setLevel(logging.ERROR)
     logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
+    # A log file on a full disk, with a traceback for every line; what matters fails by itself.
+    logging.raiseExceptions = False
     # Names of torch's that accelerate and PyLate use with several processes, and torch will change.
     warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
     warnings.filterwarnings(
