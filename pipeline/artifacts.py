@@ -7,10 +7,9 @@ asks for the same content later, in this run or the next, finds it there.
 One process builds a key, the others wait for it. The lock is one of the operating system, which
 frees it when its owner dies however that happens, so nothing has to be refreshed or taken over.
 
-What is read is verified: the size of every file each time, and checksums once per process, the
-smallest files first, until ``CHECKED_BYTES`` of the folder have been read. So everything is checked
-in a small folder; of a table of gigabytes its metadata, and the rest by size. Reading all of it at
-every start would cost more than it finds, as disks and file systems have checksums of their own.
+Machines that share no folder share stage outputs through an object store, if there is one
+(pipeline/object_store.py): what is not in the folder is looked for there, and what is missing
+there is put there.
 """
 
 import hashlib
@@ -27,17 +26,18 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from pipeline.manifest import damage, forget, seal, sync
+from pipeline.object_store import ObjectStore
+
 log = logging.getLogger(__name__)
 
-MANIFEST = "manifest.json"
 BUILDING = ".building-"  # before the key, while a folder is built
 UNFINISHED = ".unfinished-"  # before the key, of what an interrupted build goes on with
 BROKEN = ".broken-"  # between the key and a number, when a folder was damaged
-CHECKED_BYTES = 2**28  # of a folder: 256 MiB take a quarter of a second
 PATIENCE = 5.0  # seconds of waiting before it is said who is waited for
 
-_checked: set[Path] = set()  # the folders whose checksums this process has compared
 _used: ContextVar[set[str] | None] = ContextVar("used", default=None)
+_store: ContextVar[ObjectStore | None] = ContextVar("store", default=None)
 
 
 def content_key(inputs: Mapping[str, object]) -> str:
@@ -56,6 +56,8 @@ def stage_output(
     again. If ``build`` raises, nothing is left behind. The folder's time is that of its last use.
     """
     final = cache / stage / content_key(inputs)
+    name = f"{stage}/{final.name}"
+    store = _store.get()
     if not final.is_dir() or damage(final):
         final.parent.mkdir(parents=True, exist_ok=True)
         with only_builder(final):
@@ -63,13 +65,32 @@ def stage_output(
                 aside = _set_aside(final)
                 log.warning("%s: %s; kept as %s and built again", final, fault, aside.name)
             if not final.is_dir():
-                _build(final, inputs, build)
+                with _temporary(final) as folder:
+                    if store is None or not store.get(name, folder):
+                        build(folder)
+                        (folder / "inputs.json").write_text(
+                            json.dumps(inputs, indent=2, sort_keys=True)
+                        )
+                        seal(folder)
+    if store is not None:
+        store.put(final, name)
     with suppress(OSError):  # a cache that somebody else owns
         os.utime(final)
     used = _used.get()
     if used is not None:
-        used.add(f"{stage}/{final.name}")
+        used.add(name)
     return final
+
+
+def share_stages(uri: str | None) -> None:
+    """From now on stage outputs go to and come from the object store at ``uri``, if one is named.
+
+    In this thread.
+
+    Raises:
+        InputError: the store can't be written to.
+    """
+    _store.set(ObjectStore(uri) if uri is not None else None)
 
 
 def watch_stages() -> set[str]:
@@ -80,33 +101,6 @@ def watch_stages() -> set[str]:
     used: set[str] = set()
     _used.set(used)
     return used
-
-
-def damage(folder: Path) -> str | None:
-    """What is wrong with a stage folder, in words; None if nothing is."""
-    try:
-        files = json.loads((folder / MANIFEST).read_text())["files"]
-    except FileNotFoundError:
-        return "it has no manifest"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "its manifest can't be read"
-    for name, facts in files.items():
-        path = folder / name
-        size = path.stat().st_size if path.is_file() else None
-        if size != facts["size"]:
-            has = "is missing" if size is None else f"has {size} bytes, not {facts['size']}"
-            return f"{name} {has}"
-    if folder in _checked:
-        return None
-    left = CHECKED_BYTES
-    for name, facts in sorted(files.items(), key=lambda item: (item[1]["size"], item[0])):
-        left -= facts["size"]
-        if left < 0:
-            break
-        if _sha256(folder / name) != facts["sha256"]:
-            return f"{name} has another checksum than when it was written"
-    _checked.add(folder)
-    return None
 
 
 @contextmanager
@@ -137,51 +131,23 @@ def only_builder(folder: Path, patient: bool = True) -> Iterator[None]:
         lock.release()
 
 
-def _build(final: Path, inputs: Mapping[str, object], build: Callable[[Path], None]) -> None:
-    temporary = final.with_name(BUILDING + final.name)
-    shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed
-    temporary.mkdir()
+@contextmanager
+def _temporary(final: Path) -> Iterator[Path]:
+    """An empty folder to fill; renamed to ``final`` unless that raises, gone if it does."""
+    folder = final.with_name(BUILDING + final.name)
+    shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed
+    folder.mkdir()
     try:
-        build(temporary)
-        (temporary / "inputs.json").write_text(json.dumps(inputs, indent=2, sort_keys=True))
-        seal(temporary)
-        temporary.rename(final)
-        _sync(final.parent)
+        yield folder
+        folder.rename(final)
+        sync(final.parent)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    _checked.add(final)
-
-
-def seal(folder: Path) -> None:
-    """Write ``folder`` through to the disk, and last the manifest by which it counts as whole."""
-    files = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            name = path.relative_to(folder).as_posix()
-            files[name] = {"size": path.stat().st_size, "sha256": _sha256(path)}
-        _sync(path)
-    (folder / MANIFEST).write_text(json.dumps({"files": files}, indent=1))
-    _sync(folder / MANIFEST)
-    _sync(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _set_aside(folder: Path) -> Path:
     """Rename a damaged folder to the first free ``KEY.broken-N``."""
-    _checked.discard(folder)
+    forget(folder)
     names = (folder.with_name(f"{folder.name}{BROKEN}{number}") for number in count(1))
     aside = next(name for name in names if not name.exists())
     return folder.rename(aside)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -21,9 +21,10 @@ def job(config: DictConfig) -> str:
     processes that torchrun has started all but the first return an empty id.
     """
     point = typed(config)
-    from pipeline import distributed, experiment, quiet  # heavy, and --help must be fast
+    from pipeline import artifacts, distributed, experiment, quiet  # heavy; --help must be fast
 
     quiet.silence()
+    artifacts.share_stages(point.cache_uri)
     if distributed.rank() > 0:  # rank 0 says and records everything
         logging.disable()
         os.environ["TQDM_DISABLE"] = "1"

@@ -16,6 +16,7 @@ RUNTIME = (
     "tracking",
     "report",
     "output_dir",
+    "cache_uri",
     "run_name",
     "grid",
     "force",

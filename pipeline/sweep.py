@@ -32,7 +32,7 @@ def run(overrides: Sequence[str]) -> None:
         Refused: another process is running this sweep.
     """
     grid = Grid(overrides)  # before the heavy imports: a mistake is told at once
-    from pipeline import data, hardware, quiet, resume, tracking
+    from pipeline import artifacts, data, hardware, quiet, resume, tracking
     from pipeline.fingerprint import fingerprints
     from pipeline.launch import launch
     from pipeline.report.show import show
@@ -62,6 +62,7 @@ def run(overrides: Sequence[str]) -> None:
         log.info("going on with sweep %s: %s finished before", earlier.run_id, _points(done))
     log.info("%s, first what they share", _points(len(pending)))
     start = time.perf_counter()
+    artifacts.share_stages(config.cache_uri)
     # The points that train need the negatives as well; one of each data set prepares all.
     points = [grid.points[number] for number in pending]
     shared = {str((p.dataset, p.embedder, p.mining, p.epochs > 0)): p for p in points}

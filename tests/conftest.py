@@ -63,7 +63,7 @@ def command(*words: str, cwd: Path, module: str = "pipeline") -> subprocess.Comp
     return subprocess.run(
         [sys.executable, "-m", module, *words],
         cwd=cwd,
-        env=CHILD,
+        env=os.environ | CHILD,
         capture_output=True,
         text=True,
         check=False,

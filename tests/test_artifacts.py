@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import artifacts
+from pipeline import manifest
 from pipeline.artifacts import content_key, stage_output, watch_stages
 
 INPUTS = {"words": 3}
@@ -25,7 +25,7 @@ def write(folder: Path) -> None:
 
 def forget() -> None:
     """As in a process that has just started."""
-    artifacts._checked.clear()
+    manifest._checked.clear()
 
 
 def test_it_is_built_once_with_a_manifest(tmp_path: Path) -> None:
@@ -82,12 +82,12 @@ def test_of_a_large_folder_only_the_small_files_are_read(
     (folder / "table" / "rows.bin").write_bytes(b"0123456780")
     small = sum((folder / name).stat().st_size for name in ("facts.json", "inputs.json"))
     forget()
-    monkeypatch.setattr("pipeline.artifacts.CHECKED_BYTES", small)  # rows.bin comes first: 10 bytes
-    assert artifacts.damage(folder) == (
+    monkeypatch.setattr("pipeline.manifest.CHECKED_BYTES", small)  # rows.bin comes first: 10 bytes
+    assert manifest.damage(folder) == (
         "table/rows.bin has another checksum than when it was written"
     )
-    monkeypatch.setattr("pipeline.artifacts.CHECKED_BYTES", 9)
-    assert artifacts.damage(folder) is None
+    monkeypatch.setattr("pipeline.manifest.CHECKED_BYTES", 9)
+    assert manifest.damage(folder) is None
 
 
 def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ import torch
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from pipeline.artifacts import MANIFEST
 from pipeline.hardware import Hardware
+from pipeline.manifest import MANIFEST
 from pipeline.mine import TrainingSet
 from pipeline.rerankers import Reranker, load_reranker
 from pipeline.rerankers.checkpoints import newest, step_of

@@ -98,6 +98,7 @@ class Config:
     max_length: int = 48  # tokens that embedder and cross-encoder read; arch and embedder take it
     run_name: str = MISSING
     output_dir: str = "outputs"
+    cache_uri: str | None = None  # of an object store that keeps a copy of every stage output
     mining: MiningConfig = field(default_factory=MiningConfig)
     index: IndexConfig = field(default_factory=IndexConfig)
     train: TrainConfig = field(default_factory=TrainConfig)

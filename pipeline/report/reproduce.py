@@ -13,7 +13,7 @@ from pipeline.redact import flatten
 GROUPS = ("dataset", "embedder", "mining.embedder", "base", "arch")
 ALWAYS = ("negatives", "epochs", "seed")
 # Where a run was recorded and what called it, not what it computed.
-ELSEWHERE = ("tracking.", "report.", "output_dir", "grid", "run_name", *ALWAYS)
+ELSEWHERE = ("tracking.", "report.", "output_dir", "cache_uri", "grid", "run_name", *ALWAYS)
 PLAIN = re.compile(r"[\w.+/:-]+")
 
 

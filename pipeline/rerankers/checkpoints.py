@@ -21,9 +21,9 @@ import torch
 from safetensors.torch import load_file, load_model, save_file, save_model
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from pipeline.artifacts import damage, seal
 from pipeline.distributed import any_of, wait_for_all
 from pipeline.errors import Terminated, terminates
+from pipeline.manifest import damage, seal
 
 DEV_METRIC = "dev_ndcg_at_10"
 PREFIX = "checkpoint-"  # the library's, before the step
