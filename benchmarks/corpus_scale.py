@@ -72,7 +72,8 @@ def run(size: int, folder: Path) -> None:
     for name, above in searches.items():
         table_folder = folder / name
         with measured() as cost:
-            build_table(table_folder, corpus, embedder, IndexConfig(vector_index_above=above))
+            index = IndexConfig(vector_index_above=above)
+            build_table(table_folder, corpus, embedder, index, folder / f"embedded-{name}")
         report(f"index, {name} and full text", cost.seconds, size, cost.peak_mib)
         table = PassageTable(table_folder)
         chosen = list(corpus)[:: size // QUERIES][:QUERIES]

@@ -53,7 +53,9 @@ def stage_output(
 
     ``inputs`` must hold everything that the content depends on; it is kept in the folder as
     ``inputs.json``. A damaged folder is renamed to ``KEY.broken-N``, with a warning, and built
-    again. If ``build`` raises, nothing is left behind. The folder's time is that of its last use.
+    again. If ``build`` raises, nothing is left behind but what it keeps in the folder
+    ``unfinished`` for the next attempt, which goes when it has succeeded. The folder's time is that
+    of its last use.
     """
     final = cache / stage / content_key(inputs)
     name = f"{stage}/{final.name}"
@@ -72,6 +74,7 @@ def stage_output(
                             json.dumps(inputs, indent=2, sort_keys=True)
                         )
                         seal(folder)
+                shutil.rmtree(unfinished(cache, stage, inputs), ignore_errors=True)
     if store is not None:
         store.put(final, name)
     with suppress(OSError):  # a cache that somebody else owns
@@ -80,6 +83,11 @@ def stage_output(
     if used is not None:
         used.add(name)
     return final
+
+
+def unfinished(cache: Path, stage: str, inputs: Mapping[str, object]) -> Path:
+    """The folder, if it is there, of what interrupted builds of a stage output have reached."""
+    return cache / stage / f"{UNFINISHED}{content_key(inputs)}"
 
 
 def share_stages(uri: str | None) -> None:

@@ -2,13 +2,12 @@
 
 import json
 import logging
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pipeline import distributed, provenance, tracking, weights
-from pipeline.artifacts import UNFINISHED, content_key, stage_output
+from pipeline.artifacts import stage_output, unfinished
 from pipeline.config import DISTILLING, Config
 from pipeline.evaluation import evaluate
 from pipeline.hardware import Hardware, measured
@@ -46,7 +45,7 @@ def fit(
     """
     cache = Path(config.output_dir) / "cache"
     inputs = _inputs(config, shared, base, machine)
-    unfinished = cache / "model" / f"{UNFINISHED}{content_key(inputs)}"
+    reached = unfinished(cache, "model", inputs)
     live = False
 
     def on_log(step: int, metrics: Mapping[str, float]) -> None:
@@ -56,13 +55,11 @@ def fit(
         nonlocal live
         live = True
         with distributed.training():
-            reranker, training = _train(config, shared, base, machine, unfinished, on_log)
+            reranker, training = _train(config, shared, base, machine, reached, on_log)
         reranker.save(folder / MODEL)
         (folder / TRAINING).write_text(json.dumps(asdict(training)))
 
     folder = stage_output(cache, "model", inputs, build)
-    if live:
-        shutil.rmtree(unfinished)
     training = Training(**json.loads((folder / TRAINING).read_text()))
     if not live:
         log.info("train: done before, %d steps", training.metrics["train/steps"])
@@ -74,9 +71,9 @@ def fit(
 
 def assist(config: Config, shared: Shared, base: Path, machine: Hardware) -> None:
     """Take part in the training that rank 0 has begun in ``fit``."""
-    key = content_key(_inputs(config, shared, base, machine))
-    unfinished = Path(config.output_dir) / "cache" / "model" / f"{UNFINISHED}{key}"
-    _train(config, shared, base, machine, unfinished, lambda step, metrics: None)
+    cache = Path(config.output_dir) / "cache"
+    reached = unfinished(cache, "model", _inputs(config, shared, base, machine))
+    _train(config, shared, base, machine, reached, lambda step, metrics: None)
 
 
 def _inputs(config: Config, shared: Shared, base: Path, machine: Hardware) -> dict[str, object]:
@@ -109,10 +106,10 @@ def _train(
     shared: Shared,
     base: Path,
     machine: Hardware,
-    unfinished: Path,
+    reached: Path,
     on_log: OnLog,
 ) -> tuple[Reranker, Training]:
-    """Train; the folder ``unfinished`` keeps what an interrupted training goes on with."""
+    """Train; the folder ``reached`` keeps what an interrupted training goes on with."""
     assert shared.negatives is not None
     reranker = load_reranker(
         base,
@@ -150,7 +147,7 @@ def _train(
             config.train,
             machine,
             config.seed,
-            unfinished,
+            reached,
             (lambda: dev_score(config, shared, reranker)) if shared.dataset.dev.queries else None,
             watch,
             better_than_start=config.base.dedicated,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import data
-from pipeline.artifacts import stage_output
+from pipeline.artifacts import stage_output, unfinished
 from pipeline.config import Config, EmbedderConfig
 from pipeline.embed import Embedder
 from pipeline.hardware import Hardware
@@ -48,8 +48,12 @@ def prepare(config: Config, machine: Hardware) -> Shared:
             "index": asdict(config.index),
             "code": CODE_VERSION,
         }
+        embedded = unfinished(cache, "index", inputs)
         return stage_output(
-            cache, "index", inputs, lambda folder: build_table(folder, corpus, by, config.index)
+            cache,
+            "index",
+            inputs,
+            lambda folder: build_table(folder, corpus, by, config.index, embedded),
         )
 
     folder = index(dataset.fingerprint, dataset.corpus, embedder, config.embedder)

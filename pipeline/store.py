@@ -4,8 +4,9 @@ Search results are sorted by (-score, id) and cut here, from a list fetched deep
 for: LanceDB leaves ties in no particular order, so its own top-k is not repeatable.
 """
 
-from collections.abc import Iterator, Mapping
-from itertools import islice
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count, islice
 from pathlib import Path
 
 import lancedb
@@ -15,10 +16,12 @@ from lancedb.index import FTS, HnswSq
 
 from pipeline.config import IndexConfig
 from pipeline.embed import Embedder, Vectors
+from pipeline.manifest import damage, seal
 from pipeline.records import Hit, sort_hits
 from pipeline.terminal import live_line
 
 TABLE = "passages"
+VECTORS = "vectors.npy"  # of one batch, shape (passages, dimension)
 TIE_FACTOR = 2  # how much deeper than asked for LanceDB is searched
 HNSW_EF = 300  # candidates kept while a graph is walked
 PARTITION = 50_000  # passages a graph: what one takes to build, in time and memory, is bounded
@@ -26,14 +29,26 @@ PROBES = 100  # graphs walked, the nearest: all of them up to 5 million passages
 
 
 def build_table(
-    folder: Path, corpus: Mapping[str, str], embedder: Embedder, config: IndexConfig
+    folder: Path,
+    corpus: Mapping[str, str],
+    embedder: Embedder,
+    config: IndexConfig,
+    embedded: Path,
 ) -> None:
-    """Embed the passages batch by batch into a table under ``folder`` and index it.
+    """Embed the passages batch by batch, write them to a table under ``folder`` and index it.
+
+    The folder ``embedded`` holds the vectors until then; who builds the same table after an
+    interruption finds those of finished batches there, as embedding a large corpus takes hours.
 
     Memory holds ``config.batch_size`` passages, whatever the corpus holds. Above
     ``config.vector_index_above`` passages the vectors get the study's IVF_HNSW_SQ index, of one
     graph for every ``PARTITION`` passages; below it search is exact.
     """
+    with live_line("embed passages", "passage", total=len(corpus)) as bar:
+        for number, batch in _batches(corpus, config.batch_size):
+            _embed([text for _, text in batch], embedder, embedded / number)
+            bar.update(len(batch))
+
     schema = pa.schema(
         [
             pa.field("id", pa.string()),
@@ -42,24 +57,41 @@ def build_table(
         ]
     )
 
-    def batches() -> Iterator[pa.RecordBatch]:
-        passages = iter(corpus.items())
-        with live_line("embed passages", "passage", total=len(corpus)) as bar:
-            while batch := list(islice(passages, config.batch_size)):
-                ids, texts = zip(*batch, strict=True)
-                vectors = embedder.encode_passages(texts)
-                flat = pa.array(vectors.reshape(-1), pa.float32())
-                column = pa.FixedSizeListArray.from_arrays(flat, embedder.dimension)
-                yield pa.RecordBatch.from_arrays(
-                    [pa.array(ids), pa.array(texts), column], schema=schema
-                )
-                bar.update(len(batch))
+    def rows() -> Iterator[pa.RecordBatch]:
+        for number, batch in _batches(corpus, config.batch_size):
+            ids, texts = zip(*batch, strict=True)
+            flat = pa.array(np.load(embedded / number / VECTORS).reshape(-1), pa.float32())
+            column = pa.FixedSizeListArray.from_arrays(flat, embedder.dimension)
+            yield pa.RecordBatch.from_arrays(
+                [pa.array(ids), pa.array(texts), column], schema=schema
+            )
 
-    table = lancedb.connect(folder).create_table(TABLE, data=batches(), schema=schema)
+    table = lancedb.connect(folder).create_table(TABLE, data=rows(), schema=schema)
     table.create_index("text", config=FTS())
     if len(corpus) > config.vector_index_above:
         graphs = HnswSq(distance_type="cosine", target_partition_size=PARTITION)
         table.create_index("vector", config=graphs)
+
+
+def _batches(corpus: Mapping[str, str], size: int) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Number and (id, text) of ``size`` passages at a time, in the order of the corpus."""
+    passages = iter(corpus.items())
+    for number in count():
+        batch = list(islice(passages, size))
+        if not batch:
+            return
+        yield f"{number:06}", batch
+
+
+def _embed(texts: Sequence[str], embedder: Embedder, folder: Path) -> None:
+    """Write the vectors to ``folder`` unless they are there, undamaged."""
+    if damage(folder) is None:
+        return
+    vectors = embedder.encode_passages(texts)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    np.save(folder / VECTORS, vectors)
+    seal(folder)
 
 
 class PassageTable:
