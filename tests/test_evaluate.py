@@ -92,6 +92,7 @@ def test_worst_queries_are_low_then_lost_then_by_id() -> None:
         "d": [Hit("d0", 1.0)]
     }  # nothing relevant was found: no reranker's fault
     task = Task(dataset({}), "retrieve", QUERIES, QRELS, {"fts": candidates}, EvalConfig())
+    assert not worst_cases(task, "fts", order(dict.fromkeys(values, 1.0)), baseline)
     cases = worst_cases(task, "fts", model, baseline, count=3)
     assert [case.query_id for case in cases] == ["c", "b", "a"]
     assert cases[0].relevant_id == "c2"  # the better grade

@@ -89,8 +89,8 @@ def worst_cases(
 ) -> list[Case]:
     """The queries with the lowest values, the largest loss against the baseline first.
 
-    Only queries with a relevant passage among the candidates: on the others no reranker can
-    do anything.
+    Only queries below 1, the most that a measure can be, with a relevant passage among the
+    candidates: on the others no reranker can do better.
     """
 
     def before(query_id: str) -> float | None:
@@ -100,13 +100,13 @@ def worst_cases(
         value = model.values[query_id]
         return value, value - (before(query_id) or 0.0), query_id
 
-    reachable = [
+    improvable = [
         query_id
         for query_id, hits in task.candidates[search].items()
-        if any(hit.doc_id in task.qrels[query_id] for hit in hits)
+        if model.values[query_id] < 1 and any(hit.doc_id in task.qrels[query_id] for hit in hits)
     ]
     cases = []
-    for query_id in sorted(reachable, key=badness)[:count]:
+    for query_id in sorted(improvable, key=badness)[:count]:
         gains = task.qrels[query_id]
         relevant = min(gains, key=lambda doc_id: (-gains[doc_id], doc_id))
         ids = [hit.doc_id for hit in model.ranking[query_id]]

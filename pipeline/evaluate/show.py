@@ -78,7 +78,8 @@ def show(result: Result) -> None:
         )
         say("gain: (model - baseline) / baseline", "dim")
     if result.worst:
-        say(f"\nthe {len(result.worst)} worst queries ({result.search})", "bold")
+        worst = f"{len(result.worst)} worst queries" if len(result.worst) > 1 else "worst query"
+        say(f"\nthe {worst} ({result.search})", "bold")
     for number, case in enumerate(result.worst, start=1):
         before = "" if case.baseline is None else f", baseline {case.baseline:.3f}"
         rank = "not shown" if case.relevant_rank is None else f"rank {case.relevant_rank}"
