@@ -62,7 +62,7 @@ clean-cache: $(READY) ## remove cached stage outputs that no finished run has us
 	@$(BIN)/python -m pipeline.clean_cache $(ARGS)
 
 test: $(READY) ## every test that needs no hub and no GPU: WORKERS=2 ARGS=tests/test_mine.py
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 chaos: $(READY) ## sweeps killed at 20 random moments and resumed, stage files damaged: KILLS=20
 	@CHAOS_KILLS=$(KILLS) $(BIN)/python -m pytest -q -m chaos tests/chaos $(ARGS)
