@@ -69,11 +69,7 @@ def stage_output(
             if not final.is_dir():
                 with _temporary(final) as folder:
                     if store is None or not store.get(name, folder):
-                        build(folder)
-                        (folder / "inputs.json").write_text(
-                            json.dumps(inputs, indent=2, sort_keys=True)
-                        )
-                        seal(folder)
+                        _build(folder, inputs, build)
                 shutil.rmtree(unfinished(cache, stage, inputs), ignore_errors=True)
     if store is not None:
         store.put(final, name)
@@ -151,6 +147,12 @@ def _temporary(final: Path) -> Iterator[Path]:
         sync(final.parent)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _build(folder: Path, inputs: Mapping[str, object], build: Callable[[Path], None]) -> None:
+    build(folder)
+    (folder / "inputs.json").write_text(json.dumps(inputs, indent=2, sort_keys=True))
+    seal(folder)
 
 
 def _set_aside(folder: Path) -> Path:

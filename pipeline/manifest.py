@@ -11,6 +11,7 @@ import json
 import os
 from math import inf
 from pathlib import Path
+from typing import Any
 
 MANIFEST = "manifest.json"
 CHECKED_BYTES = 2**28  # of a folder: 256 MiB take a quarter of a second
@@ -31,16 +32,30 @@ def seal(folder: Path) -> None:
     sync(folder)
 
 
+def listed(folder: Path) -> dict[str, Any]:
+    """The files of a sealed folder: name -> ``size`` in bytes and ``sha256`` in hex.
+
+    Raises:
+        OSError: there is no manifest, or it is out of reach.
+        ValueError: it is not one.
+    """
+    manifest = json.loads((folder / MANIFEST).read_text())
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
+        raise ValueError(f"{folder / MANIFEST} lists no files")
+    files: dict[str, Any] = manifest["files"]
+    return files
+
+
 def damage(folder: Path, whole: bool = False) -> str | None:
     """What is wrong with a folder, in words; None if nothing is.
 
     ``whole``: all checksums are compared, whatever its size and whatever was compared before.
     """
     try:
-        files = json.loads((folder / MANIFEST).read_text())["files"]
+        files = listed(folder)
     except FileNotFoundError:
         return "it has no manifest"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError):
         return "its manifest can't be read"
     for name, facts in files.items():
         path = folder / name

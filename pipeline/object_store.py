@@ -9,15 +9,15 @@ Credentials and endpoint come from the environment, as the store's own tools hav
 (``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOINT_URL``, ...).
 """
 
-import json
 import logging
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
 from pyarrow.fs import FileSystem, FileType, LocalFileSystem, copy_files
 
-from pipeline.manifest import MANIFEST, damage, sync
+from pipeline.manifest import MANIFEST, damage, listed, sync
 from pipeline.records import InputError
 from pipeline.redact import mask
 
@@ -63,9 +63,9 @@ class ObjectStore:
                 for path in (*folder.rglob("*"), folder):
                     sync(path)
                 return True
-            log.warning("%s in %s: %s; built again", name, self.uri, fault)
+            log.warning("%s in %s: %s; built here", name, self.uri, fault)
             self.files.delete_file(f"{at}/{MANIFEST}")
-        except (OSError, ValueError) as error:
+        except OSError as error:
             log.warning("%s in %s: %s; built here", name, self.uri, _first_line(error))
         shutil.rmtree(folder)
         folder.mkdir()
@@ -77,7 +77,7 @@ class ObjectStore:
         try:
             if self._has(at):
                 return
-            for file in [*_files(folder / MANIFEST), MANIFEST]:
+            for file in [*listed(folder), MANIFEST]:
                 self.files.create_dir(f"{at}/{file}".rpartition("/")[0])  # a disk needs it
                 copy_files(str(folder / file), f"{at}/{file}", LOCAL, self.files)
         except OSError as error:
@@ -89,13 +89,10 @@ class ObjectStore:
 
     def _copy_from(self, at: str, folder: Path) -> None:
         copy_files(f"{at}/{MANIFEST}", str(folder / MANIFEST), self.files, LOCAL)
-        for file in _files(folder / MANIFEST):
-            (folder / file).parent.mkdir(parents=True, exist_ok=True)
-            copy_files(f"{at}/{file}", str(folder / file), self.files, LOCAL)
-
-
-def _files(manifest: Path) -> list[str]:
-    return list(json.loads(manifest.read_text())["files"])
+        with suppress(FileNotFoundError, ValueError):  # damage() says what is wrong
+            for file in listed(folder):
+                (folder / file).parent.mkdir(parents=True, exist_ok=True)
+                copy_files(f"{at}/{file}", str(folder / file), self.files, LOCAL)
 
 
 def _first_line(error: Exception) -> str:

@@ -52,6 +52,7 @@ def run(overrides: Sequence[str]) -> None:
         show(config.tracking, config.report, earlier.run_id, output)
         print(f"complete: all {len(known)} points had finished; force=true runs them anew")
         return
+    artifacts.share_stages(config.cache_uri)
     folder = Path(grid.master.hydra.sweep.dir)
     folder.mkdir(parents=True, exist_ok=True)
     with open_dict(grid.master):
@@ -62,7 +63,6 @@ def run(overrides: Sequence[str]) -> None:
         log.info("going on with sweep %s: %s finished before", earlier.run_id, _points(done))
     log.info("%s, first what they share", _points(len(pending)))
     start = time.perf_counter()
-    artifacts.share_stages(config.cache_uri)
     # The points that train need the negatives as well; one of each data set prepares all.
     points = [grid.points[number] for number in pending]
     shared = {str((p.dataset, p.embedder, p.mining, p.epochs > 0)): p for p in points}

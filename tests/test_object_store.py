@@ -123,6 +123,7 @@ def test_half_a_copy_is_not_taken(tmp_path: Path, server: Server) -> None:
         ("facts.json", "{}", "facts.json has 2 bytes, not 12"),
         ("table/rows.bin", None, "built here"),
         ("manifest.json", "{", "built here"),
+        ("manifest.json", "[]", "built here"),
     ],
 )
 def test_a_damaged_copy_is_built_again(
@@ -133,7 +134,9 @@ def test_a_damaged_copy_is_built_again(
     copy = tmp_path / "far" / "index" / here.name / file
     copy.unlink() if text is None else copy.write_text(text)
     there = stage_output(tmp_path / "there", "index", INPUTS, write)
+    third = stage_output(tmp_path / "third", "index", INPUTS, unused)
     share_stages(None)
+    assert contents(third) == contents(there)
     assert said in caplog.text
     assert json.loads((there / "facts.json").read_text()) == {"rows": 10}
 
