@@ -1,6 +1,7 @@
 """What several test files share: composed configurations and one small real experiment."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -68,6 +69,13 @@ def command(*words: str, cwd: Path, module: str = "pipeline") -> subprocess.Comp
         text=True,
         check=False,
     )
+
+
+def free_port() -> int:
+    """A port on loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def tracked(folder: Path) -> TrackingConfig:

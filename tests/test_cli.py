@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ from mlflow.tracking import MlflowClient
 from pipeline import tracking
 from pipeline.config import TrackingConfig
 from pipeline.metrics import means
-from tests.conftest import SMALL, command, tracked
+from tests.conftest import SMALL, command, free_port, tracked
 
 POINTS = ("arch=colbert,cross_encoder", "base=modernbert_tiny", "eval.overfetch=2")
 FAST = ("latency.limits=[5]", "latency.queries=4", "latency.warmup=1")
@@ -135,9 +134,7 @@ def test_the_sweeps_page_opens_with_its_table(swept: tuple[Path, str, str]) -> N
 
 def test_the_ui_serves_the_runs_on_loopback(swept: tuple[Path, str, str]) -> None:
     config = tracked(swept[0])
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     server = subprocess.Popen(
         [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", config.uri]
         + ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"],

@@ -20,7 +20,7 @@ from pipeline import tracking
 from pipeline.artifacts import share_stages, stage_output
 from pipeline.object_store import ObjectStore
 from pipeline.records import InputError
-from tests.conftest import BRIEF, TINY, command, tracked
+from tests.conftest import BRIEF, TINY, command, free_port, tracked
 
 BUCKET = "stages"
 INPUTS = {"words": 3}
@@ -40,9 +40,7 @@ class Server:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     for name, value in {
         "AWS_ACCESS_KEY_ID": "somebody",
         "AWS_SECRET_ACCESS_KEY": "secret",

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from mlflow import MlflowClient
 
 from pipeline import tracking
 from pipeline.config import TrackingConfig
+from tests.conftest import free_port
 
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))  # Debian's, not in PATH
 INITDB = shutil.which("initdb") or (str(INSTALLED[-1]) if INSTALLED else None)
@@ -39,12 +39,6 @@ with tracking.run(config, f"point{number}", {"kind": "point", "fingerprint": num
     run.log_metrics({f"vector/m{i}": float(i) for i in range(200)})
     run.log_file(Path(file), "runs")
 """
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

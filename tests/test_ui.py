@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -15,6 +14,7 @@ import pytest
 
 from pipeline import tracking
 from pipeline.config import TrackingConfig
+from tests.conftest import free_port
 
 NAMES = ("colbert_minilm_l6_1neg_1ep", "none_none_0neg_0ep")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -22,12 +22,6 @@ CHROMIUM = next((path for name in BROWSERS if (path := shutil.which(name))), Non
 QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 QUIET += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 SHOWN = ["--window-size=1600,900", "--virtual-time-budget=20000", "--dump-dom"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def command(port: int, uri: str) -> list[str]:

@@ -11,7 +11,6 @@ import hashlib
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -26,7 +25,7 @@ import pytest
 from pipeline import tracking
 from pipeline.config import TrackingConfig
 from pipeline.tracking import RunRecord
-from tests.conftest import CHILD, TINY
+from tests.conftest import CHILD, TINY, free_port
 
 KILLS = int(os.environ.get("CHAOS_KILLS", "2"))
 SHORT = KILLS <= 2
@@ -240,9 +239,7 @@ def server(folder: Path, port: int) -> Iterator[None]:
 def test_a_tracking_server_that_goes_away(
     undisturbed: tuple[float, Outcomes], tmp_path: Path, chaos_report: list[str]
 ) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     uri = f"http://127.0.0.1:{port}"
     seconds, expected = undisturbed
     with server(tmp_path, port):
