@@ -1,5 +1,6 @@
 """Errors as one line and as an exit code: 2 for the user's own mistake, 1 for what failed."""
 
+import re
 import signal
 import sys
 import threading
@@ -9,6 +10,7 @@ from types import FrameType
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
+from pipeline.config import KEYS, no_such_key
 from pipeline.records import InputError, Refused
 from pipeline.redact import mask
 
@@ -17,6 +19,9 @@ MISTAKES = (InputError, HydraException, OmegaConfBaseException)
 
 # Hydra's search path and OmegaConf's object types are for the authors, not the users.
 FOR_AUTHORS = ("Config search path", "reference_type", "object_type")
+
+NO_KEY = re.compile(r"Could not override '([\w.]+)'\.\nTo append to your config use")
+"""What Hydra says of a key that the schema lacks; appending it would change nothing."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -65,8 +70,10 @@ def terminates(number: int, frame: FrameType | None) -> None:
 def one_line(error: BaseException) -> str:
     """The message of an error without secrets, with its type unless it is a user's mistake."""
     text = str(error)
-    if isinstance(error, OverrideParseException):  # else it does not say which
-        text = f"{error.override}: {text}"
+    if isinstance(error, OverrideParseException):
+        return mask(_not_understood(error.override, text))
+    if misspelt := NO_KEY.match(text):
+        return no_such_key(misspelt[1], KEYS)
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException) and str(cause) not in text:
         text = f"{text}\n{cause}"
@@ -79,3 +86,14 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, (*MISTAKES, Refused)):
         return message
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def _not_understood(override: str, problem: str) -> str:
+    """What to write instead of an override that Hydra's grammar does not take."""
+    key, equals, value = override.partition("=")
+    if value.startswith("~"):
+        return f"{override}: ~ is not expanded here, write the whole path"
+    if equals and value and value[0] not in "'\"[{":
+        quoted = value.replace("'", "\\'")
+        return f"{override}: quote it: \"{key}='{quoted}'\""
+    return " ".join(f"{override}: {problem}".split())

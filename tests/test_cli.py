@@ -169,7 +169,8 @@ def write_lines(path: Path, lines: Sequence[str]) -> None:
 
 
 BAD = {
-    "misspelt key": (["trian.learning_rate=1"], "trian"),
+    "misspelt key": (["trian.learning_rate=1"], "did you mean train.learning_rate"),
+    "misspelt key, appended": (["+train.lr=1"], "train.lr: no such key; did you mean train.le"),
     "unknown group": (["arch=cross"], "colbert cross_encoder none"),
     "negative": (["negatives=-1"], "negatives=-1: must be at least 0"),
     "not a number": (["epochs=two"], "'two'"),
@@ -205,7 +206,10 @@ def test_bad_input_is_one_line_and_exit_code_2(case: str, tmp_path: Path) -> Non
 def test_a_bad_point_stops_a_sweep_before_any_work(tmp_path: Path) -> None:
     done = command("negatives=1,99", cwd=tmp_path, module="pipeline.sweep")
     assert done.returncode == 2
-    assert done.stderr == "error: negatives=99: only mining.depth=5 are mined per query\n"
+    assert (
+        done.stderr
+        == "error: negatives=99: only mining.depth=5 are mined per query, raise mining.depth\n"
+    )
     assert not (tmp_path / "outputs").exists()
 
 

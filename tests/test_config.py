@@ -85,7 +85,13 @@ def test_expand_is_a_union_of_products() -> None:
     ("override", "said"),
     [
         ("negatives=-1", "negatives=-1: must be at least 0"),
-        ("negatives=9", "negatives=9: only mining.depth=5 are mined per query"),
+        (
+            "negatives=9",
+            "negatives=9: only mining.depth=5 are mined per query, raise mining.depth",
+        ),
+        ("arch=none", "epochs=1: arch=none has nothing to train, set epochs=0"),
+        ("index.batch_size=0", "index.batch_size=0: must be at least 1"),
+        ("index.vector_index_above=-1", "index.vector_index_above=-1: must be at least 0"),
         ("negatives=0", "negatives=0: training needs at least 1"),
         ("train.learning_rate=7", "train.learning_rate=7.0: must be between 0 and 1"),
         ("eval.depth=3", "eval.depth=3: must be at least 10"),
@@ -111,7 +117,6 @@ def test_bad_values_name_their_key(override: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("trian.learning_rate=1", "trian"),
         ("arch=cross", "Available options in 'arch': colbert cross_encoder none"),
         ("epochs=two", "Value 'two' of type 'str' could not be converted to Integer"),
     ],
@@ -123,3 +128,52 @@ def test_hydra_errors_become_one_line(override: str, said: str) -> None:
     assert said in line
     assert "\n" not in line
     assert "search path" not in line
+
+
+LISTED = " (python -m pipeline --help lists the keys)"
+
+
+@pytest.mark.parametrize("sign", ["", "+", "++"])
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("train.lr", "did you mean train.learning_rate or train.lora_rank?"),
+        ("learning_rat", "did you mean train.learning_rate or arch.learning_rate?"),
+        ("negatvies", "did you mean negatives or retries?"),
+        ("eval.topk", "did you mean eval.top_k or eval.overfetch?"),
+    ],
+)
+def test_a_misspelt_key_is_refused_however_it_is_given(sign: str, key: str, said: str) -> None:
+    with pytest.raises((InputError, HydraException)) as caught:
+        compose_config([f"{sign}{key}=1"])
+    assert one_line(caught.value) == f"{key}: no such key; {said}{LISTED}"
+
+
+@pytest.mark.parametrize("sign", ["", "+", "++"])
+def test_a_key_of_another_option_names_that(sign: str) -> None:
+    with pytest.raises((InputError, HydraException)) as caught:
+        compose_config([f"{sign}arch.document_length=64"])
+    assert one_line(caught.value) == "arch.document_length: a key of arch=colbert only"
+    with pytest.raises((InputError, HydraException)) as caught:
+        compose_config([f"{sign}nothing.like.it=1"])
+    assert one_line(caught.value).endswith(f": no such key{LISTED}")
+
+
+def test_keys_of_hydra_can_be_appended() -> None:
+    memory = "+hydra.launcher.ray.init.object_store_memory=null"
+    master = Grid(["hydra/launcher=ray", memory, "grid=[]"]).master
+    assert "object_store_memory" in master.hydra.launcher.ray.init
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("dataset.path=pairs (1).csv", "quote it: \"dataset.path='pairs (1).csv'\""),
+        ("base=it's (1)", "quote it: \"base='it\\'s (1)'\""),
+        ("dataset.path=~/pairs.csv", "~ is not expanded here, write the whole path"),
+    ],
+)
+def test_a_value_that_hydra_can_not_read_comes_with_what_to_write(override: str, said: str) -> None:
+    with pytest.raises(HydraException) as caught:
+        compose_config([override])
+    assert one_line(caught.value) == f"{override}: {said}"

@@ -21,6 +21,7 @@ from pipeline.config.datasets import (
     LabelledConfig,
     PydocsConfig,
 )
+from pipeline.config.keys import added, known_keys, no_such_key
 from pipeline.config.models import (
     COLBERT_LOSSES,
     CROSS_ENCODER_LOSSES,
@@ -46,11 +47,13 @@ from pipeline.config.stages import (
     TrainConfig,
     sqlite_path,
 )
+from pipeline.records import InputError
 
 __all__ = [
     "COLBERT_LOSSES",
     "CROSS_ENCODER_LOSSES",
     "DISTILLING",
+    "KEYS",
     "SCHEMAS",
     "ArchConfig",
     "BaseConfig",
@@ -77,6 +80,7 @@ __all__ = [
     "TrackingConfig",
     "TrainConfig",
     "conf_dir",
+    "no_such_key",
     "register_schemas",
     "require",
     "sqlite_path",
@@ -119,9 +123,8 @@ class Config:
         at_least("epochs", self.epochs, 0)
         at_least("retries", self.retries, 0)
         if self.epochs > 0:
-            require(
-                self.arch.name != "none", "epochs", self.epochs, "arch=none has nothing to train"
-            )
+            trains = self.arch.name != "none"
+            require(trains, "epochs", self.epochs, "arch=none has nothing to train, set epochs=0")
             require(self.negatives >= 1, "negatives", self.negatives, "training needs at least 1")
         distils = self.arch.loss in DISTILLING
         require(
@@ -134,7 +137,7 @@ class Config:
             self.negatives <= self.mining.depth,
             "negatives",
             self.negatives,
-            f"only mining.depth={self.mining.depth} are mined per query",
+            f"only mining.depth={self.mining.depth} are mined per query, raise mining.depth",
         )
 
     @property
@@ -159,6 +162,8 @@ SCHEMAS: dict[str, type[Any]] = {
     "arch/colbert": ColbertConfig,
 }
 
+KEYS = known_keys(Config, SCHEMAS)
+
 
 def register_schemas() -> None:
     """Tell Hydra the schema; the YAML files name it as ``/schema/...`` in their defaults."""
@@ -180,8 +185,12 @@ def typed(config: DictConfig) -> Config:
     """The dataclasses of a composed configuration.
 
     Raises:
-        InputError: a value is out of bounds or missing; the message names its key.
+        InputError: a value is out of bounds or missing, or there is no such key (``+key=value``
+            puts it past Hydra); the message names it.
     """
     missing = sorted(OmegaConf.missing_keys(config))
     require(not missing, missing[0] if missing else "", "???", "has no value, give it one")
-    return cast(Config, OmegaConf.to_object(config))
+    point = cast(Config, OmegaConf.to_object(config))
+    for key in added(point):
+        raise InputError(no_such_key(key, KEYS))
+    return point

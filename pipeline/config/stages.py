@@ -49,6 +49,10 @@ class IndexConfig:
     batch_size: int = 2048  # passages embedded and written at a time, bounds memory
     vector_index_above: int = 50_000  # passages; exact search up to here
 
+    def __post_init__(self) -> None:
+        at_least("index.batch_size", self.batch_size, 1)
+        at_least("index.vector_index_above", self.vector_index_above, 0)
+
 
 @dataclass
 class TrainConfig:

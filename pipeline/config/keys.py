@@ -1,0 +1,63 @@
+"""Which keys there are, and what was meant by one that there is not."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
+from typing import Any, get_type_hints
+
+Keys = Mapping[str, tuple[str, ...]]
+"""Key -> the options of its group that have it, as ``("beir", "labelled")``; () without a group."""
+
+SHOWN = 3  # keys that may have been meant
+
+
+def known_keys(schema: type[Any], groups: Mapping[str, type[Any]]) -> Keys:
+    """The keys of ``schema``, and those of its ``groups``, ``{"dataset/beir": BeirConfig}``."""
+    whole = {path.split("/")[0] for path in groups}
+    keys: dict[str, tuple[str, ...]] = {
+        key: () for key in _keys(schema) if key.split(".")[0] not in whole
+    }
+    for path, options in groups.items():
+        group, option = path.split("/")
+        for key in _keys(options, f"{group}."):
+            keys[key] = (*keys.get(key, ()), option)
+    return keys
+
+
+def _keys(schema: type[Any], prefix: str = "") -> Iterator[str]:
+    for name, kind in get_type_hints(schema).items():
+        if is_dataclass(kind):
+            yield from _keys(kind, f"{prefix}{name}.")  # type: ignore[arg-type]
+        else:
+            yield f"{prefix}{name}"
+
+
+def added(config: Any, prefix: str = "") -> Iterator[str]:
+    """The keys that ``+key=value`` has put into a dataclass beside its fields."""
+    own = {field.name for field in fields(config)}
+    for name, value in vars(config).items():
+        if name not in own:
+            yield f"{prefix}{name}"
+        elif is_dataclass(value):
+            yield from added(value, f"{prefix}{name}.")
+
+
+def no_such_key(key: str, known: Keys) -> str:
+    """One line: which option has ``key``, or which keys it is close to."""
+    if options := known.get(key):
+        return f"{key}: a key of {key.split('.')[0]}={', '.join(options)} only"
+    meant = " or ".join(_close(key, known))
+    hint = f"; did you mean {meant}?" if meant else ""
+    return f"{key}: no such key{hint} (python -m pipeline --help lists the keys)"
+
+
+def _close(key: str, known: Keys) -> list[str]:
+    """Keys like ``key``, also by their last part and its initials: ``lr`` is a learning_rate."""
+    forms: dict[str, list[str]] = {}
+    for name in known:
+        path, dot, last = name.rpartition(".")
+        initials = "".join(word[:1] for word in last.split("_"))
+        for form in (name, last, f"{path}{dot}{initials}", initials):
+            forms.setdefault(form, []).append(name)
+    close = [key] if key in forms else get_close_matches(key, forms, n=SHOWN)
+    return list(dict.fromkeys(name for form in close for name in forms[form]))[:SHOWN]
