@@ -11,6 +11,11 @@ ARGS ?=
 PORT ?= 5000
 KILLS ?= 20
 WORKERS ?= 2
+# A variable that nothing reads, as in make run arch=colbert, would change nothing.
+KNOWN := PY VENV UV_VERSION TORCH_VERSION EXPERIMENT DATA ARGS PORT KILLS WORKERS RUN UV_FIND_LINKS PIP_FIND_LINKS
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
+$(foreach name,$(filter-out $(KNOWN),$(GIVEN)),$(error \
+  $(name) is no variable of this Makefile; overrides go into ARGS: make run ARGS="$(name)=$($(name))"))
 # On a machine whose pip knows a folder of wheels, the CPU build of torch there is taken.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
@@ -25,7 +30,7 @@ help: ## list the targets
 setup: $(READY) ## install everything that requirements.lock pins into .venv
 
 $(READY): requirements.lock pyproject.toml
-	@echo "setting up $(VENV) (about 2 GB with torch, once)"
+	@echo "setting up $(VENV) (once; about 2 GB, or several more if the index has torch for CUDA)"
 	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "error: Python 3.11 or newer is needed, e.g. make PY=python3.11"; exit 2; }
 	@$(PY) -m venv $(VENV)
@@ -42,16 +47,16 @@ audit: $(READY) ## look for faults in labelled data before training: DATA=FILE A
 sweep: $(READY) ## train and compare a grid: EXPERIMENT=pydocs (default), smoke or report
 	@$(BIN)/python -m pipeline.sweep experiment=$(EXPERIMENT) $(ARGS)
 
-run: $(READY) ## one grid point: ARGS="arch=colbert negatives=1 train.learning_rate=1e-4"
-	@$(BIN)/python -m pipeline $(ARGS)
+run: $(READY) ## one grid point: ARGS="arch=colbert negatives=1 train.learning_rate=1e-4" EXPERIMENT=...
+	@$(BIN)/python -m pipeline $(if $(filter-out file,$(origin EXPERIMENT)),experiment=$(EXPERIMENT)) $(ARGS)
 
 plan: $(READY) ## what a grid would do, without doing it: EXPERIMENT=report
 	@$(BIN)/python -m pipeline.plan experiment=$(EXPERIMENT) $(ARGS)
 
-ui: $(READY) ## browse the runs in the MLflow UI on loopback: PORT=5000
+ui: $(READY) ## browse the runs in the MLflow UI on loopback: PORT=5000, ARGS as for report
 	@$(BIN)/python -m pipeline.ui --port $(PORT) $(ARGS)
 
-report: $(READY) ## the latest sweep compared: outputs/report/report.html, .md and .csv
+report: $(READY) ## the latest sweep compared, in outputs/report: of other data ARGS=tracking.experiment=beir
 	@$(BIN)/python -m pipeline.report experiment=$(EXPERIMENT) $(ARGS)
 
 promote: $(READY) ## make a run's model the champion: RUN=NAME ARGS="name=NAME force=true"
@@ -67,7 +72,7 @@ test: $(READY) ## every test that needs no hub and no GPU: WORKERS=2 ARGS=tests/
 chaos: $(READY) ## sweeps killed at 20 random moments and resumed, stage files damaged: KILLS=20
 	@CHAOS_KILLS=$(KILLS) $(BIN)/python -m pytest -q -m chaos tests/chaos $(ARGS)
 
-lint: $(READY) ## ruff, mypy and the layers of docs
+lint: $(READY) ## ruff, mypy and the layers of pyproject.toml
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports

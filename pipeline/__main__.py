@@ -11,7 +11,8 @@ from omegaconf import DictConfig
 
 from pipeline.boundary import job
 from pipeline.config import conf_dir, register_schemas
-from pipeline.config.overrides import with_named_base
+from pipeline.config.overrides import compose, with_named_base
+from pipeline.config.preflight import check_point
 from pipeline.errors import exit_code
 
 
@@ -36,6 +37,8 @@ def main() -> None:
 
     def run() -> None:
         sys.argv[1:] = with_named_base(sys.argv[1:])
+        if not any(word.startswith("-") for word in sys.argv[1:]):  # a flag may ask for no run
+            check_point(compose(sys.argv[1:]))  # before Hydra makes a folder for it
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)()
         if errors:
             raise errors[0]

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, open_dict
 
 from pipeline.config import Config, conf_dir, register_schemas, typed
 from pipeline.config.overrides import with_named_base
+from pipeline.config.preflight import check_point
 
 
 def expand(lines: Sequence[str], overrides: Sequence[str]) -> list[list[str]]:
@@ -46,7 +47,8 @@ class Grid:
         """Compose every point.
 
         Raises:
-            InputError, HydraException, OmegaConfBaseException: a point is not valid.
+            InputError, HydraException, OmegaConfBaseException: a point is not valid, or what
+                it needs is not there.
         """
         register_schemas()
         self.hydra = Hydra.create_main_hydra2(
@@ -62,6 +64,8 @@ class Grid:
         self.points: list[Config] = [
             typed(self._compose(point, RunMode.RUN)) for point in self.overrides
         ]
+        for config in self.points:
+            check_point(config)
 
     def _compose(self, overrides: Sequence[str], mode: RunMode) -> DictConfig:
         loader = self.hydra.config_loader

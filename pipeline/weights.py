@@ -73,7 +73,8 @@ def locate(key: str, path: str, runs: Runs | None = None) -> Path:
         return Path(path)
     hint = f"bases that work offline: {', '.join(OFFLINE_BASES)}"
     if key != "base.path":
-        hint = "a model is also a folder, run:NAME, models:/NAME@ALIAS or package:MODULE"
+        ours = "run:NAME, models:/NAME@ALIAS or " if runs else "or "
+        hint = f"a model is a hub id, a folder, {ours}package:MODULE"
     try:
         return Path(snapshot_download(path, allow_patterns=HUB_FILES))
     except (HFValidationError, RepositoryNotFoundError) as error:

@@ -206,11 +206,38 @@ def test_bad_input_is_one_line_and_exit_code_2(case: str, tmp_path: Path) -> Non
 def test_a_bad_point_stops_a_sweep_before_any_work(tmp_path: Path) -> None:
     done = command("negatives=1,99", cwd=tmp_path, module="pipeline.sweep")
     assert done.returncode == 2
-    assert (
-        done.stderr
-        == "error: negatives=99: only mining.depth=5 are mined per query, raise mining.depth\n"
-    )
+    said = "negatives=99: only mining.depth=5 are mined per query, raise mining.depth"
+    assert done.stderr == f"error: {said}\n"
     assert not (tmp_path / "outputs").exists()
+
+
+EARLY = {
+    "dataset.path": (
+        ["dataset=labelled", "dataset.path=no.csv"],
+        "dataset.path=no.csv: no such file or folder",
+    ),
+    "output_dir": (
+        ["output_dir=file/below"],
+        "output_dir=file/below: can't be written to ({}/file: is a file)",
+    ),
+    "windows": (
+        ["rerank.windows=96"],
+        "rerank.windows=96: the model reads 48 tokens, query included; take fewer",
+    ),
+}
+
+
+@pytest.mark.parametrize("module", ["pipeline", "pipeline.sweep"])
+@pytest.mark.parametrize("case", EARLY)
+def test_what_no_point_can_start_with_is_told_before_any_folder_is_made(
+    case: str, module: str, tmp_path: Path
+) -> None:
+    overrides, said = EARLY[case]
+    (tmp_path / "file").touch()
+    done = command(*overrides, cwd=tmp_path, module=module)
+    assert done.returncode == 2
+    assert done.stderr == f"error: {said.format(tmp_path)}\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_the_plan_of_the_report_loads_nothing(tmp_path: Path) -> None:
@@ -223,7 +250,13 @@ def test_the_plan_of_the_report_loads_nothing(tmp_path: Path) -> None:
 def test_help_shows_groups_keys_and_examples(tmp_path: Path) -> None:
     done = command("--help", cwd=tmp_path)
     assert done.returncode == 0
-    for word in ("arch", "minilm_l3", "learning_rate", "python -m pipeline arch=colbert"):
+    for word in (
+        "arch",
+        "minilm_l3",
+        "learning_rate",
+        "python -m pipeline arch=colbert",
+        "count in\n",
+    ):
         assert word in done.stdout
     assert list(tmp_path.iterdir()) == []
 

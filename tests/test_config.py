@@ -1,5 +1,7 @@
 """Every YAML composes, and bad values are refused with a line that names the key."""
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -177,3 +179,34 @@ def test_a_value_that_hydra_can_not_read_comes_with_what_to_write(override: str,
     with pytest.raises(HydraException) as caught:
         compose_config([override])
     assert one_line(caught.value) == f"{override}: {said}"
+
+
+@pytest.mark.parametrize(
+    ("words", "ran"),
+    [
+        ([], "-m pipeline"),
+        (["EXPERIMENT=finetune"], "-m pipeline experiment=finetune"),
+        (["ARGS=arch=colbert seed=1"], "-m pipeline arch=colbert seed=1"),
+    ],
+)
+def test_make_run_takes_the_experiment_that_is_given(words: list[str], ran: str) -> None:
+    done = _make("-n", "run", "VENV=none", *words)
+    assert done.returncode == 0, done.stderr
+    assert " ".join(done.stdout.splitlines()[-1].split()) == f"none/bin/python {ran}"
+
+
+def test_make_refuses_a_variable_that_nothing_reads() -> None:
+    done = _make("-n", "run", "arch=colbert")
+    assert done.returncode == 2
+    assert 'make run ARGS="arch=colbert"' in done.stderr
+
+
+def _make(*words: str) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if k not in ("EXPERIMENT", "MAKEFLAGS")}
+    return subprocess.run(
+        ["make", "-f", str(conf_dir().parent / "Makefile"), *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )

@@ -1,15 +1,23 @@
 """Long passages in windows: every token is read, the best window counts, short ones as before."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from pipeline.config import RerankConfig
+from pipeline.config import (
+    ArchConfig,
+    ColbertConfig,
+    CrossEncoderConfig,
+    NoArchConfig,
+    RerankConfig,
+)
 from pipeline.hardware import Hardware
 from pipeline.records import InputError
 from pipeline.rerankers import Reranker, load_reranker
+from pipeline.rerankers.saved import load_saved
 from pipeline.rerankers.windows import WindowedScorer
 from pipeline.weights import prepare_base
 from tests.conftest import Compose
@@ -77,3 +85,29 @@ def test_settings_that_fit_nothing_are_refused() -> None:
         RerankConfig(windows=24, stride=50)
     with pytest.raises(InputError, match=r"rerank.pooling=mean: one of \('max', 'first'\)"):
         RerankConfig(pooling="mean")
+
+
+@pytest.mark.parametrize(
+    ("arch", "widest", "reads"),
+    [
+        (CrossEncoderConfig(name="cross_encoder", max_length=48), 47, "48 tokens, query included"),
+        (ColbertConfig(name="colbert", document_length=112), 112, "112 tokens of a passage"),
+    ],
+)
+def test_windows_that_the_model_can_not_read_are_refused(
+    arch: ArchConfig, widest: int, reads: str
+) -> None:
+    RerankConfig(windows=widest).must_fit(arch)
+    RerankConfig(windows=widest + 1).must_fit(NoArchConfig(name="none"))
+    said = f"rerank.windows={widest + 1}: the model reads {reads}; take fewer"
+    with pytest.raises(InputError, match=re.escape(said)):
+        RerankConfig(windows=widest + 1).must_fit(arch)
+
+
+def test_a_saved_model_is_asked_for_its_own_length(
+    reranker: Reranker, machine: Hardware, tmp_path: Path
+) -> None:
+    reranker.save(tmp_path)
+    load_saved("model", tmp_path, machine, 32, RerankConfig(windows=24))
+    with pytest.raises(InputError, match=r"rerank\.windows=9999: the model reads \d+ tokens"):
+        load_saved("model", tmp_path, machine, 32, RerankConfig(windows=9999))

@@ -7,7 +7,12 @@ from omegaconf import MISSING
 
 from pipeline.config.checks import at_least, require
 from pipeline.config.datasets import DatasetConfig
-from pipeline.config.models import EmbedderConfig
+from pipeline.config.models import (
+    ArchConfig,
+    ColbertConfig,
+    CrossEncoderConfig,
+    EmbedderConfig,
+)
 from pipeline.records import MODES
 
 PRECISIONS = ("auto", "fp32", "bf16")
@@ -129,6 +134,24 @@ class RerankConfig:
             "must be at most rerank.windows",
         )
         require(self.pooling in POOLINGS, "rerank.pooling", self.pooling, f"one of {POOLINGS}")
+
+    def must_fit(self, arch: ArchConfig) -> None:
+        """Refuse windows of which the model would never see the end.
+
+        Raises:
+            InputError: a window leaves no room for the query, or is longer than a passage read.
+        """
+        if self.windows is None:
+            return
+        if isinstance(arch, CrossEncoderConfig):
+            fits = self.windows < arch.max_length
+            reads = f"{arch.max_length} tokens, query included"
+        elif isinstance(arch, ColbertConfig):
+            fits = self.windows <= arch.document_length
+            reads = f"{arch.document_length} tokens of a passage"
+        else:
+            return
+        require(fits, "rerank.windows", self.windows, f"the model reads {reads}; take fewer")
 
 
 @dataclass

@@ -115,6 +115,8 @@ def _layout(names: Collection[str], columns: ColumnsConfig) -> _Layout | str:
     roles = {"query": query, "text": text or positive, "label": label or positive}
     role = next(role for role, column in roles.items() if column is None)
     shown = ", ".join(list(names)[:SHOWN]) or "none"
+    if len(names) == 1 and re.search(r"[;|,\t]", shown):
+        return f'one column, "{shown}": .csv needs commas between columns, .tsv tabs'
     return (
         f'no column "{getattr(columns, role)}" for the {role}; there are {shown}; '
         f"name it: dataset.columns.{role}=... (audit: --column {role}=...)"

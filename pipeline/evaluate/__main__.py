@@ -86,8 +86,10 @@ def evaluate(request: Request, min_gain: float | None, json: bool) -> None:
         raise InputError(f"--min-gain={min_gain}: must be a share, as 0.05 for 5%")
 
     from pipeline.config.overrides import compose
+    from pipeline.config.preflight import check_files
 
     config = compose([*request.overrides, "epochs=0"])
+    check_files(config)
 
     from pipeline import hardware, quiet
     from pipeline.evaluate.comparison import compare, gate, worst_cases

@@ -69,7 +69,8 @@ def load_saved(
     ``rerank`` may ask for long passages to be read in windows.
 
     Raises:
-        InputError: the folder holds no reranker; names ``key`` and what it holds.
+        InputError: the folder holds no reranker, names ``key`` and what it holds; or the windows
+            are wider than what it reads.
     """
     arch = saved_arch(folder)
     if arch is None:
@@ -79,6 +80,8 @@ def load_saved(
             f"{', '.join(architectures) if architectures else 'no transformer'}"
             + (f"; {folder / 'model'} exists" if (folder / "model").is_dir() else "")
         )
+    if rerank is not None:
+        rerank.must_fit(arch)
     reranker = load_reranker(folder, arch, hardware, batch_size, dedicated=True)
     assert reranker is not None
     if rerank is None or rerank.windows is None:

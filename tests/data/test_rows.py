@@ -197,6 +197,11 @@ def test_parquet_strings_that_are_not_utf8(tmp_path: Path) -> None:
             'no column "text" for the text; there are query, '
             "body, label; name it: dataset.columns.text=...",
         ),
+        (
+            "a.csv",
+            b"query;text;label\na;b;1\n",
+            'a.csv: one column, "query;text;label": .csv needs commas between columns, .tsv tabs',
+        ),
         ("a.csv", b"caf\xe9,text,label\na,b,1\n", "a.csv:1: not UTF-8"),
         ("a.tsv", b"text\tlabel\nb\t1\n", "dataset.columns.query=..."),
         ("a.jsonl", b'{"query": "a", "text": "b"}\n', "dataset.columns.label=..."),
