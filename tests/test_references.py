@@ -124,7 +124,7 @@ def test_a_run_is_found_by_name_and_id(arch: str, trained: Callable[[str], Train
 
 
 def test_an_embedder_is_not_said_to_be_a_run() -> None:
-    with pytest.raises(InputError, match="a model is a hub id, a folder, or package:MODULE$"):
+    with pytest.raises(InputError, match=r"is a hub id, a folder, or package:MODULE$"):
         locate("embedder.path", "no such/model")
 
 
