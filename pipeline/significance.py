@@ -103,6 +103,7 @@ def intervals(
     for start in range(0, len(varying), COLUMNS_AT_A_TIME):
         columns = varying[start : start + COLUMNS_AT_A_TIME]
         drawn = values[:, columns]
+        bases, which = (None, None) if base is None else _distinct(base[:, columns])
         rng = np.random.default_rng(seed)
         means = np.empty((resamples, len(columns)))
         for row in range(0, resamples, _batch(values)):
@@ -110,10 +111,10 @@ def intervals(
             picks = rng.integers(0, queries, (rows, queries)) + queries * np.arange(rows)[:, None]
             counts = np.bincount(picks.ravel(), minlength=rows * queries).reshape(rows, queries)
             weights = counts.astype(np.float64)
-            if base is None:
+            if bases is None:
                 means[row : row + rows] = weights @ drawn / queries
             else:
-                means[row : row + rows] = _relative(weights @ drawn, weights @ base[:, columns])
+                means[row : row + rows] = _relative(weights @ drawn, (weights @ bases)[:, which])
         with np.errstate(invalid="ignore"):  # between two infinite ones
             low[columns], high[columns] = np.percentile(means.T.copy(), [2.5, 97.5], axis=1)
     return _finite(low), _finite(high)
@@ -177,6 +178,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(p_values) - position) * p_values[i]))
         adjusted[i] = largest
     return adjusted
+
+
+def _distinct(columns: Values) -> tuple[Values, list[int]]:
+    """The different columns, and for every column which one it is: many runs share a base."""
+    places: dict[bytes, int] = {}
+    which = [places.setdefault(column.tobytes(), len(places)) for column in columns.T]
+    first = [which.index(place) for place in range(len(places))]
+    return columns[:, first], which
 
 
 def _relative(totals: Values, base: Values) -> Values:
