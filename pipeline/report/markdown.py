@@ -24,7 +24,8 @@ def markdown(study: Study) -> str:
     for quality in comparison.qualities:
         parts += [f"## {escape(title(quality))}", _figures(comparison, quality)]
     if comparison.qualities:
-        parts.append("In brackets: the gain over the search alone.")
+        about = "in brackets: the gain over the search alone; ≈: a test can't tell it from the best"
+        parts.append(f"{about} of the column")
         parts += map(escape, legend(comparison))
     for section in study.sections:
         parts += _section(section)

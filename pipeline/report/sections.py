@@ -72,7 +72,7 @@ def glance(comparison: Comparison, verdict: Verdict) -> Table | None:
         else:
             figure = seen.best.cell
             order = "fused" if seen.best.column.endswith("fused") else "reranked"
-            chance = "yes" if figure.significant else "no"
+            chance = "yes" if figure.significant else "not shown"
             chance = (
                 MISSING if isnan(figure.p_value) else f"{chance} ({probability(figure.p_value)})"
             )

@@ -139,7 +139,7 @@ def _as_good(comparison: Comparison, quality: Quality, best: System) -> str:
 
 
 def _chance(cell: Cell) -> str:
-    return "more than chance" if cell.significant else "not more than chance"
+    return "more than chance" if cell.significant else "not shown to be more than chance"
 
 
 def _budget_sentence(
