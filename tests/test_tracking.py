@@ -245,6 +245,14 @@ def test_the_description_follows_the_code_but_not_over_an_edit(config: TrackingC
     assert describe(mlflow__note__content=old, description_digest="x") == old  # somebody's edit
     digest = hashlib.sha256(old.encode()).hexdigest()[:12]
     assert describe(description_digest=digest) == note
+    with tracking.run(config, "sweep", {"kind": "sweep"}) as sweep:
+        assert describe() == note  # its table comes at its end
+    page = f"(#/experiments/{experiment_id}/runs/{sweep.run_id}?"
+    linked = describe()
+    assert page in linked.splitlines()[0]
+    with tracking.run(config, "sweep", {"kind": "sweep"}):
+        pass
+    assert page not in describe()
     assert describe(mlflow__note__content="ours alone") == "ours alone"
     assert tracking.first_page(config).startswith(f"/#/experiments/{experiment_id}/runs?")
     assert tracking.first_page(replace(config, experiment="none")) == ""

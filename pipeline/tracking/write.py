@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -29,9 +30,10 @@ from pipeline.metrics import PerQuery
 from pipeline.redact import mask
 from pipeline.tracking.artifacts import PER_QUERY_FILE, POINTS_FILE, TEXTS_FILE, Text
 from pipeline.tracking.connection import expect, open_experiment
-from pipeline.tracking.description import NOTE_TAG
+from pipeline.tracking.description import NOTE_TAG, describe
 from pipeline.tracking.process import HEARTBEAT, is_dead, process_tags
 from pipeline.tracking.read import STAGE_TAG, read_attempts
+from pipeline.tracking.view import SWEEP_TAG
 
 MODEL_FOLDER = "model_folder"
 """The tag with the absolute path of the model on the machine of the run."""
@@ -151,6 +153,8 @@ def run(
             client.update_run(run_id, status="RUNNING")
             if "failure" in client.get_run(run_id).data.tags:
                 client.delete_tag(run_id, "failure")
+        if config.parent_run_id or tags.get("kind") == "sweep":
+            active.log_tags({SWEEP_TAG: _started(client, config.parent_run_id or run_id)})
         with _heartbeat(client, run_id):
             yield active
     except BaseException as error:
@@ -164,6 +168,14 @@ def run(
             error.add_note(f"MLflow could not record this failure: {one_line(problem)}")
         raise
     client.set_terminated(run_id, "FINISHED")
+    if not config.parent_run_id:  # a sweep's end, not that of each of its points
+        describe(client, client.get_experiment(experiment_id))
+
+
+def _started(client: MlflowClient, run_id: str) -> str:
+    """When the run started, in UTC: the same on every host, and when it is gone on with."""
+    start = datetime.fromtimestamp(client.get_run(run_id).info.start_time / 1000, UTC)
+    return f"{start:%Y-%m-%d %H:%M:%S} UTC"
 
 
 @contextmanager
