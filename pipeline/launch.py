@@ -49,7 +49,7 @@ def launch(
     failures: dict[int, str] = {}
     left = list(numbers)
     task = Reported(
-        len(numbers), str(grid.master.hydra.sweep.dir), at_once(grid.master, len(numbers))
+        len(numbers), str(grid.master.hydra.sweep.dir), at_once(grid.master, len(grid.points))
     )
     started = 0
     for last in (False, True):
@@ -66,7 +66,7 @@ def launch(
             if fingerprints[number] in finished:
                 continue
             if result is not None and result.status is JobStatus.FAILED:
-                failures[number] = one_line(result._return_value)
+                failures[number] = str(result._return_value)
             else:
                 lost.append(number)
         if not lost or grid.config.fail_fast:
@@ -88,7 +88,8 @@ def _succeeded(result: JobReturn | None) -> bool:
 def at_once(master: DictConfig, points: int) -> int:
     """How many points the launcher runs at once on this machine; 1 where it shares out itself.
 
-    Ray and SLURM give each job its processors and GPUs.
+    Ray and SLURM give each job its processors and GPUs. ``points`` are those of the whole grid:
+    a resumed sweep has fewer to run, but weights depend on the number of threads.
     """
     launcher = master.hydra.launcher
     target = str(launcher._target_)
