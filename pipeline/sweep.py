@@ -48,6 +48,8 @@ def run(overrides: Sequence[str]) -> None:
         for number, of_point in enumerate(known)
         if of_point not in earlier.finished and known.index(of_point) == number
     ]
+    # Last what has lost its process most often: it may be what ends the sweep each time.
+    pending.sort(key=lambda number: earlier.killed.get(known[number], 0))
     if not pending and earlier.run_id:
         show(config.tracking, config.report, earlier.run_id, output)
         print(f"complete: all {len(known)} points had finished; force=true runs them anew")
@@ -90,7 +92,7 @@ def run(overrides: Sequence[str]) -> None:
         if file.suffix == ".md":  # the sweep's page in the UI opens with the table
             parent.log_note(file.read_text(encoding="utf-8").removeprefix("# Comparison\n"))
     minutes = (time.perf_counter() - start) / 60
-    print(f"{finished} of {len(points)} points in {minutes:.1f} minutes")
+    print(f"{len(finished)} of {len(points)} points in {minutes:.1f} minutes")
     print("browse them: make ui")
     if failed:
         raise RuntimeError(f"{_points(len(failed))} failed: " + "; ".join(failed))

@@ -127,7 +127,8 @@ def test_what_a_dead_process_left_is_killed_and_the_rest_is_kept(
     done = point(config, parent, POINTS[0])
     child = replace(config, parent_run_id=parent)
     left_running(child, "point", {**dead, "fingerprint": POINTS[1]})
-    assert resume.find(config, POINTS[::-1]) == resume.Earlier(parent, frozenset(POINTS[:1]))
+    earlier = resume.find(config, POINTS[::-1])
+    assert earlier == resume.Earlier(parent, frozenset(POINTS[:1]), {POINTS[1]: 1})
     lost = [run for run in tracking.read_attempts(config, parent) if run.run_id != done]
     assert [run.status for run in lost] == ["KILLED"]
     assert lost[0].tags["failure"] == f"its process, pid {dead['pid']}, is gone"
