@@ -30,6 +30,16 @@ class Earlier:
     finished: frozenset[str] = frozenset()
     killed: Mapping[str, int] = field(default_factory=dict)
 
+    def pending(self, fingerprints: Sequence[str]) -> list[int]:
+        """The numbers of the points that have not finished, in the order in which to run them.
+
+        Points that differ in nothing that matters have one fingerprint and are run once. What has
+        lost its process most often comes last, as it may be what ends the sweep each time.
+        """
+        first = {key: number for number, key in reversed(list(enumerate(fingerprints)))}
+        left = sorted(number for key, number in first.items() if key not in self.finished)
+        return sorted(left, key=lambda number: self.killed.get(fingerprints[number], 0))
+
 
 def sweep_fingerprint(fingerprints: Sequence[str]) -> str:
     """16 hex digits that depend on the set of points, not on their order."""
