@@ -6,21 +6,39 @@ like what failed. Looks only at the newest sweep with the same points: a point t
 has finished is run again, with its shared stages from the cache.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from pipeline import tracking
 from pipeline.artifacts import content_key
 from pipeline.config import TrackingConfig
 from pipeline.records import Refused
 
+KILLED = "its process was killed, perhaps for want of memory"
+"""Why a point has failed whose process its sweep has outlived."""
+
 
 @dataclass(frozen=True)
 class Earlier:
-    """What there is of a sweep: its run, if any, and the fingerprints of finished points."""
+    """What there is of a sweep: its run, if any, and the fingerprints of finished points.
+
+    ``killed`` counts the attempts at the others that did not outlive their process.
+    """
 
     run_id: str | None = None
     finished: frozenset[str] = frozenset()
+    killed: Mapping[str, int] = field(default_factory=dict)
+
+    def pending(self, fingerprints: Sequence[str]) -> list[int]:
+        """The numbers of the points that have not finished, in the order in which to run them.
+
+        Points that differ in nothing that matters have one fingerprint and are run once. What has
+        lost its process most often comes last, as it may be what ends the sweep each time.
+        """
+        first = {key: number for number, key in reversed(list(enumerate(fingerprints)))}
+        left = sorted(number for key, number in first.items() if key not in self.finished)
+        return sorted(left, key=lambda number: self.killed.get(fingerprints[number], 0))
 
 
 def sweep_fingerprint(fingerprints: Sequence[str]) -> str:
@@ -52,4 +70,11 @@ def find(config: TrackingConfig, fingerprints: Sequence[str]) -> Earlier:
         complete = run is sweep and finished >= set(fingerprints)
         reason = f"its process, pid {run.tags['pid']}, is gone"
         tracking.end(config, run.run_id, "FINISHED" if complete else "KILLED", reason)
-    return Earlier(sweep.run_id, frozenset(finished))
+    # Those that were RUNNING have just become KILLED.
+    killed = Counter(
+        run.tags["fingerprint"]
+        for run in attempts
+        if run.status in ("RUNNING", "KILLED") or run.tags.get("failure") == KILLED
+    )
+    others = {key: number for key, number in killed.items() if key not in finished}
+    return Earlier(sweep.run_id, frozenset(finished), others)

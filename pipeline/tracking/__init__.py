@@ -42,7 +42,7 @@ from pipeline.tracking.read import (  # noqa: E402
     read_attempts,
     read_run,
     read_runs,
-    running_here,
+    running,
     used_stages,
 )
 from pipeline.tracking.registry import ModelVersion, champion, promote  # noqa: E402
@@ -91,6 +91,6 @@ __all__ = [
     "read_skipped",
     "read_texts",
     "run",
-    "running_here",
+    "running",
     "used_stages",
 ]

@@ -1,7 +1,6 @@
 """Runs as they were recorded, and how they are found."""
 
 import difflib
-import platform
 from dataclasses import dataclass
 
 from mlflow import MlflowClient
@@ -125,13 +124,14 @@ def used_stages(config: TrackingConfig) -> set[str]:
     return used
 
 
-def running_here(config: TrackingConfig) -> RunRecord | None:
-    """A run of the store that a living process of this host is writing, if there is one."""
+def running(config: TrackingConfig) -> RunRecord | None:
+    """A run of the store that a process is writing which may be alive, on whatever host."""
     with contact(config.uri) as client:
         for experiment in client.search_experiments():
             for run in _search(client, experiment.experiment_id, "attributes.status = 'RUNNING'"):
                 record = _record(run)
-                if record.tags.get("host") == platform.node() and not is_dead(record.tags):
+                ours = "pid" in record.tags  # other programs may leave theirs RUNNING for ever
+                if ours and not is_dead(record.tags):
                     return record
     return None
 
