@@ -29,7 +29,8 @@ the worst. A sweep's page has its table, its artifacts under `report` the whole 
 | `vector/...`, `fts/...`, `hybrid/...` | the search alone, without reranking |
 | `vector_reranked/...` | ordered by the reranker |
 | `vector_fused/...` | the reranker's order fused with the search's |
-| `vector_candidates/recall_at_40` | the ceiling: what a perfect reranker could reach |
+| `vector_ideal/...` | the ceiling: what is reranked, in ideal order |
+| `vector_candidates/recall_at_40` | the recall of what is reranked |
 | `.../hit_rate_at_10` | share of queries with a relevant passage among the first 10 |
 | `.../ndcg_at_10`, `mrr_at_10`, `recall_at_10` | trec_eval's measures, 0..1 |
 | `latency/vector_50/total_p50_ms` | median of one query when 50 passages are reranked |
