@@ -80,7 +80,7 @@ def run(overrides: Sequence[str]) -> None:
     with tracking.run(config.tracking, "sweep", tags, earlier.run_id) as parent:
         about = {"grid": list(config.grid), "points": len(grid.points)}
         parent.log_params(tracking.flatten(about))
-        names = (point.run_name for point in grid.points)
+        names = ({"name": p.run_name, "dataset": p.dataset.name} for p in grid.points)
         parent.log_points(dict(zip(known, names, strict=True)))
         finished, failures = launch(grid, known, parent.run_id, pending)
         parent.log_metrics({"sweep/seconds": time.perf_counter() - start})
