@@ -51,7 +51,7 @@ plan: $(READY) ## what a grid would do, without doing it: EXPERIMENT=report
 ui: $(READY) ## browse the runs in the MLflow UI on loopback: PORT=5000
 	@$(BIN)/python -m pipeline.ui --port $(PORT) $(ARGS)
 
-report: $(READY) ## the latest sweep compared: outputs/report/report.html, .md and .csv
+report: $(READY) ## the latest sweep, or ARGS="RUN_A RUN_B", compared: outputs/report/report.html, .md, .csv
 	@$(BIN)/python -m pipeline.report experiment=$(EXPERIMENT) $(ARGS)
 
 promote: $(READY) ## make a run's model the champion: RUN=NAME ARGS="name=NAME force=true"

@@ -20,6 +20,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict
 
 from pipeline import tracking
+from pipeline.config.overrides import quoted
 from pipeline.errors import one_line
 from pipeline.grid import Grid
 from pipeline.progress import Reported
@@ -190,8 +191,12 @@ def _launch(
         ),
         task_function=task,
     )
-    parent = f"tracking.parent_run_id={parent_run_id}"
-    points = [[*grid.overrides[number], parent] for number in numbers]
+    # A point of another data set would name another experiment, where nobody looks for it.
+    of_sweep = [
+        f"tracking.parent_run_id={parent_run_id}",
+        f"tracking.experiment={quoted(grid.config.tracking.experiment)}",
+    ]
+    points = [[*grid.overrides[number], *of_sweep] for number in numbers]
     return launcher.launch(points, initial_job_idx=first_job)
 
 

@@ -66,7 +66,7 @@ def run(overrides: Sequence[str]) -> None:
         if not tracking.read_run(config.tracking, parent.run_id).params:
             about = {"grid": list(config.grid), "points": len(grid.points)}
             parent.log_params(tracking.flatten(about))
-        names = [point.run_name for point in grid.points]
+        names = [{"name": p.run_name, "dataset": p.dataset.name} for p in grid.points]
         parent.log_points(dict(zip(known, names, strict=True)))
         _start_log(grid)
         if earlier.run_id:

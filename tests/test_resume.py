@@ -69,7 +69,13 @@ def point(config: TrackingConfig, parent: str, fingerprint: str) -> str:
 def test_a_fingerprint_is_of_what_determines_the_result(small: Compose) -> None:
     plain = small("arch=colbert")
     same = [
-        small("arch=colbert", "tracking.parent_run_id=abc", "retries=3", "force=true"),
+        small(
+            "arch=colbert",
+            "tracking.parent_run_id=abc",
+            "tracking.experiment=e",
+            "retries=3",
+            "force=true",
+        ),
         small("arch=colbert", "output_dir=elsewhere", "grid=[abc]", "fail_fast=true"),
         small("arch=colbert", "run_name=other", "train.checkpoint_minutes=1"),
         small("arch=colbert", "report.latency_budget_ms=50", "report.baseline=other"),

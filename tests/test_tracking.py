@@ -157,6 +157,22 @@ def test_latest_sweep_is_the_newest_with_a_finished_run(config: TrackingConfig) 
     assert len(tracking.read_runs(config, sweeps[0])) == 2
 
 
+def test_points_without_a_run_are_of_their_own_data_set(config: TrackingConfig) -> None:
+    points = {key: {"name": f"point_{key}", "dataset": f"data_{key}"} for key in "abc"}
+    with tracking.run(config, "sweep", {"kind": "sweep", "dataset": "data_a"}) as parent:
+        parent.log_points(points)
+        with tracking.run(replace(config, parent_run_id=parent.run_id), "x", {"fingerprint": "b"}):
+            pass
+        waiting = tracking.read_skipped(config, parent.run_id)
+    skipped = tracking.read_skipped(config, parent.run_id)
+    assert [(run.name, run.tags["dataset"]) for run in skipped] == [
+        ("point_a", "data_a"),
+        ("point_c", "data_c"),
+    ]
+    assert {run.status for run in waiting} == {"WAITING"}
+    assert {run.status for run in skipped} == {"SKIPPED"}
+
+
 def test_reading_pages_through_many_runs(
     config: TrackingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

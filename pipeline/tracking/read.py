@@ -16,6 +16,7 @@ from pipeline.tracking.process import is_dead
 
 PAGE = 1000  # runs fetched at a time
 STAGE_TAG = "stage."  # + the name of a stage: the keys that the run used, separated by spaces
+SWEEP = "tags.kind = 'sweep'"
 FINISHED_POINT = "tags.kind = 'point' AND attributes.status = 'FINISHED'"
 
 
@@ -50,8 +51,21 @@ def read_runs(config: TrackingConfig, parent_run_id: str) -> list[RunRecord]:
     Raises:
         InputError: the address can't be used or has no such run.
     """
+    return _each_once(read_attempts(config, parent_run_id))
+
+
+def read_finished(config: TrackingConfig) -> list[RunRecord]:
+    """The finished grid points of the experiment, each once, oldest first, of a sweep or not.
+
+    Raises:
+        InputError: the address can't be used.
+    """
+    return _each_once(_of_experiment(config, FINISHED_POINT))
+
+
+def _each_once(attempts: list[RunRecord]) -> list[RunRecord]:
     points: dict[str, RunRecord] = {}
-    for run in read_attempts(config, parent_run_id):
+    for run in attempts:
         key = run.tags.get("fingerprint", run.run_id)
         if run.status == "FINISHED" or key not in points or points[key].status != "FINISHED":
             points[key] = run
@@ -76,7 +90,7 @@ def latest_sweep(config: TrackingConfig) -> str | None:
     Raises:
         InputError: the address can't be used.
     """
-    for sweep in reversed(_sweeps(config)):
+    for sweep in reversed(_of_experiment(config, SWEEP)):
         if any(run.status == "FINISHED" for run in read_attempts(config, sweep.run_id)):
             return sweep.run_id
     return None
@@ -88,12 +102,12 @@ def find_sweep(config: TrackingConfig, fingerprint: str) -> RunRecord | None:
     Raises:
         InputError: the address can't be used.
     """
-    sweeps = _sweeps(config, f" AND tags.fingerprint = '{fingerprint}'")
+    sweeps = _of_experiment(config, f"{SWEEP} AND tags.fingerprint = '{fingerprint}'")
     return sweeps[-1] if sweeps else None
 
 
-def _sweeps(config: TrackingConfig, condition: str = "") -> list[RunRecord]:
-    """The experiment's sweeps, oldest first; none where there is no store yet."""
+def _of_experiment(config: TrackingConfig, query: str) -> list[RunRecord]:
+    """What ``query`` finds in the experiment, oldest first; nothing where there is no store yet."""
     path = sqlite_path(config.uri)
     if path and not path.exists():
         return []
@@ -101,7 +115,6 @@ def _sweeps(config: TrackingConfig, condition: str = "") -> list[RunRecord]:
         experiment = client.get_experiment_by_name(config.experiment)
         if experiment is None:
             return []
-        query = f"tags.kind = 'sweep'{condition}"
         return [_record(run) for run in _search(client, experiment.experiment_id, query)]
 
 

@@ -113,9 +113,12 @@ class ActiveRun:
         tags = [InputTag(MLFLOW_DATASET_CONTEXT, "evaluation")]
         self._client.log_inputs(self.run_id, [DatasetInput(dataset, tags)])
 
-    def log_points(self, names: Mapping[str, str]) -> None:
-        """Record fingerprint -> name of every point of a sweep, so that none is missed."""
-        self.log_text(json.dumps(names), POINTS_FILE)
+    def log_points(self, points: Mapping[str, Mapping[str, str]]) -> None:
+        """Record every point of a sweep, so that none is missed.
+
+        ``points`` maps fingerprint -> its ``name`` and ``dataset``.
+        """
+        self.log_text(json.dumps(points), POINTS_FILE)
 
     def log_note(self, markdown: str) -> None:
         """Make ``markdown`` the description on the run's page.
