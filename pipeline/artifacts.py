@@ -37,6 +37,7 @@ BROKEN = ".broken-"  # between the key and a number, when a folder was damaged
 PATIENCE = 5.0  # seconds of waiting before it is said who is waited for
 
 _used: ContextVar[set[str] | None] = ContextVar("used", default=None)
+_stage: ContextVar[str] = ContextVar("stage", default="start")
 _store: ContextVar[ObjectStore | None] = ContextVar("store", default=None)
 
 
@@ -105,6 +106,16 @@ def watch_stages() -> set[str]:
     used: set[str] = set()
     _used.set(used)
     return used
+
+
+def enter_stage(name: str) -> None:
+    """From now on, in this thread, what fails has failed in the stage ``name``."""
+    _stage.set(name)
+
+
+def current_stage() -> str:
+    """The last one entered, or "start"."""
+    return _stage.get()
 
 
 @contextmanager

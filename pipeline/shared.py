@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import data, provenance
-from pipeline.artifacts import stage_output, unfinished
+from pipeline.artifacts import enter_stage, stage_output, unfinished
 from pipeline.config import Config, EmbedderConfig
 from pipeline.embed import Embedder
 from pipeline.hardware import Hardware
@@ -38,8 +38,10 @@ class Shared:
 def prepare(config: Config, machine: Hardware) -> Shared:
     """Data set, index, candidates and negatives, each from the cache if it is there."""
     cache = Path(config.output_dir) / "cache"
+    enter_stage("dataset")
     dataset = data.load(config.dataset, cache)
     _check_sizes(config, dataset)
+    enter_stage("index")
     embedder = Embedder(config.embedder, machine)
 
     def index(corpus_key: str, corpus: Any, by: Embedder, of: EmbedderConfig) -> Path:
@@ -60,6 +62,7 @@ def prepare(config: Config, machine: Hardware) -> Shared:
         )
 
     folder = index(dataset.fingerprint, dataset.corpus, embedder, config.embedder)
+    enter_stage("candidates")
     table = PassageTable(folder)
     queries = dataset.dev.queries | dataset.test.queries
     depth = config.eval.candidates
@@ -74,6 +77,7 @@ def prepare(config: Config, machine: Hardware) -> Shared:
     )
     negatives = None
     if config.epochs > 0:
+        enter_stage("negatives")
         miner, mined = embedder, folder
         if config.mining.embedder != config.embedder:
             miner = Embedder(config.mining.embedder, machine)

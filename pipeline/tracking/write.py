@@ -23,6 +23,7 @@ from mlflow.utils.validation import (
     MAX_TAG_VAL_LENGTH,
 )
 
+from pipeline.artifacts import current_stage
 from pipeline.config import TrackingConfig
 from pipeline.errors import one_line
 from pipeline.metrics import PerQuery
@@ -91,6 +92,11 @@ class ActiveRun:
         """Store the file as an artifact in ``folder`` (None: at the top)."""
         self._client.log_artifact(self.run_id, str(path), artifact_path=folder)
 
+    def log_logs(self, folder: Path | None) -> None:
+        """Store what was logged to ``folder``, if there is one."""
+        for file in sorted(folder.glob("*.log")) if folder else ():
+            self.log_file(file)
+
     def log_text(self, text: str, name: str) -> None:
         """Store ``text`` as the artifact ``name``, a path with an extension."""
         self._client.log_text(self.run_id, text, name)
@@ -128,15 +134,20 @@ class ActiveRun:
 
 @contextmanager
 def run(
-    config: TrackingConfig, name: str, tags: Mapping[str, str], resumed: str | None = None
+    config: TrackingConfig,
+    name: str,
+    tags: Mapping[str, str],
+    resumed: str | None = None,
+    folder: Path | None = None,
 ) -> Iterator[ActiveRun]:
     """A run of the experiment, a child if ``config.parent_run_id`` is set.
 
-    With ``resumed``, the id of a run that has ended, that one is gone on with.
+    With ``resumed``, the id of a run that has ended, that one is gone on with. ``folder`` is that
+    of a grid point: its log is stored with the run, however that ends.
 
     Ends as FINISHED, as KILLED after KeyboardInterrupt, and as FAILED after any other
-    exception, with a one-line tag ``failure`` and the artifact ``traceback.txt``; the exception
-    goes on.
+    exception, with a one-line tag ``failure``, for a point the tag ``stage``, and the artifact
+    ``traceback.txt``; the exception goes on.
     """
     experiment_id = open_experiment(config)
     client = MlflowClient(tracking_uri=config.uri)
@@ -153,13 +164,15 @@ def run(
                 client.delete_tag(run_id, "failure")
         with _heartbeat(client, run_id):
             yield active
+            active.log_logs(folder)
     except BaseException as error:
         killed = isinstance(error, KeyboardInterrupt)
         reason = "interrupted" if killed else one_line(error)
         try:
-            active.log_tags({"failure": reason})
+            active.log_tags({"failure": reason} | ({"stage": current_stage()} if folder else {}))
             client.set_terminated(run_id, "KILLED" if killed else "FAILED")
             active.log_text(mask("".join(traceback.format_exception(error))), "traceback.txt")
+            active.log_logs(folder)
         except Exception as problem:  # whatever it is, it must not hide the first error
             error.add_note(f"MLflow could not record this failure: {one_line(problem)}")
         raise
