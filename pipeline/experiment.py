@@ -8,6 +8,7 @@ those of the same architecture, base and lengths.
 """
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from pipeline import (
     tracking,
     weights,
 )
-from pipeline.artifacts import enter_stage, watch_stages
+from pipeline.artifacts import enter_stage, rebuild_stages, watch_stages
 from pipeline.audited import audit_labels
 from pipeline.config import Config, LabelledConfig
 from pipeline.evaluation import Evaluation, choose_weights, evaluate
@@ -45,6 +46,8 @@ from pipeline.shared import Shared, prepare
 from pipeline.timing import timings_of
 
 log = logging.getLogger(__name__)
+
+OF_POINTS = ("model", "scores", "latency")  # the stages that force=true repeats
 
 
 def run(config: Config, folder: Path) -> str:
@@ -102,8 +105,12 @@ def _ready(config: Config) -> _Ready:
 
 def _run(config: Config, folder: Path, tags: Mapping[str, str]) -> str:
     stages = watch_stages()
+    parent = config.tracking.parent_run_id
+    # What points share is measured once in a sweep, so what it has made itself is not too old.
+    begun = tracking.started(config.tracking, parent) if parent else time.time()
+    rebuild_stages(begun if config.force else 0.0, OF_POINTS)
     ready: _Ready | Exception | None = None
-    if config.tracking.parent_run_id is None:  # a mistake in a single command leaves no run
+    if parent is None:  # a mistake in a single command leaves no run
         try:
             ready = _ready(config)
         except InputError:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from pipeline import provenance
+from pipeline import experiment, provenance
 from pipeline.config import EmbedderConfig
 from pipeline.fingerprint import fingerprints
 from pipeline.hardware import Hardware
@@ -71,3 +71,37 @@ def test_code_is_versioned_by_module(tmp_path: Path, monkeypatch: pytest.MonkeyP
         [False, False, True, False, True],
         [False, False, False, True, False],
     ]
+
+
+def test_by_force_a_point_is_made_anew_from_what_points_share(
+    tmp_path: Path, outputs: Path
+) -> None:
+    point = ["base=modernbert_tiny", "train.max_steps=2", "seed=77"]  # of no other test
+    config = compose_config([*TINY, f"output_dir={outputs}", *point])
+
+    def built() -> dict[str, dict[str, int]]:
+        """Stage -> key -> when."""
+        cache = outputs / "cache"
+        return {
+            stage: {
+                manifest.parent.name: manifest.stat().st_mtime_ns
+                for manifest in (cache / stage).glob("[0-9a-f]*/manifest.json")
+            }
+            for stage in ("index", "candidates", "negatives", "model", "scores")
+        }
+
+    experiment.run(config, tmp_path / "first")
+    first = built()
+    experiment.run(config, tmp_path / "second")
+    assert built() == first
+    config.force = True
+    experiment.run(config, tmp_path / "third")
+    third = built()
+    changed = {
+        stage: sum(third[stage][key] != when for key, when in keys.items())
+        for stage, keys in first.items()
+    }
+    assert changed == {"index": 0, "candidates": 0, "negatives": 0, "model": 1, "scores": 1}
+    assert {stage: set(keys) for stage, keys in third.items()} == {
+        stage: set(keys) for stage, keys in first.items()
+    }

@@ -43,6 +43,7 @@ from pipeline.tracking.read import (  # noqa: E402
     read_run,
     read_runs,
     running_here,
+    started,
     used_stages,
 )
 from pipeline.tracking.registry import ModelVersion, champion, promote  # noqa: E402
@@ -92,5 +93,6 @@ __all__ = [
     "read_texts",
     "run",
     "running_here",
+    "started",
     "used_stages",
 ]

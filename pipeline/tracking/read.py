@@ -42,6 +42,16 @@ def read_run(config: TrackingConfig, run_id: str) -> RunRecord:
         return _record(client.get_run(run_id))
 
 
+def started(config: TrackingConfig, run_id: str) -> float:
+    """When a run began, in seconds since 1970.
+
+    Raises:
+        InputError: the address can't be used or has no such run.
+    """
+    with contact(config.uri) as client:
+        return float(client.get_run(run_id).info.start_time) / 1000
+
+
 def read_runs(config: TrackingConfig, parent_run_id: str) -> list[RunRecord]:
     """The points of a sweep, each once, oldest first.
 
