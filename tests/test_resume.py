@@ -145,6 +145,25 @@ def test_what_a_dead_process_left_is_killed_and_the_rest_is_kept(
     assert resume.find(config, POINTS) == resume.Earlier(parent, frozenset(POINTS))
 
 
+def test_whatever_a_dead_process_left_is_killed(
+    config: TrackingConfig, dead: Mapping[str, str]
+) -> None:
+    single = left_running(config, "single", {**dead, "stage.index": "abc"})
+    sweep = left_running(config, "sweep", {**dead, **sweep_tags(["of other code"])})
+    child = replace(config, parent_run_id=sweep)
+    of_sweep = left_running(child, "point", {**dead, "fingerprint": "of other code"})
+    foreign = left_running(config, "of another tool", {})
+    client = MlflowClient(config.uri)
+    with tracking.run(config, "alive", {}) as alive:
+        assert "index/abc" in tracking.used_stages(config)
+        assert resume.find(config, POINTS) == resume.Earlier()
+        ended = [client.get_run(run_id).info.status for run_id in (single, sweep, of_sweep)]
+        assert ended == ["KILLED"] * 3
+        running = {run.run_id for run in tracking.read_running(config)}
+        assert running == {foreign, alive.run_id}
+    assert "index/abc" not in tracking.used_stages(config)
+
+
 def test_a_sweep_that_lost_only_its_end_is_finished(
     config: TrackingConfig, dead: Mapping[str, str]
 ) -> None:

@@ -87,7 +87,7 @@ def latest_sweep(config: TrackingConfig) -> str | None:
     Raises:
         InputError: the address can't be used.
     """
-    for sweep in reversed(_sweeps(config)):
+    for sweep in reversed(_of_experiment(config, "tags.kind = 'sweep'")):
         if any(run.status == "FINISHED" for run in read_attempts(config, sweep.run_id)):
             return sweep.run_id
     return None
@@ -99,12 +99,22 @@ def find_sweep(config: TrackingConfig, fingerprint: str) -> RunRecord | None:
     Raises:
         InputError: the address can't be used.
     """
-    sweeps = _sweeps(config, f" AND tags.fingerprint = '{fingerprint}'")
+    query = f"tags.kind = 'sweep' AND tags.fingerprint = '{fingerprint}'"
+    sweeps = _of_experiment(config, query)
     return sweeps[-1] if sweeps else None
 
 
-def _sweeps(config: TrackingConfig, condition: str = "") -> list[RunRecord]:
-    """The experiment's sweeps, oldest first; none where there is no store yet."""
+def read_running(config: TrackingConfig) -> list[RunRecord]:
+    """The experiment's runs that have not ended, oldest first, also those of dead processes.
+
+    Raises:
+        InputError: the address can't be used.
+    """
+    return _of_experiment(config, "attributes.status = 'RUNNING'")
+
+
+def _of_experiment(config: TrackingConfig, query: str) -> list[RunRecord]:
+    """The experiment's runs that ``query`` finds, oldest first; none where there is no store."""
     path = sqlite_path(config.uri)
     if path and not path.exists():
         return []
@@ -112,7 +122,6 @@ def _sweeps(config: TrackingConfig, condition: str = "") -> list[RunRecord]:
         experiment = client.get_experiment_by_name(config.experiment)
         if experiment is None:
             return []
-        query = f"tags.kind = 'sweep'{condition}"
         return [_record(run) for run in _search(client, experiment.experiment_id, query)]
 
 
