@@ -20,7 +20,8 @@ def job(config: DictConfig) -> str:
     """One grid point from its composed configuration; returns the MLflow run id.
 
     What fails is run again up to ``retries`` times, each attempt a run of its own. Of several
-    processes that torchrun has started all but the first return an empty id.
+    processes that torchrun has started all but the first return an empty id, and nothing is run
+    again, as the others have ended.
     """
     point = typed(config)
     from pipeline import artifacts, distributed, experiment, quiet  # heavy; --help must be fast
@@ -36,7 +37,8 @@ def job(config: DictConfig) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     if point.tracking.parent_run_id is None:
         check_unused(folder)
-    for left in range(point.retries, -1, -1):
+    retries = point.retries if distributed.world_size() == 1 else 0
+    for left in range(retries, -1, -1):
         try:
             return experiment.run(point, folder)
         except InputError:
