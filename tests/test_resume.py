@@ -187,6 +187,21 @@ def test_a_living_process_is_left_alone(config: TrackingConfig, dead: Mapping[st
         resume.find(config, POINTS)
 
 
+def test_a_point_that_is_queued_again_ends_only_dead_attempts(
+    config: TrackingConfig, dead: Mapping[str, str]
+) -> None:
+    with tracking.run(config, "sweep", {}) as parent:
+        child = replace(config, parent_run_id=parent.run_id)
+        of_point = {**dead, "fingerprint": "f"}
+        left_running(child, "here", of_point)
+        left_running(child, "alive elsewhere", {**of_point, "host": "elsewhere"})
+        silent = {"host": "elsewhere", "heartbeat": "1"}
+        left_running(child, "gone elsewhere", {**of_point, **silent})
+        assert tracking.earlier_attempt(child, "f") is None
+        status = {run.name: run.status for run in tracking.read_attempts(config, parent.run_id)}
+    assert status == {"here": "KILLED", "alive elsewhere": "RUNNING", "gone elsewhere": "KILLED"}
+
+
 def test_a_pid_that_somebody_else_has_now() -> None:
     mine = process_tags()
     assert not tracking.is_dead(mine)
