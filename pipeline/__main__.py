@@ -36,6 +36,8 @@ def main() -> None:
 
     def run() -> None:
         sys.argv[1:] = with_named_base(sys.argv[1:])
+        if os.environ.get("RANK", "0") != "0":  # of torchrun: has nothing to write
+            sys.argv += ["hydra.run.dir=.", "hydra/job_logging=none"]
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)()
         if errors:
             raise errors[0]

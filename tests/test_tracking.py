@@ -3,6 +3,9 @@
 import hashlib
 import json
 import os
+import signal
+import sys
+import time
 import warnings
 from dataclasses import replace
 from math import isnan, nan
@@ -125,6 +128,25 @@ def test_a_failed_run_says_why(
     assert record.tags["failure"].startswith(reason)
     assert "pw" not in record.tags["failure"]
     assert "traceback.txt" in {f.path for f in client(store).list_artifacts(record.run_id)}
+
+
+def test_a_schedulers_handler_that_exits_kills_the_run(config: TrackingConfig) -> None:
+    class Scheduler:
+        def requeue(self, number: int, frame: object) -> None:
+            self.leave()
+
+        def leave(self) -> None:
+            sys.exit(-1)
+
+    before = signal.signal(signal.SIGUSR2, Scheduler().requeue)
+    try:
+        with pytest.raises(SystemExit), tracking.run(config, "point", {}) as run:
+            os.kill(os.getpid(), signal.SIGUSR2)
+            time.sleep(5)
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    record = tracking.read_run(config, run.run_id)
+    assert (record.status, record.tags["failure"]) == ("KILLED", "interrupted")
 
 
 def test_a_failure_that_cannot_be_recorded_does_not_hide_the_first(config: TrackingConfig) -> None:

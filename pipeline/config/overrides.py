@@ -61,7 +61,7 @@ def name_of(reference: str) -> str:
     # A hub id has two parts; what has more, or is there, is a folder.
     if text.count("/") > 1 or Path(reference).is_dir():
         path = Path(reference).resolve()
-        run = re.sub(r"^(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d|\d+)_", "", path.parent.name)
+        run = re.sub(r"^(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(-\d{6})?|\d+)_", "", path.parent.name)
         text = run if path.name == OPTION else path.name
     return re.sub(r"[^A-Za-z0-9_.-]+", "_", text).strip("_.") or OPTION
 

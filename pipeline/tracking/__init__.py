@@ -42,8 +42,10 @@ from pipeline.tracking.read import (  # noqa: E402
     read_attempts,
     read_finished,
     read_run,
+    read_running,
     read_runs,
     running,
+    started,
     used_stages,
 )
 from pipeline.tracking.registry import ModelVersion, champion, promote  # noqa: E402
@@ -89,10 +91,12 @@ __all__ = [
     "read_ranking",
     "read_relevant",
     "read_run",
+    "read_running",
     "read_runs",
     "read_skipped",
     "read_texts",
     "run",
     "running",
+    "started",
     "used_stages",
 ]

@@ -42,6 +42,16 @@ def read_run(config: TrackingConfig, run_id: str) -> RunRecord:
         return _record(client.get_run(run_id))
 
 
+def started(config: TrackingConfig, run_id: str) -> float:
+    """When a run began, in seconds since 1970.
+
+    Raises:
+        InputError: the address can't be used or has no such run.
+    """
+    with contact(config.uri) as client:
+        return float(client.get_run(run_id).info.start_time) / 1000
+
+
 def read_runs(config: TrackingConfig, parent_run_id: str) -> list[RunRecord]:
     """The points of a sweep, each once, oldest first.
 
@@ -106,8 +116,17 @@ def find_sweep(config: TrackingConfig, fingerprint: str) -> RunRecord | None:
     return sweeps[-1] if sweeps else None
 
 
+def read_running(config: TrackingConfig) -> list[RunRecord]:
+    """The experiment's runs that have not ended, oldest first, also those of dead processes.
+
+    Raises:
+        InputError: the address can't be used.
+    """
+    return _of_experiment(config, "attributes.status = 'RUNNING'")
+
+
 def _of_experiment(config: TrackingConfig, query: str) -> list[RunRecord]:
-    """What ``query`` finds in the experiment, oldest first; nothing where there is no store yet."""
+    """The experiment's runs that ``query`` finds, oldest first; none where there is no store."""
     path = sqlite_path(config.uri)
     if path and not path.exists():
         return []

@@ -1,7 +1,6 @@
 """Runs while they are written."""
 
 import json
-import platform
 import tempfile
 import threading
 import time
@@ -24,8 +23,9 @@ from mlflow.utils.validation import (
     MAX_TAG_VAL_LENGTH,
 )
 
+from pipeline.artifacts import current_stage
 from pipeline.config import TrackingConfig
-from pipeline.errors import one_line
+from pipeline.errors import by_signal, one_line
 from pipeline.metrics import PerQuery
 from pipeline.redact import mask
 from pipeline.tracking.artifacts import PER_QUERY_FILE, POINTS_FILE, TEXTS_FILE, Text
@@ -93,6 +93,11 @@ class ActiveRun:
         """Store the file as an artifact in ``folder`` (None: at the top)."""
         self._client.log_artifact(self.run_id, str(path), artifact_path=folder)
 
+    def log_logs(self, folder: Path | None) -> None:
+        """Store what was logged to ``folder``, if there is one."""
+        for file in sorted(folder.glob("*.log")) if folder else ():
+            self.log_file(file)
+
     def log_text(self, text: str, name: str) -> None:
         """Store ``text`` as the artifact ``name``, a path with an extension."""
         self._client.log_text(self.run_id, text, name)
@@ -133,15 +138,20 @@ class ActiveRun:
 
 @contextmanager
 def run(
-    config: TrackingConfig, name: str, tags: Mapping[str, str], resumed: str | None = None
+    config: TrackingConfig,
+    name: str,
+    tags: Mapping[str, str],
+    resumed: str | None = None,
+    folder: Path | None = None,
 ) -> Iterator[ActiveRun]:
     """A run of the experiment, a child if ``config.parent_run_id`` is set.
 
-    With ``resumed``, the id of a run that has ended, that one is gone on with.
+    With ``resumed``, the id of a run that has ended, that one is gone on with. ``folder`` is that
+    of a grid point: its log is stored with the run, however that ends.
 
-    Ends as FINISHED, as KILLED after KeyboardInterrupt, and as FAILED after any other
-    exception, with a one-line tag ``failure`` and the artifact ``traceback.txt``; the exception
-    goes on.
+    Ends as FINISHED, as KILLED after KeyboardInterrupt and what the handler of a signal raises,
+    and as FAILED after any other exception, with a one-line tag ``failure``, for a point the tag
+    ``stage``, and the artifact ``traceback.txt``; the exception goes on.
     """
     experiment_id = open_experiment(config)
     client = MlflowClient(tracking_uri=config.uri)
@@ -160,13 +170,16 @@ def run(
             active.log_tags({SWEEP_TAG: _started(client, config.parent_run_id or run_id)})
         with _heartbeat(client, run_id):
             yield active
+            active.log_logs(folder)
     except BaseException as error:
-        killed = isinstance(error, KeyboardInterrupt)
-        reason = "interrupted" if killed else one_line(error)
+        killed = isinstance(error, KeyboardInterrupt) or by_signal(error)
+        asked_to = killed and not isinstance(error, Exception)
+        reason = "interrupted" if asked_to else one_line(error)
         try:
-            active.log_tags({"failure": reason})
+            active.log_tags({"failure": reason} | ({"stage": current_stage()} if folder else {}))
             client.set_terminated(run_id, "KILLED" if killed else "FAILED")
             active.log_text(mask("".join(traceback.format_exception(error))), "traceback.txt")
+            active.log_logs(folder)
         except Exception as problem:  # whatever it is, it must not hide the first error
             error.add_note(f"MLflow could not record this failure: {one_line(problem)}")
         raise
@@ -210,8 +223,8 @@ def end(config: TrackingConfig, run_id: str, status: str, reason: str) -> None:
 def earlier_attempt(config: TrackingConfig, fingerprint: str) -> str | None:
     """The id of the run that has finished this point of the sweep, None if none has.
 
-    Attempts that have not ended are ended as KILLED, as a scheduler gives a point to one process
-    at a time: it has queued the point again. Those that may be alive on this host are left alone.
+    Attempts whose process is gone are ended as KILLED: a scheduler has queued the point again.
+    Those that may be alive are left alone, wherever they run.
     """
     if config.parent_run_id is None:
         return None
@@ -221,8 +234,7 @@ def earlier_attempt(config: TrackingConfig, fingerprint: str) -> str | None:
             continue
         if run.status == "FINISHED":
             return run.run_id
-        elsewhere = run.tags.get("host") != platform.node()
-        if run.status == "RUNNING" and (elsewhere or is_dead(run.tags)):
+        if run.status == "RUNNING" and is_dead(run.tags):
             end(config, run.run_id, "KILLED", "the point was queued again")
     return None
 
