@@ -56,7 +56,7 @@ plan: $(READY) ## what a grid would do, without doing it: EXPERIMENT=report
 ui: $(READY) ## browse the runs in the MLflow UI on loopback: PORT=5000, ARGS as for report
 	@$(BIN)/python -m pipeline.ui --port $(PORT) $(ARGS)
 
-report: $(READY) ## the latest sweep compared, in outputs/report: of other data ARGS=tracking.experiment=beir
+report: $(READY) ## the latest sweep, or ARGS="RUN_A RUN_B", in outputs/report; not pydocs: ARGS=tracking.experiment=beir
 	@$(BIN)/python -m pipeline.report experiment=$(EXPERIMENT) $(ARGS)
 
 promote: $(READY) ## make a run's model the champion: RUN=NAME ARGS="name=NAME force=true"

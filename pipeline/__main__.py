@@ -39,6 +39,8 @@ def main() -> None:
         sys.argv[1:] = with_named_base(sys.argv[1:])
         if not any(word.startswith("-") for word in sys.argv[1:]):  # a flag may ask for no run
             check_point(compose(sys.argv[1:]))  # before Hydra makes a folder for it
+        if os.environ.get("RANK", "0") != "0":  # of torchrun: has nothing to write
+            sys.argv += ["hydra.run.dir=.", "hydra/job_logging=none"]
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)()
         if errors:
             raise errors[0]

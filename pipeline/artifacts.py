@@ -26,7 +26,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pipeline.manifest import damage, forget, seal, sync
+from pipeline.manifest import MANIFEST, damage, forget, seal, sync
 from pipeline.object_store import ObjectStore
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,8 @@ BROKEN = ".broken-"  # between the key and a number, when a folder was damaged
 PATIENCE = 5.0  # seconds of waiting before it is said who is waited for
 
 _used: ContextVar[set[str] | None] = ContextVar("used", default=None)
+_stage: ContextVar[str] = ContextVar("stage", default="start")
+_anew: ContextVar[tuple[float, tuple[str, ...]]] = ContextVar("anew", default=(0.0, ()))
 _store: ContextVar[ObjectStore | None] = ContextVar("store", default=None)
 
 
@@ -53,22 +55,23 @@ def stage_output(
 
     ``inputs`` must hold everything that the content depends on; it is kept in the folder as
     ``inputs.json``. A damaged folder is renamed to ``KEY.broken-N``, with a warning, and built
-    again. If ``build`` raises, nothing is left behind but what it keeps in the folder
-    ``unfinished`` for the next attempt, which goes when it has succeeded. The folder's time is that
-    of its last use.
+    again; one that ``rebuild_stages`` calls too old is replaced. If ``build`` raises, nothing is
+    left behind but what it keeps in the folder ``unfinished`` for the next attempt, which goes
+    when it has succeeded. The folder's time is that of its last use.
     """
     final = cache / stage / content_key(inputs)
     name = f"{stage}/{final.name}"
     store = _store.get()
-    if not final.is_dir() or damage(final):
+    if not final.is_dir() or damage(final) or _too_old(final):
         final.parent.mkdir(parents=True, exist_ok=True)
         with only_builder(final):
             if final.is_dir() and (fault := damage(final)):
                 aside = _set_aside(final)
                 log.warning("%s: %s; kept as %s and built again", final, fault, aside.name)
-            if not final.is_dir():
+            old = final.is_dir() and _too_old(final)
+            if old or not final.is_dir():
                 with _temporary(final) as folder:
-                    if store is None or not store.get(name, folder):
+                    if old or store is None or not store.get(name, folder):
                         _build(folder, inputs, build)
                 shutil.rmtree(unfinished(cache, stage, inputs), ignore_errors=True)
     if store is not None:
@@ -97,6 +100,14 @@ def share_stages(uri: str | None) -> None:
     _store.set(ObjectStore(uri) if uri is not None else None)
 
 
+def rebuild_stages(before: float, stages: tuple[str, ...]) -> None:
+    """From now on, in this thread, outputs of these stages are built again if they are older.
+
+    ``before`` is in seconds since 1970; 0 accepts all.
+    """
+    _anew.set((before, stages))
+
+
 def watch_stages() -> set[str]:
     """A set that from now on receives ``stage/KEY`` of every stage that is asked for.
 
@@ -105,6 +116,16 @@ def watch_stages() -> set[str]:
     used: set[str] = set()
     _used.set(used)
     return used
+
+
+def enter_stage(name: str) -> None:
+    """From now on, in this thread, what fails has failed in the stage ``name``."""
+    _stage.set(name)
+
+
+def current_stage() -> str:
+    """The last one entered, or "start"."""
+    return _stage.get()
 
 
 @contextmanager
@@ -138,15 +159,27 @@ def only_builder(folder: Path, patient: bool = True) -> Iterator[None]:
 @contextmanager
 def _temporary(final: Path) -> Iterator[Path]:
     """An empty folder to fill; renamed to ``final`` unless that raises, gone if it does."""
-    folder = final.with_name(BUILDING + final.name)
-    shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed
+    folder, replaced = (final.with_name(BUILDING + final.name + end) for end in ("", "-replaced"))
+    for leftover in (folder, replaced):  # of a process that was killed
+        shutil.rmtree(leftover, ignore_errors=True)
     folder.mkdir()
     try:
         yield folder
+        if final.is_dir():  # in one step out of sight; somebody may be reading
+            forget(final)
+            final.rename(replaced)
         folder.rename(final)
         sync(final.parent)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _too_old(folder: Path) -> bool:
+    before, stages = _anew.get()
+    if folder.parent.name not in stages:
+        return False
+    return (folder / MANIFEST).stat().st_mtime < before
 
 
 def _build(folder: Path, inputs: Mapping[str, object], build: Callable[[Path], None]) -> None:

@@ -4,12 +4,12 @@ import json
 import logging
 from pathlib import Path
 
+from pipeline import provenance, weights
 from pipeline.artifacts import stage_output
 from pipeline.audit import audit
 from pipeline.config import ColbertConfig, Config, CrossEncoderConfig, LabelledConfig
 from pipeline.data import labelled
 from pipeline.records import InputError
-from pipeline.shared import CODE_VERSION
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +29,9 @@ def audit_labels(config: Config, base: Path) -> Path:
         length = arch.document_length
     inputs: dict[str, object] = {
         "data": labelled.inputs(dataset),
-        "base": str(base),
+        "base": weights.content_hash(base),
         "length": length,
-        "code": CODE_VERSION,
+        "code": provenance.code_version("audit", "audited", "data"),
     }
 
     def build(folder: Path) -> None:

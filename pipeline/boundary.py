@@ -11,6 +11,8 @@ from pipeline.config import typed
 from pipeline.errors import one_line
 from pipeline.records import InputError
 
+MODEL = "model"  # in the folder of a run
+
 log = logging.getLogger("pipeline")
 
 
@@ -18,7 +20,8 @@ def job(config: DictConfig) -> str:
     """One grid point from its composed configuration; returns the MLflow run id.
 
     What fails is run again up to ``retries`` times, each attempt a run of its own. Of several
-    processes that torchrun has started all but the first return an empty id.
+    processes that torchrun has started all but the first return an empty id, and nothing is run
+    again, as the others have ended.
     """
     point = typed(config)
     from pipeline import artifacts, distributed, experiment, quiet  # heavy; --help must be fast
@@ -32,7 +35,10 @@ def job(config: DictConfig) -> str:
         return ""
     folder = Path(HydraConfig.get().runtime.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    for left in range(point.retries, -1, -1):
+    if point.tracking.parent_run_id is None:
+        check_unused(folder)
+    retries = point.retries if distributed.world_size() == 1 else 0
+    for left in range(retries, -1, -1):
         try:
             return experiment.run(point, folder)
         except InputError:
@@ -43,3 +49,13 @@ def job(config: DictConfig) -> str:
                 raise
             log.warning("%s failed and is run again: %s", point.run_name, one_line(error))
     raise AssertionError("the last attempt returns or raises")
+
+
+def check_unused(folder: Path) -> None:
+    """See that a run of its own does not replace the model of another, which ``run:ID`` loads.
+
+    Raises:
+        InputError: there is a model in the folder, which ``hydra.run.dir`` must have named.
+    """
+    if (folder / MODEL).exists():
+        raise InputError(f"hydra.run.dir={folder}: holds the model of another run, name another")

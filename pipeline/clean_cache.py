@@ -3,7 +3,7 @@
 Lists the stage outputs under ``output_dir/cache`` with size and last use. Removes those that no
 finished or running run of the tracking store has used, and what killed builds and damaged folders
 left, checkpoints included. A removed one is built again when it is asked for. Not while a sweep is
-running on this host, as one that has just been built belongs to no run yet.
+running, here or on another host, as one that has just been built belongs to no run yet.
 """
 
 import argparse
@@ -65,16 +65,17 @@ def clean(overrides: Sequence[str], dry_run: bool) -> None:
 
     Raises:
         InputError: the tracking store can't be used or is not there, so nothing is known.
-        Refused: a sweep or run is at work on this host.
+        Refused: a sweep or run is at work, on whatever host.
     """
     from pipeline.config.overrides import compose
 
     config = compose(overrides)
     from pipeline import tracking
 
-    used = tracking.used_stages(config.tracking)
-    if not dry_run and (alive := tracking.running_here(config.tracking)):
-        raise Refused(f"{alive.name} is running, pid {alive.tags['pid']}: wait for it or stop it")
+    if not dry_run and (alive := tracking.running(config.tracking)):
+        process = f"pid {alive.tags['pid']} on {alive.tags['host']}"
+        raise Refused(f"{alive.name} is running, {process}: wait for it or stop it")
+    used = tracking.used_stages(config.tracking)  # after that, so that it has what has just ended
     found = entries(Path(config.output_dir) / "cache", used)
     _show(found)
     superfluous = [entry for entry in found if entry.why != "used"]

@@ -8,7 +8,7 @@ from sentence_transformers import SentenceTransformer
 
 from pipeline.config import EmbedderConfig
 from pipeline.hardware import Hardware
-from pipeline.weights import locate
+from pipeline.weights import content_hash, locate
 
 Vectors = npt.NDArray[np.float32]
 
@@ -24,8 +24,10 @@ class Embedder:
         """
         self._config = config
         self._hardware = hardware
+        folder = locate("embedder.path", config.path)
+        self.weights = content_hash(folder)  # other ones may lie at the same path tomorrow
         self._model = SentenceTransformer(
-            str(locate("embedder.path", config.path)),
+            str(folder),
             device=hardware.device,
             trust_remote_code=False,
             model_kwargs={"use_safetensors": True},

@@ -4,6 +4,7 @@ import re
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from types import FrameType
 
@@ -65,6 +66,13 @@ def terminates(number: int, frame: FrameType | None) -> None:
     """The handler of SIGTERM."""
     signal.signal(number, signal.SIG_IGN)  # a second one must not interrupt the recording
     raise Terminated
+
+
+def by_signal(error: BaseException) -> bool:
+    """Whether the handler of a signal raised it, such as a scheduler's that exits."""
+    handlers = (signal.getsignal(number) for number in signal.valid_signals())
+    codes = {getattr(handler, "__code__", None) for handler in handlers}
+    return any(frame.f_code in codes for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def one_line(error: BaseException) -> str:

@@ -19,8 +19,9 @@ FUSION_METRIC = "ndcg_at"
 class Evaluation:
     """Per-query metrics and the rankings they were computed from, by stage.
 
-    Stages are ``vector``, ``vector_candidates``, ``vector_reranked``, ``vector_fused`` and the
-    same for ``fts`` and ``hybrid``. ``rankings`` is keyed by (stage, k).
+    Stages are ``vector``, ``vector_reranked``, ``vector_fused``, and without rankings
+    ``vector_candidates``, everything that is reranked, and ``vector_ideal``, that with the best
+    passages first; the same for ``fts`` and ``hybrid``. ``rankings`` is keyed by (stage, k).
     """
 
     per_query: dict[str, PerQuery]
@@ -55,14 +56,22 @@ def evaluate(
         per_query.setdefault(stage, {}).update(score(ranking, qrels, k))
 
     for mode, ranking in candidates.items():
+        gains = {
+            query_id: {
+                hit.doc_id: float(qrels.get(query_id, {}).get(hit.doc_id, 0)) for hit in hits
+            }
+            for query_id, hits in ranking.items()
+        }
         for k in config.top_k:
             depth = config.rerank_depth(k)
             first_stage = {query_id: hits[:depth] for query_id, hits in ranking.items()}
             add(mode, k, first_stage)
-            if depth not in config.top_k:
-                ceiling = score(first_stage, qrels, depth)
-                kept = {m: v for m, v in ceiling.items() if m.startswith(("recall", "hit_rate"))}
-                per_query.setdefault(f"{mode}_candidates", {}).update(kept)
+            found = score(first_stage, qrels, depth)
+            kept = {m: v for m, v in found.items() if m.startswith(("recall", "hit_rate"))}
+            per_query.setdefault(f"{mode}_candidates", {}).update(kept)
+            ideal = score(_rerank(first_stage, gains), qrels, k)
+            kept = {m: v for m, v in ideal.items() if m.startswith(("ndcg", "hit_rate"))}
+            per_query.setdefault(f"{mode}_ideal", {}).update(kept)
             if scores is not None:
                 reranked = _rerank(first_stage, scores)
                 add(f"{mode}_reranked", k, reranked)

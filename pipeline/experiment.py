@@ -8,9 +8,11 @@ those of the same architecture, base and lengths.
 """
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from omegaconf import OmegaConf
 
@@ -25,7 +27,7 @@ from pipeline import (
     tracking,
     weights,
 )
-from pipeline.artifacts import watch_stages
+from pipeline.artifacts import enter_stage, rebuild_stages, watch_stages
 from pipeline.audited import audit_labels
 from pipeline.config import Config, LabelledConfig
 from pipeline.evaluation import Evaluation, choose_weights, evaluate
@@ -33,7 +35,7 @@ from pipeline.fingerprint import fingerprints
 from pipeline.forgetting import ForgettingCheck
 from pipeline.hardware import Hardware
 from pipeline.metrics import write_qrels, write_run
-from pipeline.records import Dataset
+from pipeline.records import Dataset, InputError
 from pipeline.redact import mask
 from pipeline.rerank import PairScores, collapsed
 from pipeline.rerankers import Reranker, Scorer, load_reranker
@@ -45,18 +47,23 @@ from pipeline.timing import timings_of
 
 log = logging.getLogger(__name__)
 
+OF_POINTS = ("model", "scores", "latency")  # the stages that force=true repeats
+
 
 def run(config: Config, folder: Path) -> str:
     """Run one grid point, record it in MLflow, return the MLflow run id.
 
     ``folder`` receives the model and what is logged. A point that its sweep has finished already
     (a scheduler may start one twice) is not run again.
+
+    Raises:
+        InputError: the base, the data or the tracking store is not to be had, or not usable.
     """
-    tags = _tags(config)
-    if done := tracking.earlier_attempt(config.tracking, tags["fingerprint"]):
-        log.info("%s: finished before, run %s", config.run_name, done)
-        return done
-    with distributed.leading():
+    with distributed.leading():  # at whose end the other processes end, whatever happens here
+        tags = _tags(config)
+        if done := tracking.earlier_attempt(config.tracking, tags["fingerprint"]):
+            log.info("%s: finished before, run %s", config.run_name, done)
+            return done
         return _run(config, folder, tags)
 
 
@@ -72,45 +79,79 @@ def assist(config: Config) -> None:
     distributed.follow(train)
 
 
-def _run(config: Config, folder: Path, tags: Mapping[str, str]) -> str:
-    stages = watch_stages()
+class _Ready(NamedTuple):
+    """What a point starts from."""
+
+    machine: Hardware
+    base: Path
+    shared: Shared
+    audited: Path | None  # the folder of the audit, of labelled files
+
+
+def _ready(config: Config) -> _Ready:
+    enter_stage("base")
     machine = hardware.resolve(config.hardware)
     base = weights.prepare_base(config.base, Path(config.output_dir) / "cache", config.tracking)
     if config.base.dedicated:
         check_base(base, config.base.path, config.arch)
     shared = prepare(config, machine)
-    dataset = shared.dataset
-    folder.mkdir(parents=True, exist_ok=True)
-    costs: dict[str, float] = {}
     if config.tracking.parent_run_id is None:  # a sweep has said it once for all points
-        log.info("%s", data.summary(dataset))
+        log.info("%s", data.summary(shared.dataset))
     log.info("%s on %s (%s)", config.run_name, machine.name, machine.precision)
+    enter_stage("audit")
+    labelled = isinstance(config.dataset, LabelledConfig)
+    return _Ready(machine, base, shared, audit_labels(config, base) if labelled else None)
 
-    audited = audit_labels(config, base) if isinstance(config.dataset, LabelledConfig) else None
 
-    with tracking.run(config.tracking, config.run_name, tags) as record:
+def _run(config: Config, folder: Path, tags: Mapping[str, str]) -> str:
+    stages = watch_stages()
+    parent = config.tracking.parent_run_id
+    # What points share is measured once in a sweep, so what it has made itself is not too old.
+    begun = tracking.started(config.tracking, parent) if parent else time.time()
+    rebuild_stages(begun if config.force else 0.0, OF_POINTS)
+    ready: _Ready | Exception | None = None
+    if parent is None:  # a mistake in a single command leaves no run
+        try:
+            ready = _ready(config)
+        except InputError:
+            raise
+        except Exception as error:
+            ready = error
+    with tracking.run(config.tracking, config.run_name, tags, folder=folder) as record:
+        if isinstance(ready, Exception):
+            raise ready
+        record.log_params(tracking.flatten(asdict(config)))
+        machine, base, shared, audited = ready or _ready(config)
+        dataset = shared.dataset
+        folder.mkdir(parents=True, exist_ok=True)
+        costs: dict[str, float] = {}
         record.log_stages(stages)  # now, so that none is cleaned away, and again when all are known
         for file in sorted(audited.glob("audit.*")) if audited else ():
             record.log_file(file, "audit")
-        record.log_params(tracking.flatten(asdict(config)) | _facts(shared, machine))
+        record.log_params(_facts(shared, machine))
         record.log_dataset(dataset.name, dataset.fingerprint, data.sizes(dataset))
         if config.base.dedicated:  # what the name of a run or an alias meant today
             record.log_params({"base.folder": str(base.resolve())})
         model = base
+        enter_stage("train")
         if config.epochs > 0:
             model, of_training = _train(config, shared, base, machine, record)
             costs |= of_training
+        enter_stage("score")
         reranker = _load(config, model, machine)
         scorer = _scorer(config, reranker) if reranker else None
         scores = None
         if scorer is not None:
             scores, of_scoring = score(config, shared, scorer, model, machine)
             costs |= of_scoring
+        enter_stage("evaluate")
         evaluation, fusion_weights = _evaluate(config, shared, scores, record)
+        enter_stage("latency")
         timings = {}
         if config.latency.enabled:
             timings = timings_of(config, shared, scorer, machine, base)
 
+        enter_stage("record")
         metrics = evaluation.metrics()
         record.log_metrics(metrics | timings | costs)
         record.log_metrics({f"{m}_fused/weight": w for m, w in fusion_weights.items()})
@@ -131,8 +172,6 @@ def _run(config: Config, folder: Path, tags: Mapping[str, str]) -> str:
             record.log_file(file, "runs")
         record.log_file(folder / "model_card.md")
         record.log_text(mask(OmegaConf.to_yaml(asdict(config))), "config.yaml")
-        for file in folder.glob("*.log"):
-            record.log_file(file)
         record.log_stages(stages)
         if config.tracking.parent_run_id is None:  # else the sweep says it, with the place
             log.info("%s: %s", config.run_name, headline(metrics))
@@ -181,6 +220,7 @@ def _train(
     if config.forgetting.dataset is None:
         return fit.fit(config, shared, base, machine, record)
     check = ForgettingCheck(config, machine)
+    enter_stage("train")  # no longer the preparation of the other data set
 
     def measure(folder: Path, point: Config, when: str) -> dict[str, float]:
         reranker = _load(point, folder, machine)

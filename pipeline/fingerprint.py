@@ -1,16 +1,18 @@
 """What determines the result of a grid point, as one hash: who has finished it need not repeat it.
 
-Its configuration without what only says where and how often it runs, the content of its data, the
-runs that references name today, and the code. Does not cover: weights in a folder that somebody
-replaces under the same name, and the machine (``hardware.precision=auto`` may mean another one).
+Its configuration without what only says where and how often it runs, the content of its data and
+of models in folders, the runs that references name today, and the code. Does not cover: a hub's
+model that changes under its name, and the machine (``hardware.precision=auto`` may mean another).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 from pipeline import data, provenance, tracking
 from pipeline.artifacts import content_key
 from pipeline.config import Config, TrackingConfig
+from pipeline.weights import content_hash
 
 RUNTIME = (
     "tracking",
@@ -48,10 +50,17 @@ def _fingerprint(point: Config, data_keys: Mapping[str, str]) -> str:
         {
             "config": settings,
             "data": [data_keys[str(dataset)] for dataset in datasets if dataset is not None],
+            "models": _in_folders(point),
             "runs": _referenced(settings, point.tracking),
             "code": provenance.code_version(),
         }
     )
+
+
+def _in_folders(point: Config) -> list[str]:
+    """The contents of the models that are given as folders."""
+    paths = (point.base.path, point.embedder.path, point.mining.embedder.path, point.train.teacher)
+    return [content_hash(Path(path)) for path in paths if path and Path(path).is_dir()]
 
 
 def _referenced(value: object, config: TrackingConfig) -> list[str]:

@@ -40,7 +40,8 @@ def expand(lines: Sequence[str], overrides: Sequence[str]) -> list[list[str]]:
 class Grid:
     """The composed grid: every point, its overrides, and the configuration of the launcher.
 
-    What the overrides say of ``hydra`` is for the launcher alone.
+    What the overrides say of ``hydra`` is for the launcher alone. ``config`` is that of the sweep:
+    of several data sets it has the first, which names the experiment unless that is set.
     """
 
     def __init__(self, overrides: Sequence[str]) -> None:
@@ -55,7 +56,7 @@ class Grid:
             "pipeline", create_config_search_path(str(conf_dir()))
         )
         GlobalHydra.instance().clear()  # it is there for hydra.compose, and one at a time
-        fixed = with_named_base([word for word in overrides if not _is_sweep(word)])
+        fixed = with_named_base([word for given in overrides for word in _of_sweep(given)])
         self.master = self._compose(fixed, RunMode.MULTIRUN)
         self.config = typed(self._compose(fixed, RunMode.RUN))
         of_points = [word for word in overrides if not word.lstrip("+~").startswith("hydra")]
@@ -76,5 +77,12 @@ class Grid:
         return config
 
 
-def _is_sweep(word: str) -> bool:
-    return bool(OverridesParser.create().parse_override(word).is_sweep_override())
+def _of_sweep(word: str) -> list[str]:
+    """What an override says of the sweep: of several values nothing, but for the first data set."""
+    override = OverridesParser.create().parse_override(word)
+    if not override.is_sweep_override():
+        return [word]
+    key = override.get_key_element()
+    if key.partition(".")[0] != "dataset":
+        return []
+    return [f"{key}={next(override.sweep_string_iterator())}"]

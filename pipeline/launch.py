@@ -1,8 +1,9 @@
 """The points of a sweep through Hydra's launcher, and what became of each.
 
-The tracking store says what has finished, not the launcher: joblib gives up when a worker is
-killed, Ray stops collecting, and the points of a dead process come back to nobody. Those are run
-once more, and fail if their process dies again.
+What a launcher reports is believed; of the rest the tracking store says what has finished: joblib
+gives up when a worker is killed, Ray and submitit stop collecting, and the points of a dead process
+come back to nobody. Those that had not started are launched again, together; those that lost their
+process follow one by one, so that a point that always dies costs nobody else.
 """
 
 import logging
@@ -19,21 +20,30 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict
 
 from pipeline import tracking
+from pipeline.config.overrides import quoted
 from pipeline.errors import one_line
 from pipeline.grid import Grid
 from pipeline.progress import Reported
+from pipeline.resume import KILLED
 
 log = logging.getLogger("pipeline")
 
-KILLED = "its process was killed, perhaps for want of memory"
 POLL = 5.0  # seconds between looks at points that may still be running
 
 
 class Launched(NamedTuple):
-    """How many points have finished, and number -> what went wrong, in a line, of the others."""
+    """What became of the points that have come to an end, by their number."""
 
-    finished: int
-    failures: dict[int, str]
+    finished: dict[int, str]  # number -> the fingerprint under which it is recorded
+    failures: dict[int, str]  # number -> what went wrong, in a line
+
+
+class Lost(NamedTuple):
+    """Points of which a launcher has brought nothing back."""
+
+    started: list[int]  # and have lost their process
+    waiting: list[int]  # not started, as far as the tracking store knows
+    why: str  # the launcher's error
 
 
 def launch(
@@ -45,50 +55,35 @@ def launch(
     one, whatever the launcher, and not beyond the first that fails; the rest is in the result
     neither as finished nor as failed.
     """
-    finished: set[str] = set()
-    failures: dict[int, str] = {}
-    left = list(numbers)
-    task = Reported(
-        len(numbers), str(grid.master.hydra.sweep.dir), at_once(grid.master, len(numbers))
-    )
-    started = 0
-    for last in (False, True):
-        results: dict[int, JobReturn] = {}
-        for group in _groups(grid, left):
-            results |= _launch(grid, task, parent_run_id, group, started)
-            started += len(group)
-            if grid.config.fail_fast and not _succeeded(results.get(group[0])):
-                break
-        lost = []
-        finished = _finished(grid, parent_run_id)
-        for number in left:
-            result = results.get(number)
-            if fingerprints[number] in finished:
-                continue
-            if result is not None and result.status is JobStatus.FAILED:
-                failures[number] = one_line(result._return_value)
-            else:
-                lost.append(number)
-        if not lost or grid.config.fail_fast:
+    sweep = _Sweep(grid, fingerprints, parent_run_id, len(numbers))
+    together, alone = list(numbers), list[int]()
+    if grid.config.fail_fast:
+        together, alone = alone, together
+    while together:
+        lost = sweep.launch(together)
+        if again := lost.started + lost.waiting:
+            log.warning("the launcher gave up: %s", lost.why)
+            log.warning("came to no end, run again: %s", sweep.names(again))
+        alone += lost.started
+        if lost.waiting == together:  # nobody can say which of them is to blame
+            alone += lost.waiting
             break
-        names = ", ".join(grid.points[number].run_name for number in lost)
-        _end_lost(grid, parent_run_id)
-        if last:
-            failures |= dict.fromkeys(lost, KILLED)
-        else:
-            log.warning("lost with their process, run again: %s", names)
-        left = lost
-    return Launched(sum(fingerprints[number] in finished for number in numbers), failures)
-
-
-def _succeeded(result: JobReturn | None) -> bool:
-    return result is not None and result.status is JobStatus.COMPLETED
+        together = lost.waiting
+    for number in alone:
+        lost = sweep.launch([number])
+        if number in lost.started + lost.waiting:
+            sweep.failures[number] = KILLED if lost.started else lost.why
+            log.warning("%s: %s", sweep.names([number]), sweep.failures[number])
+        if grid.config.fail_fast and number in sweep.failures:
+            break
+    return Launched(sweep.finished, sweep.failures)
 
 
 def at_once(master: DictConfig, points: int) -> int:
     """How many points the launcher runs at once on this machine; 1 where it shares out itself.
 
-    Ray and SLURM give each job its processors and GPUs.
+    Ray and SLURM give each job its processors and GPUs. ``points`` are those of the whole grid:
+    a resumed sweep has fewer to run, but weights depend on the number of threads.
     """
     launcher = master.hydra.launcher
     target = str(launcher._target_)
@@ -98,15 +93,72 @@ def at_once(master: DictConfig, points: int) -> int:
     return points if target.endswith("LocalLauncher") else 1
 
 
+class _Sweep:
+    """The sweep while it runs: ``finished`` and ``failures`` as in ``Launched``."""
+
+    def __init__(
+        self, grid: Grid, fingerprints: Sequence[str], parent_run_id: str, total: int
+    ) -> None:
+        self.finished: dict[int, str] = {}
+        self.failures: dict[int, str] = {}
+        self._grid, self._fingerprints, self._parent = grid, fingerprints, parent_run_id
+        folder = str(grid.master.hydra.sweep.dir)
+        self._task = Reported(total, folder, at_once(grid.master, len(grid.points)))
+        self._launched = 0
+        self._known = {run.run_id for run in self._attempts()}
+
+    def launch(self, numbers: Sequence[int]) -> Lost:
+        """Launch points together and note what became of them."""
+        results: dict[int, JobReturn] = {}
+        why = ""
+        for group in _groups(self._grid, numbers):
+            try:
+                returned = _launch(self._grid, self._task, self._parent, group, self._launched)
+                results |= zip(group, returned, strict=True)
+            except Exception as error:  # of the launcher: a task's own are in its result
+                why = one_line(error)
+            self._launched += len(group)
+        if len(results) < len(numbers):
+            _end_lost(self._grid, self._parent)
+        attempts = self._attempts()  # now, as some may have finished while others were waited for
+        recorded = {run.run_id: run.tags["fingerprint"] for run in attempts}
+        done = {recorded[run.run_id] for run in attempts if run.status == "FINISHED"}
+        for number in numbers:
+            fingerprint, result = self._fingerprints[number], results.get(number)
+            if result is not None and result.status is JobStatus.COMPLETED:
+                self.finished[number] = recorded.get(result.return_value, fingerprint)
+            elif fingerprint in done:
+                self.finished[number] = fingerprint
+            elif result is not None:
+                self.failures[number] = str(result._return_value)
+        changed = [n for n in numbers if self.finished.get(n) not in (None, self._fingerprints[n])]
+        if changed:
+            log.warning(
+                "recorded under another fingerprint, as code, data or a run that they refer to "
+                "has changed or differs there: %s",
+                self.names(changed),
+            )
+        new = {recorded[run.run_id] for run in attempts if run.run_id not in self._known}
+        self._known |= recorded.keys()
+        lost = [n for n in numbers if n not in self.finished and n not in self.failures]
+        started = [number for number in lost if self._fingerprints[number] in new]
+        return Lost(started, [number for number in lost if number not in started], why)
+
+    def names(self, numbers: Sequence[int]) -> str:
+        """The names of points, for a message."""
+        return ", ".join(self._grid.points[number].run_name for number in numbers)
+
+    def _attempts(self) -> list[tracking.RunRecord]:
+        return tracking.read_attempts(self._grid.config.tracking, self._parent)
+
+
 def _groups(grid: Grid, numbers: Sequence[int]) -> Iterator[list[int]]:
-    """Points that are launched together, one group after the other.
+    """Points that can be launched by one call, one group after the other.
 
     Ray reserves the same share of a GPU for all tasks of a launch, so there is one for each
     ``base.gpu_share``.
     """
-    if grid.config.fail_fast:
-        yield from ([number] for number in numbers)
-    elif str(grid.master.hydra.launcher._target_).endswith("RayLauncher"):
+    if str(grid.master.hydra.launcher._target_).endswith("RayLauncher"):
         for share in sorted({grid.points[number].base.gpu_share for number in numbers}):
             group = [n for n in numbers if grid.points[n].base.gpu_share == share]
             with open_dict(grid.master):
@@ -129,8 +181,8 @@ def _has_gpus(grid: Grid) -> bool:
 
 def _launch(
     grid: Grid, task: Reported, parent_run_id: str, numbers: Sequence[int], first_job: int
-) -> dict[int, JobReturn]:
-    """One call of the launcher; empty if it gave up."""
+) -> Sequence[JobReturn]:
+    """One call of the launcher, which may raise anything."""
     HydraConfig.instance().set_config(grid.master)
     launcher = Plugins.instance().instantiate_launcher(
         config=grid.master,
@@ -139,19 +191,13 @@ def _launch(
         ),
         task_function=task,
     )
-    parent = f"tracking.parent_run_id={parent_run_id}"
-    points = [[*grid.overrides[number], parent] for number in numbers]
-    try:
-        results = launcher.launch(points, initial_job_idx=first_job)
-    except Exception as error:  # of the launcher: a task's own are in its result
-        log.warning("the launcher gave up: %s", one_line(error))
-        return {}
-    return dict(zip(numbers, results, strict=True))
-
-
-def _finished(grid: Grid, parent_run_id: str) -> set[str]:
-    attempts = tracking.read_attempts(grid.config.tracking, parent_run_id)
-    return {run.tags["fingerprint"] for run in attempts if run.status == "FINISHED"}
+    # A point of another data set would name another experiment, where nobody looks for it.
+    of_sweep = [
+        f"tracking.parent_run_id={parent_run_id}",
+        f"tracking.experiment={quoted(grid.config.tracking.experiment)}",
+    ]
+    points = [[*grid.overrides[number], *of_sweep] for number in numbers]
+    return launcher.launch(points, initial_job_idx=first_job)
 
 
 def _end_lost(grid: Grid, parent_run_id: str) -> None:

@@ -1,5 +1,6 @@
 """One line per point of a sweep as it ends: its place, its figures, how long the rest takes."""
 
+import gc
 import logging
 import time
 from dataclasses import dataclass, field
@@ -36,22 +37,26 @@ class Reported:
     started: float = field(default_factory=time.time)
 
     def __call__(self, config: DictConfig) -> str:
-        """Run the point, return its MLflow run id; what it raises is said and goes on."""
+        """Run the point, return its MLflow run id.
+
+        Raises:
+            RuntimeError: it failed, which has been said and is the message, a line. Hydra keeps
+                what is raised until the end of the sweep and launchers pickle it: the error itself
+                would hold the model in its traceback, and not every error can be unpickled.
+        """
         begun = time.time()
         end_on_sigterm()
-        place = take_share(Path(self.folder), self.at_once) if self.at_once > 1 else 0
-        own_line(config.run_name, place)
         try:
+            place = take_share(Path(self.folder), self.at_once) if self.at_once > 1 else 0
+            own_line(config.run_name, place)
             run_id = job(config)
+            self.say(config.run_name, _outcome(config, run_id), begun)
+            return run_id
         except Exception as error:
-            self.say(config.run_name, f"failed, {one_line(error)}", begun)
-            raise
-        from pipeline import tracking  # the job has imported both
-        from pipeline.experiment import headline
-
-        metrics = tracking.read_run(typed(config).tracking, run_id).metrics
-        self.say(config.run_name, headline(metrics), begun)
-        return run_id
+            failure = one_line(error)
+        gc.collect()  # models and trainers refer to each other; the next point needs the memory
+        self.say(config.run_name, f"failed, {failure}", begun)
+        raise RuntimeError(failure)  # out of the except block, else the error is its context
 
     def say(self, name: str, what: str, begun: float) -> None:
         """Log the line of a point that began at ``begun`` (seconds since 1970) and ends now."""
@@ -72,6 +77,13 @@ class Reported:
             ended.flush()
             ended.seek(0)
             return sum(1 for _ in ended)
+
+
+def _outcome(config: DictConfig, run_id: str) -> str:
+    from pipeline import tracking  # the job has imported both
+    from pipeline.experiment import headline
+
+    return headline(tracking.read_run(typed(config).tracking, run_id).metrics)
 
 
 def duration(seconds: float) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import exit_code
-from pipeline.records import InputError, Refused
+from pipeline.records import FIRST_STAGE, InputError, Refused
 
 if TYPE_CHECKING:  # MLflow takes a second to import, and --help must be fast
     from pipeline.config import TrackingConfig
@@ -31,14 +31,7 @@ examples:
   python -m pipeline.promote 0123456789abcdef0123456789abcdef name=support force=true
 """
 STAGE, METRIC = "vector_reranked", "ndcg_at_10"
-SAME = (
-    "data.fingerprint",
-    "embedder.path",
-    "embedder.max_length",
-    "index.vector_index_above",
-    "eval.overfetch",
-    "eval.depth",
-)
+SAME = ("data.fingerprint", *FIRST_STAGE, "eval.overfetch", "eval.depth")
 """Params on which two runs must agree to have reranked the same candidates."""
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 NAMED = ("torch", "transformers", "sentence-transformers", "pylate", "lancedb", "ir-measures")
+SHOWING = ("report",)  # makes no results
 
 
 def provenance() -> dict[str, str]:
@@ -27,16 +28,18 @@ def provenance() -> dict[str, str]:
 
 
 @cache
-def code_version() -> str:
-    """16 hex digits over this package's sources and the versions of the libraries that compute.
+def code_version(*modules: str) -> str:
+    """16 hex digits over these modules' sources and the versions of the libraries that compute.
 
-    Without ``report/``, which shows results and makes none.
+    ``modules`` are the names of this package's files and folders, at its top; without them all
+    are taken but ``report/``, which shows results and makes none.
     """
     package = Path(__file__).parent
     digest = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         name = path.relative_to(package)
-        if name.parts[0] != "report":
+        top = name.parts[0].removesuffix(".py")
+        if top in modules if modules else top not in SHOWING:
             digest.update(name.as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     for library in NAMED:
         digest.update(f"{library}=={importlib.metadata.version(library)}\0".encode())

@@ -11,6 +11,16 @@ from typing import NamedTuple
 MODES = ("vector", "fts", "hybrid")
 """The three ways to search, in the order in which every table shows them."""
 
+FIRST_STAGE = (
+    "embedder.path",
+    "embedder.max_length",
+    "embedder.query_prefix",
+    "embedder.passage_prefix",
+    "index.vector_index_above",
+    "eval.rrf_k",
+)
+"""Params on which runs on the same data must agree to have started from the same search."""
+
 Qrels = dict[str, dict[str, int]]
 """Graded judgments: query id -> document id -> gain (an integer > 0)."""
 

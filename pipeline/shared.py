@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import data
-from pipeline.artifacts import stage_output, unfinished
+from pipeline import data, provenance
+from pipeline.artifacts import enter_stage, stage_output, unfinished
 from pipeline.config import Config, EmbedderConfig
 from pipeline.embed import Embedder
 from pipeline.hardware import Hardware
@@ -18,7 +18,9 @@ from pipeline.records import Dataset, InputError, Ranking
 from pipeline.retrieve import read_candidates, retrieve, write_candidates
 from pipeline.store import PassageTable, build_table
 
-CODE_VERSION = 1  # raise it when a stage's output changes for the same inputs
+INDEXING = ("embed", "store", "hardware")  # the modules that make the stage, whose
+RETRIEVING = ("retrieve", "fusion", "records")  # sources are a part of its key; those of an
+MINING = ("mine", "records")  # earlier stage are in that stage's key
 
 
 @dataclass(frozen=True)
@@ -36,17 +38,20 @@ class Shared:
 def prepare(config: Config, machine: Hardware) -> Shared:
     """Data set, index, candidates and negatives, each from the cache if it is there."""
     cache = Path(config.output_dir) / "cache"
+    enter_stage("dataset")
     dataset = data.load(config.dataset, cache)
     _check_sizes(config, dataset)
+    enter_stage("index")
     embedder = Embedder(config.embedder, machine)
 
     def index(corpus_key: str, corpus: Any, by: Embedder, of: EmbedderConfig) -> Path:
         inputs = {
             "corpus": corpus_key,
             "embedder": asdict(of),
+            "weights": by.weights,
             "precision": machine.precision,
             "index": asdict(config.index),
-            "code": CODE_VERSION,
+            "code": provenance.code_version(*INDEXING),
         }
         embedded = unfinished(cache, "index", inputs)
         return stage_output(
@@ -57,6 +62,7 @@ def prepare(config: Config, machine: Hardware) -> Shared:
         )
 
     folder = index(dataset.fingerprint, dataset.corpus, embedder, config.embedder)
+    enter_stage("candidates")
     table = PassageTable(folder)
     queries = dataset.dev.queries | dataset.test.queries
     depth = config.eval.candidates
@@ -64,34 +70,34 @@ def prepare(config: Config, machine: Hardware) -> Shared:
     found = stage_output(
         cache,
         "candidates",
-        inputs | {"dataset": dataset.fingerprint, "code": CODE_VERSION},
+        inputs | {"dataset": dataset.fingerprint, "code": provenance.code_version(*RETRIEVING)},
         lambda out: write_candidates(
             out, retrieve(queries, table, embedder, depth, config.eval.rrf_k)
         ),
     )
     negatives = None
     if config.epochs > 0:
-        miner, mine_from = embedder, table
+        enter_stage("negatives")
+        miner, mined = embedder, folder
         if config.mining.embedder != config.embedder:
             miner = Embedder(config.mining.embedder, machine)
         if dataset.train_corpus is not dataset.corpus or miner is not embedder:
             key = dataset.fingerprint + ":train"
-            mine_from = PassageTable(
-                index(key, dataset.train_corpus, miner, config.mining.embedder)
-            )
+            mined = index(key, dataset.train_corpus, miner, config.mining.embedder)
         inputs = {
             "dataset": dataset.fingerprint,
+            "index": mined.name,  # the key of what is mined from, and so the miner's weights
             "mining": asdict(config.mining),
             "precision": machine.precision,
             "seed": config.dataset.seed,
-            "code": CODE_VERSION,
+            "code": provenance.code_version(*MINING),
         }
         negatives = stage_output(
             cache,
             "negatives",
             inputs,
             lambda out: mine_negatives(
-                out, dataset, mine_from, miner, config.mining, config.dataset.seed
+                out, dataset, PassageTable(mined), miner, config.mining, config.dataset.seed
             ),
         )
     return Shared(dataset, embedder, table, read_candidates(found, queries), negatives, folder.name)

@@ -9,6 +9,7 @@ instead of a draw per run, which is what makes a table of hundreds of runs a mat
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ LEVEL = 0.05  # a p-value below this is more than chance, everywhere in this pro
 
 # Values drawn at a time: 8 MB an array, whatever the number of queries and resamples.
 BATCH_VALUES = 1_000_000
+# Sums of swaps that are as far from 0 but for this share of what is summed count as equal.
+ROUNDING = 1e-6
 COLUMNS_AT_A_TIME = 2048  # of intervals: 160 MB of means at 10,000 resamples
 
 
@@ -76,32 +79,53 @@ def interval(
 
 
 def intervals(
-    values: Values, seed: int = 0, resamples: int = 10_000
+    values: Values, base: Values | None = None, seed: int = 0, resamples: int = 10_000
 ) -> tuple[list[float], list[float]]:
     """The low and high ends of ``interval`` for every column of ``values`` (queries x columns).
 
-    The queries drawn are those that scipy draws, so the ends are too (up to rounding).
+    The queries drawn are those that scipy draws, so the ends are too (up to rounding). With
+    ``base`` of the same shape they bound the relative gain, mean of values / mean of base - 1, on
+    the same draws: dividing ends of the absolute gain by the base's mean would take that mean for
+    a constant, though the gain depends on it. NaN where an end would be a division by 0.
 
     Raises:
         ValueError: there are no queries.
     """
     if not len(values):
         raise ValueError("no queries to compare")
-    low, high = values[0].copy(), values[0].copy()  # right where a column is constant
     queries = len(values)
-    varying = np.flatnonzero(values.min(axis=0) < values.max(axis=0))
+    if base is None:  # right where a column is constant
+        low, high = values[0].copy(), values[0].copy()
+        varying = np.flatnonzero(values.min(axis=0) < values.max(axis=0))
+    else:
+        low, high = np.zeros(values.shape[1]), np.zeros(values.shape[1])
+        varying = np.flatnonzero((values != base).any(axis=0))
     for start in range(0, len(varying), COLUMNS_AT_A_TIME):
         columns = varying[start : start + COLUMNS_AT_A_TIME]
         drawn = values[:, columns]
+        bases, which = (None, None) if base is None else _distinct(base[:, columns])
         rng = np.random.default_rng(seed)
         means = np.empty((resamples, len(columns)))
         for row in range(0, resamples, _batch(values)):
             rows = min(_batch(values), resamples - row)
             picks = rng.integers(0, queries, (rows, queries)) + queries * np.arange(rows)[:, None]
             counts = np.bincount(picks.ravel(), minlength=rows * queries).reshape(rows, queries)
-            means[row : row + rows] = counts.astype(np.float64) @ drawn / queries
-        low[columns], high[columns] = np.percentile(means.T.copy(), [2.5, 97.5], axis=1)
-    return low.tolist(), high.tolist()
+            weights = counts.astype(np.float64)
+            if bases is None:
+                means[row : row + rows] = weights @ drawn / queries
+            else:
+                means[row : row + rows] = _relative(weights @ drawn, (weights @ bases)[:, which])
+        with np.errstate(invalid="ignore"):  # between two infinite ones
+            low[columns], high[columns] = np.percentile(means.T.copy(), [2.5, 97.5], axis=1)
+    return _finite(low), _finite(high)
+
+
+def enough_resamples(tests: int) -> int:
+    """So many that the smallest p-value they allow stays below LEVEL / 2 after ``holm`` over all.
+
+    At least 10,000; 40 a test from 250 tests on.
+    """
+    return max(10_000, round(2 / LEVEL) * tests)
 
 
 def randomisation_tests(differences: Values, seed: int = 0, resamples: int = 10_000) -> list[float]:
@@ -109,7 +133,7 @@ def randomisation_tests(differences: Values, seed: int = 0, resamples: int = 10_
 
     A column's p-value is the share of the random swaps whose summed difference is at least as
     far from 0; the sum orders the swaps as the mean does. It does not depend on the other
-    columns. Up to 13 queries that differ, every swap is enumerated.
+    columns. Where few queries differ, 13 of them with 10,000 resamples, every swap is enumerated.
     """
     differing = np.count_nonzero(differences, axis=0)
     few = differing <= np.log2(resamples)
@@ -121,18 +145,19 @@ def randomisation_tests(differences: Values, seed: int = 0, resamples: int = 10_
     if not len(sampled):
         return [float(p_value) for p_value in p_values]
     # scipy's test draws its permutations value by value, 40 ns each: minutes for the table of a
-    # sweep. Swapping the runs of a query flips a sign, so a product with random bits does it.
-    drawn = np.ascontiguousarray(differences[:, sampled])
+    # sweep. Swapping the runs of a query flips a sign, so a product with random bits does it; in
+    # single precision, as that takes half the time.
+    drawn = np.ascontiguousarray(differences[:, sampled], dtype=np.float32)
     rng = np.random.default_rng(seed)
     totals = drawn.sum(axis=0)
-    observed = np.abs(totals) - 1e-12 * np.abs(drawn).sum(axis=0)  # less what rounding may hide
+    observed = np.abs(totals) - ROUNDING * np.abs(drawn).sum(axis=0)
     words = -(-len(drawn) // 64)
     extreme = np.zeros(len(sampled), dtype=np.int64)
     for start in range(0, resamples, _batch(drawn)):
         rows = min(_batch(drawn), resamples - start)
         random = rng.integers(0, 2**64, size=(rows, words), dtype=np.uint64)
         bits = np.unpackbits(random.view(np.uint8), axis=1, count=len(drawn))
-        sums = bits.astype(np.float64) @ (2 * drawn)
+        sums = bits.astype(np.float32) @ (2 * drawn)
         sums -= totals
         extreme += np.count_nonzero(np.abs(sums, out=sums) >= observed, axis=0)
     # The observed pattern counts as one of those drawn (Phipson and Smyth 2010), as in scipy.
@@ -153,6 +178,23 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(p_values) - position) * p_values[i]))
         adjusted[i] = largest
     return adjusted
+
+
+def _distinct(columns: Values) -> tuple[Values, list[int]]:
+    """The different columns, and for every column which one it is: many runs share a base."""
+    places: dict[bytes, int] = {}
+    which = [places.setdefault(column.tobytes(), len(places)) for column in columns.T]
+    first = [which.index(place) for place in range(len(places))]
+    return columns[:, first], which
+
+
+def _relative(totals: Values, base: Values) -> Values:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(totals == base, 0.0, totals / base - 1)
+
+
+def _finite(ends: Values) -> list[float]:
+    return [float(end) for end in np.where(np.isfinite(ends), ends, np.nan)]
 
 
 def _array(values: Mapping[str, float]) -> Values:
@@ -200,6 +242,6 @@ def _enumerated_p_value(nonzero: Values, resamples: int) -> float:
     return float(result.pvalue)
 
 
-def _batch(values: Values) -> int:
+def _batch(values: NDArray[Any]) -> int:
     """Resamples at a time: neither what is drawn nor what comes out is larger than wanted."""
     return max(1, BATCH_VALUES // max(len(values), values.size // len(values)))

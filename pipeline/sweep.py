@@ -12,11 +12,14 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
+from filelock import FileLock
 from hydra.core.utils import configure_log
 from omegaconf import open_dict
 
+from pipeline.config import Config
 from pipeline.errors import exit_code
 from pipeline.grid import Grid
 
@@ -27,62 +30,55 @@ def run(overrides: Sequence[str]) -> None:
     """Run the grid of ``overrides`` and show the comparison table.
 
     Raises:
-        InputError: a point is not valid; nothing has been run.
+        InputError: a point is not valid and nothing has been run; or what the points share can't
+            be made, which the sweep's run has as its failure.
         RuntimeError: some points failed; the others are recorded.
         Refused: another process is running this sweep.
     """
     grid = Grid(overrides)  # before the heavy imports: a mistake is told at once
-    from pipeline import artifacts, data, hardware, quiet, resume, tracking
+    from pipeline import quiet, resume, tracking
     from pipeline.fingerprint import fingerprints
     from pipeline.launch import launch
     from pipeline.report.show import show
-    from pipeline.shared import prepare
 
     quiet.silence()
     config, output = grid.config, Path(grid.config.output_dir)
     known = fingerprints(grid.points)
-    earlier = resume.Earlier() if config.force else resume.find(config.tracking, known)
-    # Points that differ in nothing that matters have one fingerprint and are run once.
-    pending = [
-        number
-        for number, of_point in enumerate(known)
-        if of_point not in earlier.finished and known.index(of_point) == number
-    ]
-    if not pending and earlier.run_id:
-        show(config.tracking, config.report, earlier.run_id, output)
-        print(f"complete: all {len(known)} points had finished; force=true runs them anew")
-        return
-    artifacts.share_stages(config.cache_uri)
-    folder = Path(grid.master.hydra.sweep.dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    with open_dict(grid.master):
-        grid.master.hydra.runtime.output_dir = str(folder)
-    configure_log(grid.master.hydra.job_logging, False)
-    if earlier.run_id:
-        done = len(grid.points) - len(pending)
-        log.info("going on with sweep %s: %s finished before", earlier.run_id, _points(done))
-    log.info("%s, first what they share", _points(len(pending)))
-    start = time.perf_counter()
-    # The points that train need the negatives as well; one of each data set prepares all.
-    points = [grid.points[number] for number in pending]
-    shared = {str((p.dataset, p.embedder, p.mining, p.epochs > 0)): p for p in points}
-    said = set()
-    for point in shared.values():
-        dataset = prepare(point, hardware.resolve(point.hardware)).dataset
-        if dataset.fingerprint not in said:
-            log.info("%s", data.summary(dataset))
-        said.add(dataset.fingerprint)
     tags = {
         "kind": "sweep",
         "dataset": config.dataset.name,
         "fingerprint": resume.sweep_fingerprint(known),
     }
-    with tracking.run(config.tracking, "sweep", tags, earlier.run_id) as parent:
-        about = {"grid": list(config.grid), "points": len(grid.points)}
-        parent.log_params(tracking.flatten(about))
-        names = (point.run_name for point in grid.points)
+    output.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        # Of two processes at the same moment one starts the sweep, and the other finds it running.
+        with FileLock(output / ".sweep.lock"):
+            earlier = resume.Earlier() if config.force else resume.find(config.tracking, known)
+            if pending := earlier.pending(known):
+                opened = tracking.run(config.tracking, "sweep", tags, earlier.run_id)
+                parent = stack.enter_context(opened)
+        if not pending and earlier.run_id:
+            show(config.tracking, config.report, earlier.run_id, output)
+            print(f"complete: all {len(known)} points had finished; force=true runs them anew")
+            return
+        # MLflow changes no param, and in a sweep that is gone on with the lines may be in another
+        # order.
+        if not tracking.read_run(config.tracking, parent.run_id).params:
+            about = {"grid": list(config.grid), "points": len(grid.points)}
+            parent.log_params(tracking.flatten(about))
+        names = [{"name": p.run_name, "dataset": p.dataset.name} for p in grid.points]
         parent.log_points(dict(zip(known, names, strict=True)))
+        _start_log(grid)
+        if earlier.run_id:
+            done = _points(len(known) - len(pending))
+            log.info("going on with sweep %s: %s finished before", earlier.run_id, done)
+        log.info("%s, first what they share", _points(len(pending)))
+        start = time.perf_counter()
+        _prepare([grid.points[number] for number in pending])
         finished, failures = launch(grid, known, parent.run_id, pending)
+        recorded = [finished.get(number, key) for number, key in enumerate(known)]
+        if recorded != known:  # else those points would be shown as not started
+            parent.log_points(dict(zip(recorded, names, strict=True)))
         parent.log_metrics({"sweep/seconds": time.perf_counter() - start})
     failed = [f"{grid.points[number].run_name}: {why}" for number, why in failures.items()]
     for file in show(config.tracking, config.report, parent.run_id, output):
@@ -90,10 +86,34 @@ def run(overrides: Sequence[str]) -> None:
         if file.suffix == ".md":  # the sweep's page in the UI opens with the table
             parent.log_note(file.read_text(encoding="utf-8").removeprefix("# Comparison\n"))
     minutes = (time.perf_counter() - start) / 60
-    print(f"{finished} of {len(points)} points in {minutes:.1f} minutes")
+    print(f"{len(finished)} of {len(pending)} points in {minutes:.1f} minutes")
     print("browse them: make ui")
     if failed:
         raise RuntimeError(f"{_points(len(failed))} failed: " + "; ".join(failed))
+
+
+def _start_log(grid: Grid) -> None:
+    folder = Path(grid.master.hydra.sweep.dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    with open_dict(grid.master):
+        grid.master.hydra.runtime.output_dir = str(folder)
+    configure_log(grid.master.hydra.job_logging, False)
+
+
+def _prepare(points: Sequence[Config]) -> None:
+    """Make what the points share."""
+    from pipeline import artifacts, data, hardware
+    from pipeline.shared import prepare
+
+    artifacts.share_stages(points[0].cache_uri)
+    # The points that train need the negatives as well; one of each data set prepares all.
+    shared = {str((p.dataset, p.embedder, p.mining, p.epochs > 0)): p for p in points}
+    said = set()
+    for point in shared.values():
+        dataset = prepare(point, hardware.resolve(point.hardware)).dataset
+        if dataset.fingerprint not in said:
+            log.info("%s", data.summary(dataset))
+        said.add(dataset.fingerprint)
 
 
 def _points(number: int) -> str:

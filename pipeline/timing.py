@@ -5,12 +5,12 @@ import logging
 from dataclasses import asdict
 from pathlib import Path
 
-from pipeline import latency
+from pipeline import latency, provenance, weights
 from pipeline.artifacts import content_key, stage_output
 from pipeline.config import Config
 from pipeline.hardware import Hardware
 from pipeline.rerankers import Scorer
-from pipeline.shared import CODE_VERSION, Shared
+from pipeline.shared import Shared
 
 log = logging.getLogger(__name__)
 
@@ -26,14 +26,15 @@ def timings_of(
         log.warning("latency: %d test queries, fewer than the %d asked for", len(queries), wanted)
     inputs = {
         "arch": asdict(config.arch),
-        # A run's name or an alias may mean another model tomorrow.
-        "base": asdict(config.base) | ({"folder": str(base)} if config.base.dedicated else {}),
+        "base": asdict(config.base),
+        # A name or a path may mean another model tomorrow.
+        "weights": None if config.base.path == "none" else weights.content_hash(base),
         "index": shared.index_key,
         "machine": asdict(machine),
         "latency": asdict(config.latency),
         "rerank": asdict(config.rerank),
         "queries": queries,
-        "code": CODE_VERSION,
+        "code": provenance.code_version(),
     }
 
     def build(folder: Path) -> None:

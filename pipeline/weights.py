@@ -28,6 +28,7 @@ from transformers import (
     set_seed,
 )
 
+from pipeline import provenance
 from pipeline.artifacts import stage_output
 from pipeline.config import BaseConfig, TrackingConfig
 from pipeline.records import InputError
@@ -100,14 +101,21 @@ def prepare_base(base: BaseConfig, cache: Path, tracking: TrackingConfig | None 
     """
     if base.path == "none":  # what arch=none has
         return cache
+    code = provenance.code_version("weights")
     if base.path == "random:modernbert":
-        return stage_output(cache, "base", {"path": base.path, "code": 1}, _build_tiny_modernbert)
+        return stage_output(
+            cache, "base", {"path": base.path, "code": code}, _build_tiny_modernbert
+        )
     source = locate("base.path", base.path, Runs(tracking, cache) if tracking else None)
     if base.dedicated or not (base.keep_layers or base.path.startswith("package:")):
         return source
     file = source / "model.safetensors"
     weights = _sha256(file, file.stat().st_mtime_ns)
-    inputs: Mapping[str, object] = {"weights": weights, "keep_layers": base.keep_layers, "code": 1}
+    inputs: Mapping[str, object] = {
+        "weights": weights,
+        "keep_layers": base.keep_layers,
+        "code": code,
+    }
 
     def build(folder: Path) -> None:
         model = AutoModel.from_pretrained(source, use_safetensors=True, trust_remote_code=False)

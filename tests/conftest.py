@@ -1,10 +1,14 @@
 """What several test files share: composed configurations and one small real experiment."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,6 +27,7 @@ from pipeline.config import (
 )
 from pipeline.hardware import Hardware
 from pipeline.shared import Shared, prepare
+from pipeline.ui import ENVIRONMENT
 
 Compose = Callable[..., Config]
 
@@ -78,6 +83,47 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@contextmanager
+def mlflow_server(folder: Path, store: str, port: int | None = None) -> Iterator[str]:
+    """The address of an MLflow server over ``store`` once it answers; killed at the end.
+
+    Artifacts go through it into ``folder``.
+    """
+    port = port or free_port()
+    address, log = f"http://127.0.0.1:{port}", folder / "server.log"
+    with log.open("w") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(port)]
+            + ["--backend-store-uri", store, "--artifacts-destination", str(folder / "artifacts")],
+            stdout=said,
+            stderr=said,
+            cwd=folder,
+            env=os.environ | ENVIRONMENT,
+            start_new_session=True,
+        )
+    try:
+        wait_for(f"{address}/health", process, log)
+        yield address
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)  # its workers too; nothing in it is kept
+        process.wait()
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 300) -> None:
+    """Return when ``url`` answers; fail with ``log`` if ``process`` ends or it never does."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError:
+            if process.poll() is not None:
+                pytest.fail(f"the server ended with code {process.returncode}:\n{log.read_text()}")
+            if time.monotonic() > deadline:
+                pytest.fail(f"no answer from {url} in {seconds} s:\n{log.read_text()}")
+            time.sleep(0.2)
+
+
 def tracked(folder: Path) -> TrackingConfig:
     """The tracking store of what ran in ``folder``."""
     return TrackingConfig(uri=f"sqlite:///{folder / 'outputs' / 'mlflow.db'}", experiment="pydocs")
@@ -87,6 +133,14 @@ def compose_config(overrides: Sequence[str]) -> Config:
     register_schemas()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return typed(compose("config", overrides=list(overrides)))
+
+
+@pytest.fixture(autouse=True)
+def handler_of_sigterm() -> Iterator[None]:
+    """What a test that calls ``exit_code`` changes in this process is put back."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture(scope="session")

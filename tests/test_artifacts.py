@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import manifest
-from pipeline.artifacts import content_key, stage_output, watch_stages
+from pipeline.artifacts import content_key, rebuild_stages, stage_output, watch_stages
 
 INPUTS = {"words": 3}
 
@@ -112,7 +112,7 @@ def test_the_stages_that_were_used_are_known(tmp_path: Path) -> None:
 
 
 BUILDER = """
-import logging, sys, time
+import logging, select, sys
 from pathlib import Path
 from pipeline import artifacts
 logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -120,16 +120,17 @@ artifacts.PATIENCE = 0.2
 def build(folder):
     (folder / "half").write_text("x")
     print("building", flush=True)
-    time.sleep(float(sys.argv[2]))
+    select.select([sys.stdin], [], [], 600)  # until it is told, or its input ends
     (folder / "whole").write_text("x")
 artifacts.stage_output(Path(sys.argv[1]), "index", {}, build)
 print("done", flush=True)
 """
 
 
-def builder(cache: Path, seconds: float) -> subprocess.Popen[str]:
+def builder(cache: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", BUILDER, str(cache), str(seconds)],
+        [sys.executable, "-c", BUILDER, str(cache)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -137,18 +138,18 @@ def builder(cache: Path, seconds: float) -> subprocess.Popen[str]:
 
 
 def test_a_second_process_waits_and_says_for_whom(tmp_path: Path) -> None:
-    first = builder(tmp_path, 3)
+    first = builder(tmp_path)
     assert first.stdout is not None
     assert first.stdout.readline() == "building\n"
-    second = builder(tmp_path, 0)
-    printed, logged = second.communicate()
-    assert printed == "done\n"
-    assert f"waiting for pid {first.pid} on " in logged
+    second = builder(tmp_path)
+    assert second.stderr is not None
+    assert f"waiting for pid {first.pid} on " in second.stderr.readline()
     assert first.communicate()[0] == "done\n"
+    assert second.communicate()[0] == "done\n"
 
 
 def test_the_lock_of_a_killed_builder_is_free(tmp_path: Path) -> None:
-    first = builder(tmp_path, 600)
+    first = builder(tmp_path)
     assert first.stdout is not None
     assert first.stdout.readline() == "building\n"
     os.kill(first.pid, signal.SIGKILL)
@@ -156,7 +157,7 @@ def test_the_lock_of_a_killed_builder_is_free(tmp_path: Path) -> None:
     folder = tmp_path / "index" / content_key({})
     assert not folder.exists()
     start = time.time() - 1
-    assert builder(tmp_path, 0).communicate()[0] == "building\ndone\n"
+    assert builder(tmp_path).communicate()[0] == "building\ndone\n"
     assert (folder / "whole").exists()
     assert folder.stat().st_mtime >= start
     hidden = [path.name for path in folder.parent.iterdir() if path != folder]
@@ -168,3 +169,30 @@ def test_quiet_when_nothing_is_wrong(tmp_path: Path, caplog: pytest.LogCaptureFi
     for _ in range(2):
         stage_output(tmp_path, "index", INPUTS, write)
     assert caplog.messages == []
+
+
+def test_what_is_too_old_is_replaced_once(tmp_path: Path) -> None:
+    builds: list[str] = []
+
+    def ask(stage: str) -> None:
+        def build(folder: Path) -> None:
+            builds.append(stage)
+            old = tmp_path / stage / content_key(INPUTS)
+            assert len(builds) <= 2 or old.is_dir()  # to be read until the new one is there
+            write(folder)
+
+        stage_output(tmp_path, stage, INPUTS, build)
+
+    for stage in ("index", "model"):
+        ask(stage)
+    rebuild_stages(time.time() - 60, ("model",))
+    ask("model")
+    for file in tmp_path.glob("*/*/manifest.json"):
+        os.utime(file, (0, 0))
+    for stage in ("index", "model", "model"):
+        ask(stage)
+    rebuild_stages(0, ())
+    assert builds == ["index", "model", "model"]
+    assert [path.name for path in (tmp_path / "model").iterdir() if path.is_dir()] == [
+        content_key(INPUTS)
+    ]

@@ -1,10 +1,11 @@
 """A training that is interrupted goes on, and ends with the same weights, bit by bit."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ def trained(
     folder: Path,
     *overrides: str,
     killed_at: int | None = None,
+    signalled_at: int | None = None,
 ) -> tuple[Reranker, Curve]:
     """Eight steps over two epochs, with a dev score that depends on the weights."""
     config = small("base=modernbert_tiny", "train.learning_rate=1e-3", *overrides)
@@ -51,6 +53,8 @@ def trained(
         curve.append((step, metrics))
         if step == killed_at and "train/loss" in metrics:
             raise Killed
+        if step == signalled_at and "train/loss" in metrics:
+            os.kill(os.getpid(), signal.SIGUSR2)
 
     def dev_score() -> float:
         assert reranker is not None
@@ -123,6 +127,55 @@ def test_a_damaged_checkpoint_is_not_gone_on_from(
         (weights.parent / MANIFEST).unlink()
     assert newest(weights.parent.parent) is None
     resumed, again = trained(shared, small, machine, tmp_path / "parts", *settings)
+    assert same(resumed, whole)
+    assert again == curve
+
+
+def test_a_training_that_had_stopped_stops_again(
+    shared: Shared, small: Compose, machine: Hardware, tmp_path: Path
+) -> None:
+    patient = ("train.max_steps=12", "train.eval_every=1", "train.patience=1", EVERY_STEP)
+    whole, curve = trained(shared, small, machine, tmp_path, *patient)
+    latest = newest(next(tmp_path.glob("batch-*")))
+    assert latest is not None
+    assert step_of(latest) < 12  # patience was over before
+    resumed, again = trained(shared, small, machine, tmp_path, *patient)
+    assert same(resumed, whole)
+    assert again == curve
+
+
+Calls = list[tuple[int, list[str]]]
+
+
+@pytest.fixture
+def scheduler(tmp_path: Path) -> Iterator[Calls]:
+    """Calls of a handler that is not ours: the signal, and the checkpoints there are."""
+    calls: Calls = []
+
+    def requeue(number: int, frame: object) -> None:
+        calls.append((number, [path.name for path in tmp_path.glob("parts/*/checkpoint-*")]))
+        if len(calls) == 2:
+            sys.exit(-1)
+
+    before = signal.signal(signal.SIGUSR2, requeue)
+    yield calls
+    assert signal.signal(signal.SIGUSR2, before) is requeue
+
+
+def test_a_schedulers_signal_is_handled_after_the_checkpoint(
+    shared: Shared, small: Compose, machine: Hardware, tmp_path: Path, scheduler: Calls
+) -> None:
+    settings = ("train.max_steps=3", "train.eval_every=1", "train.checkpoint_minutes=null")
+    parts = (shared, small, machine, tmp_path / "parts", *settings)
+    whole, curve = trained(shared, small, machine, tmp_path / "whole", *settings)
+    passed, same_curve = trained(*parts, signalled_at=1)  # the handler returns
+    assert scheduler == [(signal.SIGUSR2, ["checkpoint-2"])]
+    assert same(passed, whole)
+    assert same_curve == curve
+    with pytest.raises(SystemExit):  # the handler exits, here after the last step
+        trained(*parts, signalled_at=2)
+    assert scheduler[1:] == [(signal.SIGUSR2, ["checkpoint-3"])]
+    resumed, again = trained(*parts)
     assert same(resumed, whole)
     assert again == curve
 

@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +13,8 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from pipeline import tracking
-from pipeline.config import TrackingConfig
 from pipeline.metrics import means
-from tests.conftest import SMALL, command, free_port, tracked
+from tests.conftest import SMALL, command, mlflow_server, tracked
 
 POINTS = ("arch=colbert,cross_encoder", "base=modernbert_tiny", "eval.overfetch=2")
 FAST = ("latency.limits=[5]", "latency.queries=4", "latency.warmup=1")
@@ -132,35 +130,15 @@ def test_the_sweeps_page_opens_with_its_table(swept: tuple[Path, str, str]) -> N
     )  # the card without its front matter
 
 
-def test_the_ui_serves_the_runs_on_loopback(swept: tuple[Path, str, str]) -> None:
+def test_the_ui_serves_the_runs_on_loopback(swept: tuple[Path, str, str], tmp_path: Path) -> None:
     config = tracked(swept[0])
-    port = free_port()
-    server = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", config.uri]
-        + ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=swept[0],
-    )
-    try:
-        found = _ask(f"http://127.0.0.1:{port}/api/2.0/mlflow/runs/search", config)
-    finally:
-        server.terminate()
-        server.wait()
-    assert "colbert_modernbert_tiny_1neg_1ep" in {run["info"]["run_name"] for run in found}
-
-
-def _ask(url: str, config: TrackingConfig) -> list[dict[str, dict[str, str]]]:
     body = json.dumps({"experiment_ids": [tracking.open_experiment(config)]}).encode()
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-    for _ in range(240):
-        try:
-            with urllib.request.urlopen(request) as answer:
-                runs: list[dict[str, dict[str, str]]] = json.load(answer)["runs"]
-                return runs
-        except OSError:
-            time.sleep(0.5)
-    raise AssertionError("the MLflow server did not start in 120 s")
+    with mlflow_server(tmp_path, config.uri) as uri:
+        url, kind = f"{uri}/api/2.0/mlflow/runs/search", {"Content-Type": "application/json"}
+        request = urllib.request.Request(url, body, kind)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            found = json.load(answer)["runs"]
+    assert "colbert_modernbert_tiny_1neg_1ep" in {run["info"]["run_name"] for run in found}
 
 
 def write_lines(path: Path, lines: Sequence[str]) -> None:

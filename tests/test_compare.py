@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from math import isnan
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from pipeline import tracking
 from pipeline.compare.__main__ import compare
 from pipeline.compare.difference import Stored, differ
+from pipeline.compare.show import header
 from pipeline.config import TrackingConfig
 from pipeline.records import InputError
 from pipeline.tracking import Text
@@ -81,6 +83,14 @@ def test_the_figures_of_a_pair(store: TrackingConfig) -> None:
     case = found.better_b[0]
     assert (case.query, case.relevant) == (f"why {SCRIPT}", "the answer")
     assert (case.first_a, case.first_b) == (f"low {SCRIPT}", f"high {SCRIPT}")
+
+
+def test_it_is_said_where_the_search_differs(store: TrackingConfig) -> None:
+    a, b = stored(store, "low"), stored(store, "high")
+    assert not any("search" in line for line in header(differ(a, b, "vector")))
+    longer = replace(b, run=replace(b.run, params={**b.run.params, "embedder.max_length": "128"}))
+    told = header(differ(a, longer, "vector"))[-1]
+    assert told == "the search differs too: embedder.max_length - and 128"
 
 
 def test_swapped_runs_give_the_opposite(store: TrackingConfig) -> None:

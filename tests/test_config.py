@@ -5,9 +5,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 
-from pipeline.config import conf_dir
+from pipeline.boundary import check_unused
+from pipeline.config import conf_dir, register_schemas
+from pipeline.config.overrides import name_of
 from pipeline.errors import one_line
 from pipeline.grid import Grid, expand
 from pipeline.plan import training_rows
@@ -210,3 +213,18 @@ def _make(*words: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+def test_runs_that_start_in_the_same_second_have_their_own_folders(tmp_path: Path) -> None:
+    register_schemas()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        configs = [compose("config", return_hydra_config=True) for _ in range(2)]
+    runs, sweeps = ([config.hydra[kind].dir for config in configs] for kind in ("run", "sweep"))
+    assert len({*runs, *sweeps}) == 4
+    model = Path(runs[0], "model")
+    assert name_of(f"outputs/x/{model}") == "cross_encoder_minilm_l6_1neg_1ep"
+
+    check_unused(tmp_path)
+    (tmp_path / "model").mkdir()
+    with pytest.raises(InputError, match=r"hydra.run.dir=.*: holds the model of another run"):
+        check_unused(tmp_path)

@@ -11,7 +11,8 @@ import torch
 from mlflow import MlflowClient
 from safetensors.numpy import load_file
 
-from pipeline import experiment
+from pipeline import experiment, tracking
+from pipeline.fingerprint import fingerprints
 from pipeline.hardware import Hardware
 from pipeline.mine import TrainingSet
 from pipeline.records import InputError
@@ -43,7 +44,7 @@ POINT = (
 OF_ONE = shutil.ignore_patterns("model", "scores", "mlflow.db", "artifacts", "runs")
 
 
-def by_two(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def by_two(*words: str, cwd: Path, limit: float | None = None) -> subprocess.CompletedProcess[str]:
     """``torchrun --nproc-per-node=2 -m pipeline``."""
     return subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
@@ -53,6 +54,7 @@ def by_two(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
+        timeout=limit,
     )
 
 
@@ -91,6 +93,18 @@ def test_two_processes_take_the_steps_of_one(arch: str, tmp_path: Path) -> None:
     assert list(of_two) == list(weights)
     for name, values in weights.items():
         assert of_two[name] == pytest.approx(values, abs=2e-4), name
+
+
+def test_all_processes_end_with_a_point_that_has_finished_before(tmp_path: Path) -> None:
+    config = compose_config([*POINT, f"output_dir={tmp_path / 'outputs'}"])
+    with tracking.run(config.tracking, "sweep", {}) as parent:
+        config.tracking.parent_run_id = parent.run_id
+        tags = {"kind": "point", "fingerprint": fingerprints([config])[0]}
+        with tracking.run(config.tracking, config.run_name, tags):
+            pass
+        done = by_two(*POINT, f"tracking.parent_run_id={parent.run_id}", cwd=tmp_path, limit=300)
+    assert done.returncode == 0, done.stderr
+    assert "finished before" in done.stderr
 
 
 def test_a_batch_that_can_not_be_shared_is_refused(

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import pytest
 from mlflow import MlflowClient
 
-from pipeline import tracking
-from tests.conftest import TINY, command, tracked
+from pipeline import experiment, tracking
+from pipeline.records import InputError
+from tests.conftest import TINY, command, compose_config, tracked
 
 SWEEP = (
     *TINY,
@@ -55,3 +57,42 @@ def test_retries_and_fail_fast_and_going_on(tmp_path: Path) -> None:
     }
     assert {"stage.base", "stage.candidates", "stage.dataset", "stage.index"} <= stages
     assert "stage.negatives" in stages
+
+
+@pytest.mark.parametrize("stage", ["base", "index", "train", "score"])
+def test_a_failed_point_has_its_stage_and_log(stage: str, tmp_path: Path, outputs: Path) -> None:
+    """Whatever it fails in; only a mistake in a single command leaves nothing behind."""
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "config.json").write_text('{"model_type": "modernbert"}')
+    (broken / "model.safetensors").write_bytes(b"half")
+    overrides = {
+        "base": ["base.path=no/such/model"],
+        "index": ["base=modernbert_tiny", f"embedder.path={broken}"],
+        "train": [f"base.path={broken}"],
+        "score": [f"base.path={broken}", "epochs=0"],
+    }[stage]
+    config = compose_config([*TINY, f"output_dir={outputs}", *overrides])
+    config.tracking.uri = f"sqlite:///{tmp_path}/mlflow.db"
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "pipeline.log").write_text("what was done\n")
+    error = InputError if stage == "base" else Exception
+    with tracking.run(config.tracking, "sweep", {}) as parent:
+        config.tracking.parent_run_id = parent.run_id
+        with pytest.raises(error):
+            experiment.run(config, folder)
+    (point,) = tracking.read_runs(config.tracking, parent.run_id)
+    assert (point.status, point.tags["stage"]) == ("FAILED", stage)
+    assert point.tags["failure"]
+    assert point.params["base.path"] == config.base.path
+    client = MlflowClient(config.tracking.uri)
+    files = {file.path for file in client.list_artifacts(point.run_id)}
+    assert {"pipeline.log", "traceback.txt"} <= files
+
+    config.tracking.parent_run_id = None
+    with pytest.raises(error):
+        experiment.run(config, folder)
+    experiments = [found.experiment_id for found in client.search_experiments()]
+    alone = client.search_runs(experiments, "tags.kind = 'point' AND attributes.status = 'FAILED'")
+    assert [run.data.tags["stage"] for run in alone] == [stage] * (1 if stage == "base" else 2)

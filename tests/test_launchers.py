@@ -98,7 +98,7 @@ def test_points_of_a_killed_worker_are_run_again(
     output, errors = process.communicate()
     assert process.returncode == 0, errors
     assert "the launcher gave up: TerminatedWorkerError" in errors
-    assert re.search(f"lost with their process, run again: .*{victim.name}", errors)
+    assert re.search(f"came to no end, run again: .*{victim.name}", errors)
     assert "2 of 2 points" in output
     lost = [run for run in children(config) if run.run_id == victim.run_id]
     assert [run.status for run in lost] == ["FAILED"]

@@ -66,6 +66,7 @@ def test_random_sampling_repeats_and_depends_on_nothing_else(
 
 def test_the_window_bounds_the_ranks(shared: Shared, tmp_path: Path) -> None:
     rows = mined(tmp_path, shared, shared.dataset, first_rank=10, last_rank=30)
+    assert len(rows)
     for row in rows:
         vector = shared.embedder.encode_queries([shared.dataset.train.queries[row.query_id]])
         ranked = [hit.doc_id for hit in shared.table.search_vector(vector, 30)[0]]

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from mlflow import MlflowClient
 
 from pipeline import tracking
 from pipeline.config import TrackingConfig
-from tests.conftest import free_port
+from tests.conftest import free_port, mlflow_server
 
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))  # Debian's, not in PATH
 INITDB = shutil.which("initdb") or (str(INSTALLED[-1]) if INSTALLED else None)
@@ -51,6 +50,7 @@ def postgres() -> Iterator[str]:
     if user:
         shutil.chown(data, user)
     make = [INITDB, "-D", str(data), "-U", "mlflow", "-A", "trust"]
+    make += ["--no-locale", "-E", "UTF8"]
     subprocess.run(make, user=user, check=True, capture_output=True)
     server = subprocess.Popen(
         [str(programs / "postgres"), "-D", str(data), "-p", str(port)]
@@ -61,11 +61,15 @@ def postgres() -> Iterator[str]:
     )
     try:
         create = [str(programs / "createdb"), "-h", "127.0.0.1", "-p", str(port)]
-        for _ in range(100):
-            made = subprocess.run([*create, "-U", "mlflow", "mlflow"], capture_output=True)
+        for _ in range(500):
+            made = subprocess.run(
+                [*create, "-U", "mlflow", "mlflow"], capture_output=True, text=True
+            )
             if made.returncode == 0:
                 break
             time.sleep(0.2)
+        else:
+            pytest.fail(f"PostgreSQL did not start: {made.stderr}")
         yield f"postgresql://mlflow@127.0.0.1:{port}/mlflow"
     finally:
         server.send_signal(signal.SIGINT)  # without waiting for clients to leave
@@ -76,26 +80,8 @@ def postgres() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def served(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an MLflow server on that database; artifacts go through it."""
-    port = free_port()
-    artifacts = tmp_path_factory.mktemp("artifacts")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(port)]
-        + ["--backend-store-uri", postgres, "--artifacts-destination", str(artifacts)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    uri = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{uri}/health", timeout=1)
-                break
-            except OSError:
-                time.sleep(0.3)
+    with mlflow_server(tmp_path_factory.mktemp("served"), postgres) as uri:
         yield uri
-    finally:
-        server.terminate()
-        server.wait()
 
 
 def test_four_points_at_once(served: str, tmp_path: Path) -> None:

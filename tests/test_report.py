@@ -1,7 +1,9 @@
-"""``make report``: which sweep it reads, what it writes, and what it says of a mistake."""
+"""``make report``: which runs it reads, what it writes, and what it says of a mistake."""
 
+import csv
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,37 +13,110 @@ from pipeline import tracking
 from pipeline.config import TrackingConfig
 from pipeline.records import InputError
 from pipeline.report.__main__ import main, report
+from pipeline.tracking import RunRecord
 from tests.test_table import RECORDS, read
+
+
+def store_run(config: TrackingConfig, run: RunRecord, **tags: str) -> str:
+    with (
+        suppress(ValueError),
+        tracking.run(config, run.name, {"kind": "point", **run.tags, **tags}) as active,
+    ):
+        active.log_params(run.params)
+        active.log_metrics(run.metrics)
+        tracking.log_per_query(active, read(run.run_id))
+        if run.status == "FAILED":
+            raise ValueError("out | of memory")
+    return active.run_id
 
 
 def store_sweep(config: TrackingConfig) -> str:
     with tracking.run(config, "sweep", {"kind": "sweep"}) as parent:
         child = replace(config, parent_run_id=parent.run_id)
         for run in RECORDS[:4]:
-            try:
-                with tracking.run(child, run.name, run.tags) as active:
-                    active.log_params(run.params)
-                    active.log_metrics(run.metrics)
-                    tracking.log_per_query(active, read(run.run_id))
-                    if run.status == "FAILED":
-                        raise ValueError("out | of memory")
-            except ValueError:
-                pass
+            store_run(child, run)
     return parent.run_id
 
 
-def test_no_sweep_yet(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"^no finished sweep in .*; run make sweep first$"):
-        report([f"output_dir={tmp_path}"])
+@pytest.fixture
+def config(tmp_path: Path) -> TrackingConfig:
+    return TrackingConfig(uri=f"sqlite:///{tmp_path}/mlflow.db", experiment="e")
+
+
+@pytest.fixture
+def words(tmp_path: Path) -> list[str]:
+    """The overrides that lead to ``config``."""
+    return [f"output_dir={tmp_path}", "tracking.experiment=e"]
+
+
+def test_nothing_yet(
+    tmp_path: Path, words: list[str], config: TrackingConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = f"no finished run in experiment e of {config.uri}; make sweep makes some\n"
+    report(words)
+    assert capsys.readouterr().out == said
     assert list(tmp_path.iterdir()) == []
+    with tracking.run(config, "sweep", {"kind": "sweep"}) as empty:
+        store_run(replace(config, parent_run_id=empty.run_id), RECORDS[1])  # which fails
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "report.md").write_text("of yesterday")
+    report(words)
+    assert capsys.readouterr().out == said
+    with tracking.run(config, "sweep", {"kind": "sweep"}) as empty:
+        pass
+    report([*words, empty.run_id])
+    assert "no run to compare" in capsys.readouterr().out
+    (kept,) = (tmp_path / "report").iterdir()
+    assert kept.read_text() == "of yesterday"
+
+
+def rows(folder: Path) -> list[str]:
+    """The run ids of a report."""
+    with (folder / "report" / "report.csv").open() as file:
+        return [row["run_id"] for row in csv.DictReader(file)]
+
+
+def test_runs_that_are_no_sweeps_are_compared_together(
+    tmp_path: Path, words: list[str], config: TrackingConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = [store_run(config, run, fingerprint=run.name) for run in RECORDS[:4]]
+    finished = {i for i, run in zip(ids, RECORDS, strict=False) if run.status == "FINISHED"}
+    assert len(finished) == 3
+    report(words)
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"no finished sweep in experiment e of {config.uri}: its single runs")
+    assert f"compared, {len(finished)} in all\n3 runs on pydocs" in shown
+    assert set(rows(tmp_path)) == finished
+    again = store_run(config, RECORDS[0], fingerprint=RECORDS[0].name)
+    report(words)  # each point once, as in a sweep
+    assert set(rows(tmp_path)) == {again} | finished - {ids[0]}
+
+    report([*words, ids[0], again, f"run:{RECORDS[2].name}", ids[2], again])
+    assert sorted(rows(tmp_path)) == sorted([ids[0], again, ids[2]])
+    with pytest.raises(InputError, match=rf"^run:{ids[1]}: is FAILED, give a finished run$"):
+        report([*words, ids[1]])
+
+    sweep = store_sweep(config)
+    capsys.readouterr()
+    report(words)
+    assert "no finished sweep" not in capsys.readouterr().out
+    assert not set(rows(tmp_path)) & {*ids, again}
+    report([*words, sweep, ids[0], ids[2]])
+    assert set(rows(tmp_path)) == {ids[0], ids[2]}
+    assert len(rows(tmp_path / "sweeps" / sweep)) == 4
+
+
+def test_a_run_of_another_kind(words: list[str], config: TrackingConfig) -> None:
+    with tracking.run(config, "other", {}) as run:
+        pass
+    with pytest.raises(InputError, match=f"^run:{run.run_id}: other is neither a sweep nor a"):
+        report([*words, run.run_id])
 
 
 def test_the_command_reads_the_latest_sweep_or_one_by_its_run_id(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, words: list[str], config: TrackingConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = TrackingConfig(uri=f"sqlite:///{tmp_path}/mlflow.db", experiment="e")
     sweep = store_sweep(config)
-    words = [f"output_dir={tmp_path}", "tracking.experiment=e"]
     done = subprocess.run(
         [sys.executable, "-m", "pipeline.report", *words],
         capture_output=True,

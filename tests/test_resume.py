@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 
 from pipeline import resume, tracking
 from pipeline.artifacts import only_builder, stage_output
-from pipeline.clean_cache import entries, remove
+from pipeline.clean_cache import clean, entries, remove
 from pipeline.config import TrackingConfig
 from pipeline.errors import exit_code
 from pipeline.fingerprint import fingerprints
@@ -69,7 +69,13 @@ def point(config: TrackingConfig, parent: str, fingerprint: str) -> str:
 def test_a_fingerprint_is_of_what_determines_the_result(small: Compose) -> None:
     plain = small("arch=colbert")
     same = [
-        small("arch=colbert", "tracking.parent_run_id=abc", "retries=3", "force=true"),
+        small(
+            "arch=colbert",
+            "tracking.parent_run_id=abc",
+            "tracking.experiment=e",
+            "retries=3",
+            "force=true",
+        ),
         small("arch=colbert", "output_dir=elsewhere", "grid=[abc]", "fail_fast=true"),
         small("arch=colbert", "run_name=other", "train.checkpoint_minutes=1"),
         small("arch=colbert", "report.latency_budget_ms=50", "report.baseline=other"),
@@ -127,7 +133,8 @@ def test_what_a_dead_process_left_is_killed_and_the_rest_is_kept(
     done = point(config, parent, POINTS[0])
     child = replace(config, parent_run_id=parent)
     left_running(child, "point", {**dead, "fingerprint": POINTS[1]})
-    assert resume.find(config, POINTS[::-1]) == resume.Earlier(parent, frozenset(POINTS[:1]))
+    earlier = resume.find(config, POINTS[::-1])
+    assert earlier == resume.Earlier(parent, frozenset(POINTS[:1]), {POINTS[1]: 1})
     lost = [run for run in tracking.read_attempts(config, parent) if run.run_id != done]
     assert [run.status for run in lost] == ["KILLED"]
     assert lost[0].tags["failure"] == f"its process, pid {dead['pid']}, is gone"
@@ -145,6 +152,42 @@ def test_what_a_dead_process_left_is_killed_and_the_rest_is_kept(
     assert resume.find(config, POINTS) == resume.Earlier(parent, frozenset(POINTS))
 
 
+def test_what_has_lost_its_process_most_often_comes_last(
+    config: TrackingConfig, dead: Mapping[str, str]
+) -> None:
+    keys = list("abcdb")
+    parent = left_running(config, "sweep", {**dead, **sweep_tags(keys)})
+    child = replace(config, parent_run_id=parent)
+    for key, failure in [("a", resume.KILLED), ("a", resume.KILLED), ("c", "a mistake")]:
+        lost = left_running(child, "point", {"fingerprint": key})
+        tracking.end(config, lost, "FAILED", failure)
+    left_running(child, "point", {**dead, "fingerprint": "b"})
+    point(config, parent, "d")
+    earlier = resume.find(config, keys)
+    assert earlier.killed == {"a": 2, "b": 1}
+    assert [keys[number] for number in earlier.pending(keys)] == ["c", "b", "a"]
+    assert resume.Earlier().pending(keys) == [0, 1, 2, 3]
+
+
+def test_whatever_a_dead_process_left_is_killed(
+    config: TrackingConfig, dead: Mapping[str, str]
+) -> None:
+    single = left_running(config, "single", {**dead, "stage.index": "abc"})
+    sweep = left_running(config, "sweep", {**dead, **sweep_tags(["of other code"])})
+    child = replace(config, parent_run_id=sweep)
+    of_sweep = left_running(child, "point", {**dead, "fingerprint": "of other code"})
+    foreign = left_running(config, "of another tool", {})
+    client = MlflowClient(config.uri)
+    with tracking.run(config, "alive", {}) as alive:
+        assert "index/abc" in tracking.used_stages(config)
+        assert resume.find(config, POINTS) == resume.Earlier()
+        ended = [client.get_run(run_id).info.status for run_id in (single, sweep, of_sweep)]
+        assert ended == ["KILLED"] * 3
+        running = {run.run_id for run in tracking.read_running(config)}
+        assert running == {foreign, alive.run_id}
+    assert "index/abc" not in tracking.used_stages(config)
+
+
 def test_a_sweep_that_lost_only_its_end_is_finished(
     config: TrackingConfig, dead: Mapping[str, str]
 ) -> None:
@@ -157,7 +200,7 @@ def test_a_sweep_that_lost_only_its_end_is_finished(
 
 def test_a_living_process_is_left_alone(config: TrackingConfig, dead: Mapping[str, str]) -> None:
     with tracking.run(config, "sweep", sweep_tags(POINTS)) as parent:
-        running = tracking.running_here(config)
+        running = tracking.running(config)
         assert running is not None
         assert running.run_id == parent.run_id
         with pytest.raises(Refused, match=f"is running: pid {os.getpid()} on .*force=true"):
@@ -166,6 +209,24 @@ def test_a_living_process_is_left_alone(config: TrackingConfig, dead: Mapping[st
     left_running(config, "sweep", {**dead, "host": "elsewhere", **sweep_tags(POINTS)})
     with pytest.raises(Refused, match="on elsewhere"):
         resume.find(config, POINTS)
+    uri = f"tracking.uri={config.uri}"
+    with pytest.raises(Refused, match=r"sweep is running, pid \d+ on elsewhere"):
+        clean([uri], dry_run=False)
+
+
+def test_a_point_that_is_queued_again_ends_only_dead_attempts(
+    config: TrackingConfig, dead: Mapping[str, str]
+) -> None:
+    with tracking.run(config, "sweep", {}) as parent:
+        child = replace(config, parent_run_id=parent.run_id)
+        of_point = {**dead, "fingerprint": "f"}
+        left_running(child, "here", of_point)
+        left_running(child, "alive elsewhere", {**of_point, "host": "elsewhere"})
+        silent = {"host": "elsewhere", "heartbeat": "1"}
+        left_running(child, "gone elsewhere", {**of_point, **silent})
+        assert tracking.earlier_attempt(child, "f") is None
+        status = {run.name: run.status for run in tracking.read_attempts(config, parent.run_id)}
+    assert status == {"here": "KILLED", "alive elsewhere": "RUNNING", "gone elsewhere": "KILLED"}
 
 
 def test_a_pid_that_somebody_else_has_now() -> None:
@@ -233,8 +294,6 @@ def test_what_is_being_built_is_not_cleaned_away(cache: Path) -> None:
 
 
 def test_no_store_no_cleaning(tmp_path: Path) -> None:
-    from pipeline.clean_cache import clean
-
     with pytest.raises(InputError, match="no such database"):
         clean([f"output_dir={tmp_path}"], dry_run=False)
 

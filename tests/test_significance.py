@@ -11,6 +11,7 @@ from scipy import stats
 
 from pipeline import significance
 from pipeline.significance import (
+    enough_resamples,
     holm,
     interval,
     intervals,
@@ -153,6 +154,38 @@ def test_holm_by_hand() -> None:
     assert holm([0.02]) == [0.02]
     assert holm([0.02, 0.02]) == [0.04, 0.04]
     assert holm([]) == []
+
+
+def test_intervals_of_a_relative_gain() -> None:
+    rng = np.random.default_rng(3)
+    base = rng.random((80, 2)) < 0.3
+    values = np.where(base, rng.random((80, 2)) < 0.1, rng.random((80, 2)) < 0.05).astype(float)
+    low, high = intervals(values, base.astype(float))
+    for i in range(2):
+        pair = values[:, i], base[:, i].astype(float)
+        theirs = stats.bootstrap(
+            pair,
+            lambda a, b, axis: a.mean(axis=axis) / b.mean(axis=axis) - 1,
+            paired=True,
+            method="percentile",
+            n_resamples=10_000,
+            rng=0,
+        ).confidence_interval
+        assert (low[i], high[i]) == pytest.approx((theirs.low, theirs.high), abs=0.02)
+        assert low[i] >= -1  # nothing falls by more than all of it
+    # over a base of ones a share is a difference
+    ones = np.ones_like(values)
+    assert np.allclose(intervals(values, ones), intervals(values - ones))
+    # one hit in 3 queries: many draws have none to divide by
+    low, high = intervals(np.array([[1.0], [1.0], [0.0]]), np.array([[1.0], [0.0], [0.0]]))
+    assert low == [0.0] and np.isnan(high[0])
+    assert intervals(ones, ones) == ([0.0, 0.0], [0.0, 0.0])
+
+
+def test_enough_resamples_for_a_whole_table() -> None:
+    assert [enough_resamples(tests) for tests in (0, 102, 1200)] == [10_000, 10_000, 48_000]
+    for tests in (250, 1200):
+        assert holm([1 / (enough_resamples(tests) + 1)] * tests)[0] < 0.05 / 2
 
 
 def test_many_at_once_are_what_each_alone_is(monkeypatch: pytest.MonkeyPatch) -> None:

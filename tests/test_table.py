@@ -13,11 +13,16 @@ from rich.console import Console
 from pipeline.metrics import PerQuery, means
 from pipeline.records import MODES
 from pipeline.report import table
-from pipeline.report.comparison import Comparison, compare, natural
+from pipeline.report.comparison import Comparison, by_first_stage, compare, natural
+from pipeline.report.evidence import COLUMNS
+from pipeline.report.markdown import markdown
+from pipeline.report.queries import Stored
+from pipeline.report.study import study
 from pipeline.significance import holm, interval, paired_difference, randomisation_test
 from pipeline.tracking import RunRecord
 
 QUERIES = 60
+NOTHING = Stored(lambda *_: {}, lambda _: {}, lambda _: [])
 Stages = dict[str, PerQuery]
 
 
@@ -44,12 +49,18 @@ def record(
 ) -> RunRecord:
     metrics = {f"{s}/{m}": v for s, p in per_query.items() for m, v in means(p).items()}
     if per_query:
-        metrics |= {"vector_candidates/recall_at_20": 0.7, "vector_candidates/recall_at_40": 0.838}
-        metrics |= {"fts_candidates/recall_at_40": 0.854, "latency/vector_50/total_p50_ms": 12.34}
+        metrics |= {"vector_ideal/ndcg_at_5": 0.7, "vector_ideal/ndcg_at_10": 0.838}
+        metrics |= {"fts_ideal/ndcg_at_10": 0.854, "latency/vector_50/total_p50_ms": 12.34}
     if group in ("scratch", "finetuned"):
         metrics["train/seconds"] = 288.4
     tags = {"initialisation": group, "arch": name.split("_")[0], "dataset": "pydocs", **more}
-    params = {"data.corpus": "9000", "negatives": "1", "epochs": "2", "seed": "12"}
+    params = {
+        "data.corpus": "9000",
+        "negatives": "1",
+        "epochs": "2",
+        "seed": "12",
+        "eval.overfetch": "4",
+    }
     return RunRecord(f"{name}-id", name, status, tags, params, metrics)
 
 
@@ -118,15 +129,15 @@ def test_a_named_baseline_is_tested_against(comparison: Comparison) -> None:
     against = compare(RECORDS, read, name)
     assert (comparison.baseline, against.baseline) == (None, name)
     assert compare(RECORDS, read, "nobody").baseline is None
-    mine = VALUES[name]["fts_fused"]["ndcg_at_10"]
     others = [i for i, label in enumerate(against.labels) if label != name]
-    # the control's row shows the search alone
-    stage = ["fts" if against.labels[i].startswith("none") else "fts_fused" for i in others]
-    raw = [
-        randomisation_test(VALUES[against.labels[i]][of]["ndcg_at_10"], mine)
-        for i, of in zip(others, stage, strict=True)
-    ]
-    found = [against.qualities[0].rows[i]["fts_fused"].p_baseline for i in others]
+    raw, found = [], []
+    for i in others:
+        for column, mode in COLUMNS.items():
+            # the control's row shows the search alone
+            stage = mode if against.labels[i].startswith("none") else column
+            theirs = VALUES[against.labels[i]][stage]["ndcg_at_10"]
+            raw.append(randomisation_test(theirs, VALUES[name][column]["ndcg_at_10"]))
+            found.append(against.qualities[0].rows[i][column].p_baseline)
     assert found == pytest.approx(holm(raw))
     row = against.labels.index(name)
     assert isnan(against.qualities[0].rows[row]["fts_fused"].p_baseline)
@@ -140,14 +151,14 @@ def test_p_values_are_corrected_over_the_column(comparison: Comparison) -> None:
     assert (quality.measure, quality.cutoff) == ("ndcg", 10)
     names = comparison.labels[1:]
     raw = [
-        randomisation_test(
-            VALUES[name]["fts_fused"]["ndcg_at_10"], VALUES[name]["fts"]["ndcg_at_10"]
-        )
+        randomisation_test(VALUES[name][column]["ndcg_at_10"], VALUES[name][mode]["ndcg_at_10"])
         for name in names
+        for column, mode in COLUMNS.items()
     ]
     cells = [row["fts_fused"] for row in quality.rows]
     assert isnan(cells[0].p_value)  # the control is not tested against itself
-    assert [cell.p_value for cell in cells[1:]] == holm(raw)
+    tested = [cell.p_value for row in quality.rows[1:] for cell in row.values()]
+    assert tested == holm(raw)  # one family: the table
     assert [cell.significant for cell in cells] == [False, True, True, False, True]
     assert [cell.best for cell in cells] == [False, False, False, False, True]
 
@@ -155,7 +166,8 @@ def test_p_values_are_corrected_over_the_column(comparison: Comparison) -> None:
 def test_header(comparison: Comparison) -> None:
     first, second, third = table.header(comparison)
     assert first == "5 runs on pydocs: 60 queries over 9,000 passages"
-    assert second == "ceiling (recall of the 40 candidates): vector 0.838, fts 0.854"
+    ceiling = "ceiling (NDCG@10 of the 40 candidates in ideal order)"
+    assert second == f"{ceiling}: vector 0.838, fts 0.854"
     assert third == "p50 ms: median of one vector query, 50 passages reranked"
     low, high = interval(VALUES["none_none_0neg_0ep"]["vector"]["ndcg_at_10"])
     assert f"vector ±{(high - low) / 2:.3f}" in table.title(comparison.qualities[0])
@@ -194,16 +206,24 @@ def test_on_a_terminal_it_fits_and_is_coloured(comparison: Comparison, width: in
 
 
 def test_markdown(comparison: Comparison) -> None:
-    document = table.markdown(comparison)
+    document = markdown(study(comparison, NOTHING, 100.0))
     for title in ("## NDCG@10", "## Hit rate@10", "## NDCG@5", "## Hit rate@5"):
         assert title in document
-    rows = [line for line in document.splitlines() if line.startswith("|")]
-    assert len(rows) == 4 * 7
-    assert {row.replace(r"\|", "").count("|") for row in rows} == {11}
-    best = next(row for row in rows if "1neg_10ep" in row)
-    value = means(VALUES["colbert_minilm_l6_1neg_10ep"]["vector_reranked"])["ndcg_at_10"]
-    assert rf"**{value:.3f}**\*" in best
-    assert r"cross_encoder_bad\|name: ValueError: a\|b \<c> d" in document
+    tables = [part.splitlines() for part in document.split("\n\n") if part.startswith("|")]
+    for rows in tables:
+        assert len({row.replace(r"\|", "").count("|") for row in rows}) == 1
+    figures = [rows for rows in tables if rows[0].startswith("| group | run |")]
+    assert [len(rows) for rows in figures] == [7] * 4
+    best = next(row for row in figures[0] if "1neg_10ep" in row)
+    after, before = (
+        means(VALUES["colbert_minilm_l6_1neg_10ep"][stage])["ndcg_at_10"]
+        for stage in ("vector_reranked", "vector")
+    )
+    assert rf"**{after:.3f}**\* ({after / before - 1:+.1%})" in best
+    assert document.startswith("# Comparison\n\n**Best quality:** colbert_minilm_l6_1neg_10ep on ")
+    assert "## How to reproduce each row" in document
+    assert r"| FAILED | cross_encoder_bad\|name | " in document
+    assert r"ValueError: a\|b \<c> d" in document
 
 
 def test_csv_holds_everything(comparison: Comparison, tmp_path: Path) -> None:
@@ -218,8 +238,11 @@ def test_csv_holds_everything(comparison: Comparison, tmp_path: Path) -> None:
     )
     assert last["train/seconds"] == "288.4"
     assert (last["group"], last["negatives"], last["seed"]) == ("scratch", "1", "12")
-    p_value = comparison.qualities[0].rows[4]["fts_fused"].p_value
-    assert float(last["p fts_fused/ndcg_at_10"]) == p_value
+    cell = comparison.qualities[0].rows[4]["fts_fused"]
+    named = {"gain": cell.relative, "low": cell.low, "high": cell.high, "p": cell.p_value}
+    assert {name: float(last[f"{name} fts_fused/ndcg_at_10"]) for name in named} == named
+    assert [row["as good fts_fused/ndcg_at_10"] for row in rows[3:5]] == ["0", "1"]
+    assert "p baseline fts_fused/ndcg_at_10" not in last
     assert rows[5]["failure"] == "ValueError: a|b <c>\nd"
     assert rows[5]["vector/ndcg_at_10"] == ""
 
@@ -258,27 +281,42 @@ def test_seeds_of_one_point_are_pooled() -> None:
         q: (v + second["vector_reranked"]["ndcg_at_10"][q]) / 2
         for q, v in first["vector_reranked"]["ndcg_at_10"].items()
     }
-    difference = paired_difference(mean, first["vector"]["ndcg_at_10"])
-    assert cell.p_value == difference.p_value  # one test in the column, so Holm changes nothing
-    assert (cell.low, cell.high) == pytest.approx((difference.low, difference.high))
+    search = first["vector"]["ndcg_at_10"]
+    row = pooled.qualities[0].rows[0].values()
+    raw = [
+        paired_difference(
+            {q: (v + second[c]["ndcg_at_10"][q]) / 2 for q, v in first[c]["ndcg_at_10"].items()},
+            first[mode]["ndcg_at_10"],
+        )
+        for c, mode in COLUMNS.items()
+    ]
+    assert [cell.p_value for cell in row] == holm([difference.p_value for difference in raw])
+    assert cell.gain == pytest.approx(raw[0].mean)
+    assert cell.relative == pytest.approx(raw[0].mean * len(mean) / sum(search.values()))
 
 
 def test_marks_what_a_test_cannot_tell_from_the_best(comparison: Comparison) -> None:
     cells = [row["vector_reranked"] for row in comparison.qualities[0].rows]
-    best = VALUES["colbert_minilm_l6_1neg_10ep"]["vector_reranked"]["ndcg_at_10"]
-    others = [comparison.labels[i] for i in (0, 1, 2, 3)]
-    stage = ["vector", *["vector_reranked"] * 3]
-    raw = [
-        randomisation_test(VALUES[name][s]["ndcg_at_10"], best)
-        for name, s in zip(others, stage, strict=True)
-    ]
-    assert [cell.as_good for cell in cells] == [*(p >= 0.05 for p in holm(raw)), False]
+    metric = "ndcg_at_10"
+    names = comparison.labels
+    raw = {}
+    for column, mode in COLUMNS.items():
+        best = next(i for i, row in enumerate(comparison.qualities[0].rows) if row[column].best)
+        for i, name in enumerate(names):
+            if i != best:
+                stage = mode if i == 0 else column
+                raw[column, i] = randomisation_test(
+                    VALUES[name][stage][metric], VALUES[names[best]][column][metric]
+                )
+    corrected = dict(zip(raw, holm([*raw.values()]), strict=True))
+    expected = [corrected.get(("vector_reranked", i), 0) >= 0.05 for i in range(5)]
+    assert [cell.as_good for cell in cells] == expected
 
 
 def test_gaps_are_shown_not_fatal() -> None:
     nothing = compare([], read)
     assert text(nothing) == "no run of this sweep has finished\n"
-    assert "no run of this sweep" in table.markdown(nothing)
+    assert "no run of this sweep" in markdown(study(nothing, NOTHING, 100.0))
 
     bare = RunRecord("id", "old", "FINISHED", {}, {}, {"vector/ndcg_at_10": nan})
     shown = text(compare([bare], lambda _: {}))
@@ -286,8 +324,22 @@ def test_gaps_are_shown_not_fatal() -> None:
     assert "latency was not measured" in shown
     assert "nan" not in shown
 
-    two = [replace(RECORDS[0], params={"data.fingerprint": f"{i}" * 64}) for i in (1, 2)]
-    assert "different data sets" in text(compare(two, read))
+
+def test_only_what_starts_from_the_same_search_is_compared() -> None:
+    params = {"data.fingerprint": "a" * 64, "embedder.max_length": "48"}
+    short, long, other = (
+        replace(RECORDS[0], run_id=str(i), params=params | changed)
+        for i, changed in enumerate(
+            ({}, {"embedder.max_length": "128"}, {"data.fingerprint": "b" * 64})
+        )
+    )
+    early = replace(RECORDS[1], params={})
+    assert by_first_stage([long, short, other, early]) == {
+        "pydocs aaaaaaaa, embedder.max_length=128": [long, early],
+        "pydocs aaaaaaaa, embedder.max_length=48": [short],
+        "pydocs bbbbbbbb": [other],
+    }
+    assert by_first_stage([]) == {"": []}
 
 
 def test_without_a_control_run_the_searches_still_are_the_baseline() -> None:

@@ -3,6 +3,9 @@
 import hashlib
 import json
 import os
+import signal
+import sys
+import time
 import warnings
 from dataclasses import replace
 from math import isnan, nan
@@ -127,6 +130,25 @@ def test_a_failed_run_says_why(
     assert "traceback.txt" in {f.path for f in client(store).list_artifacts(record.run_id)}
 
 
+def test_a_schedulers_handler_that_exits_kills_the_run(config: TrackingConfig) -> None:
+    class Scheduler:
+        def requeue(self, number: int, frame: object) -> None:
+            self.leave()
+
+        def leave(self) -> None:
+            sys.exit(-1)
+
+    before = signal.signal(signal.SIGUSR2, Scheduler().requeue)
+    try:
+        with pytest.raises(SystemExit), tracking.run(config, "point", {}) as run:
+            os.kill(os.getpid(), signal.SIGUSR2)
+            time.sleep(5)
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    record = tracking.read_run(config, run.run_id)
+    assert (record.status, record.tags["failure"]) == ("KILLED", "interrupted")
+
+
 def test_a_failure_that_cannot_be_recorded_does_not_hide_the_first(config: TrackingConfig) -> None:
     def fail() -> None:
         with tracking.run(config, "point", {}) as run:
@@ -155,6 +177,22 @@ def test_latest_sweep_is_the_newest_with_a_finished_run(config: TrackingConfig) 
         assert tracking.latest_sweep(config) == sweeps[1]
     assert tracking.read_runs(config, empty.run_id) == []
     assert len(tracking.read_runs(config, sweeps[0])) == 2
+
+
+def test_points_without_a_run_are_of_their_own_data_set(config: TrackingConfig) -> None:
+    points = {key: {"name": f"point_{key}", "dataset": f"data_{key}"} for key in "abc"}
+    with tracking.run(config, "sweep", {"kind": "sweep", "dataset": "data_a"}) as parent:
+        parent.log_points(points)
+        with tracking.run(replace(config, parent_run_id=parent.run_id), "x", {"fingerprint": "b"}):
+            pass
+        waiting = tracking.read_skipped(config, parent.run_id)
+    skipped = tracking.read_skipped(config, parent.run_id)
+    assert [(run.name, run.tags["dataset"]) for run in skipped] == [
+        ("point_a", "data_a"),
+        ("point_c", "data_c"),
+    ]
+    assert {run.status for run in waiting} == {"WAITING"}
+    assert {run.status for run in skipped} == {"SKIPPED"}
 
 
 def test_reading_pages_through_many_runs(
@@ -245,6 +283,14 @@ def test_the_description_follows_the_code_but_not_over_an_edit(config: TrackingC
     assert describe(mlflow__note__content=old, description_digest="x") == old  # somebody's edit
     digest = hashlib.sha256(old.encode()).hexdigest()[:12]
     assert describe(description_digest=digest) == note
+    with tracking.run(config, "sweep", {"kind": "sweep"}) as sweep:
+        assert describe() == note  # its table comes at its end
+    page = f"(#/experiments/{experiment_id}/runs/{sweep.run_id}?"
+    linked = describe()
+    assert page in linked.splitlines()[0]
+    with tracking.run(config, "sweep", {"kind": "sweep"}):
+        pass
+    assert page not in describe()
     assert describe(mlflow__note__content="ours alone") == "ours alone"
     assert tracking.first_page(config).startswith(f"/#/experiments/{experiment_id}/runs?")
     assert tracking.first_page(replace(config, experiment="none")) == ""

@@ -1,11 +1,5 @@
 """Tracking through a real MLflow server on loopback."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from math import isnan, nan
@@ -15,36 +9,14 @@ import pytest
 
 from pipeline import tracking
 from pipeline.config import TrackingConfig
-from tests.conftest import free_port
+from tests.conftest import mlflow_server
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A tracking server on loopback; skipped where it takes too long to start."""
     folder = tmp_path_factory.mktemp("server")
-    port = free_port()
-    command = [sys.executable, "-m", "mlflow", "server", "--workers", "1"]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
-    command += ["--artifacts-destination", str(folder / "artifacts")]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            command, stdout=log, stderr=log, cwd=folder, start_new_session=True
-        )
-    try:
-        deadline = time.monotonic() + 90
-        while True:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1):
-                    break
-            except OSError:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    pytest.skip("mlflow server did not start: " + (folder / "log").read_text())
-                time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)  # its workers too; nothing in it is kept
-        process.wait()
+    with mlflow_server(folder, f"sqlite:///{folder}/mlflow.db") as uri:
+        yield uri
 
 
 def test_through_a_server(server: str) -> None:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.compare.difference import Case, Difference, Row
+from pipeline.records import FIRST_STAGE
 from pipeline.significance import LEVEL
 
 TEXT = 160  # characters of a text that are shown
@@ -64,7 +65,11 @@ def header(difference: Difference) -> list[str]:
         return [*lines, f"{difference.unpaired}: only means, not to be compared query by query"]
     data = difference.a.tags.get("dataset", "")
     fingerprint = difference.a.params["data.fingerprint"][:8]
-    return [*lines, f"paired over {difference.queries:,} queries of {data} {fingerprint}"]
+    lines.append(f"paired over {difference.queries:,} queries of {data} {fingerprint}")
+    searched = [f"{key} {a} and {b}" for key, a, b in difference.config if key in FIRST_STAGE]
+    if searched:
+        lines.append(f"the search differs too: {', '.join(searched)}")
+    return lines
 
 
 def quality_cells(row: Row) -> tuple[str, ...]:

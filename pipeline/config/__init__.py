@@ -114,7 +114,7 @@ class Config:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     grid: list[str] = field(default_factory=list)  # one product of overrides a line
-    force: bool = False  # a sweep that is there already is run anew, not gone on with
+    force: bool = False  # every point is trained, scored and timed anew, not found in the cache
     fail_fast: bool = False  # a sweep stops at the first point that fails
     retries: int = 0  # how often a point that fails is run again
 

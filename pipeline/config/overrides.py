@@ -6,7 +6,7 @@ from pathlib import Path
 
 import hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import QuotedString
+from hydra.core.override_parser.types import Quote, QuotedString
 
 from pipeline.config import Config, conf_dir, register_schemas, typed
 
@@ -39,10 +39,14 @@ def with_named_base(words: Sequence[str]) -> list[str]:
         if reference is None:
             rewritten.append(word)
         else:
-            path = reference.replace("'", "\\'")
             slug = name_of(reference)
-            rewritten += [f"base={OPTION}", f"base.path='{path}'", f"base.name='{slug}'"]
+            rewritten += [f"base={OPTION}", f"base.path={quoted(reference)}", f"base.name='{slug}'"]
     return rewritten
+
+
+def quoted(text: str) -> str:
+    """As the value of an override, which Hydra reads back as ``text`` whatever is in it."""
+    return QuotedString(text, Quote.single).with_quotes()
 
 
 def name_of(reference: str) -> str:
@@ -57,7 +61,7 @@ def name_of(reference: str) -> str:
     # A hub id has two parts; what has more, or is there, is a folder.
     if text.count("/") > 1 or Path(reference).is_dir():
         path = Path(reference).resolve()
-        run = re.sub(r"^(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d|\d+)_", "", path.parent.name)
+        run = re.sub(r"^(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(-\d{6})?|\d+)_", "", path.parent.name)
         text = run if path.name == OPTION else path.name
     return re.sub(r"[^A-Za-z0-9_.-]+", "_", text).strip("_.") or OPTION
 

@@ -6,14 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline import artifacts
+from pipeline import artifacts, provenance
 from pipeline.config import BeirConfig, DatasetConfig, GooaqConfig, LabelledConfig, PydocsConfig
 from pipeline.data import beir, gooaq, labelled, pydocs
 from pipeline.data.corpus import Corpus, update_digest
 from pipeline.data.splits import Splits
 from pipeline.records import Dataset, Qrels, QuerySet
-
-CODE_VERSION = 1  # of the files written here; the sources have their own
 
 
 class Source(NamedTuple):
@@ -61,7 +59,7 @@ def load(config: DatasetConfig, cache: Path) -> Dataset:
 
 
 def _inputs(config: DatasetConfig) -> dict[str, object]:
-    return {"code_version": CODE_VERSION, "source": SOURCES[type(config)].inputs(config)}
+    return {"code": provenance.code_version("data"), "source": SOURCES[type(config)].inputs(config)}
 
 
 def sizes(dataset: Dataset) -> dict[str, int]:

@@ -31,7 +31,6 @@ from pipeline.data.splits import (
 from pipeline.records import InputError, Qrels, QuerySet
 from pipeline.terminal import live_line
 
-CODE_VERSION = 1  # raise it when the same rows would give other data
 COLUMNS = ("question", "answer")
 EXPECTED = '{"question": "...", "answer": "..."}'
 REVISIONS = {"sentence-transformers/gooaq": "b089f728748a068b7bc5234e5bcf5b25e3c8279c"}
@@ -61,10 +60,10 @@ def inputs(config: GooaqConfig) -> dict[str, object]:
     settings = asdict(config)
     if settings.pop("path") is None:
         revision = REVISIONS.get(config.hub_id, "main")
-        return {"code": CODE_VERSION, **settings, "revision": revision}
+        return {**settings, "revision": revision}
     root = Path(str(config.path))
     facts = file_facts(root if root.is_dir() else root.parent, _local_files(root))
-    return {"code": CODE_VERSION, **settings, "hub_id": None, "files": facts}
+    return {**settings, "hub_id": None, "files": facts}
 
 
 def build(config: GooaqConfig, folder: Path) -> Splits:

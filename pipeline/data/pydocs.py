@@ -23,7 +23,6 @@ from pipeline.data.splits import Splits, limit_corpus, sample, text_key
 from pipeline.records import InputError, QuerySet
 from pipeline.terminal import live_line
 
-CODE_VERSION = 1  # raise it when the same packages would give other data
 TEST_PARTS = {"test", "tests", "testing", "_testing", "conftest.py"}
 
 
@@ -56,7 +55,7 @@ def inputs(config: PydocsConfig) -> dict[str, object]:
             "one pool is divided among test, dev and train, give a number",
         )
     versions = {name: _distribution(name).version for name in sorted(set(config.packages))}
-    return {"code": CODE_VERSION, **asdict(config), "packages": versions}
+    return {**asdict(config), "packages": versions}
 
 
 def build(config: PydocsConfig, folder: Path) -> Splits:

@@ -11,9 +11,10 @@ from pipeline.report.evidence import COLUMNS
 from pipeline.report.points import Point, identity
 from pipeline.significance import intervals
 
-# Each axis with the parameters that follow from it and so can't be held fixed.
+# Each axis with the parameters that may change with it: they follow from it, or are tuned for it.
+TUNED = ("train.learning_rate", "train.batch_size")
 AXES = {
-    "arch": ("arch.", "train.learning_rate", "train.batch_size"),
+    "arch": ("arch.", *TUNED),
     "base": ("base.",),
     "negatives": ("negatives",),
     "epochs": ("epochs",),
@@ -37,10 +38,14 @@ class Measured:
 
 @dataclass(frozen=True)
 class Series:
-    """Points that differ in the axis only; ``fixed`` says what they share."""
+    """Points that differ in the axis only; ``fixed`` says what they share.
+
+    ``tuned`` are parameters of training that differ as well, each tuned for its level.
+    """
 
     fixed: str
     points: list[Measured]
+    tuned: list[str]
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,9 @@ def _ablation(
             )
             for i in ordered
         ]
-        series.append(Series(_describe(comparison.runs[ordered[0]], axis), points))
+        params = [comparison.runs[i].params for i in ordered]
+        tuned = [n for n in TUNED if n in AXES[axis] and len({p.get(n) for p in params}) > 1]
+        series.append(Series(_describe(comparison.runs[ordered[0]], axis), points, tuned))
     levels = sorted({p.level for s in series for p in s.points}, key=natural)
     return Ablation(axis, levels, series)
 

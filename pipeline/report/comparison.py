@@ -8,10 +8,11 @@ shows; and with the best of its column. Seeds of one point are pooled by ``point
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isnan, nan
+from itertools import product
+from math import inf, isnan, nan
 
 from pipeline.metrics import PerQuery
-from pipeline.records import MODES
+from pipeline.records import FIRST_STAGE, MODES
 from pipeline.report.evidence import (
     COLUMNS,
     Evidence,
@@ -21,9 +22,10 @@ from pipeline.report.evidence import (
     weigh,
 )
 from pipeline.report.points import Point, labels, pool
-from pipeline.significance import LEVEL, holm
+from pipeline.significance import LEVEL
 from pipeline.tracking import RunRecord
 
+MEASURES = {"ndcg": "NDCG", "hit_rate": "Hit rate"}
 GROUPS = ("none", "untrained", "dedicated", "scratch", "finetuned")
 """Values of the tag ``initialisation`` in the order of the published tables."""
 
@@ -34,13 +36,13 @@ class Cell:
 
     value: float = nan
     gain: float = nan  # over the search without reranking
-    low: float = nan  # 95% interval of the gain, bootstrap over queries
+    low: float = nan  # 95% interval of the relative gain, bootstrap over queries
     high: float = nan
-    p_value: float = nan  # of the gain, Holm-corrected over the column
+    p_value: float = nan  # of the gain, Holm-corrected over the table
     best: bool = False
     as_good: bool = False  # not distinguishable from the best of the column
     spread: float = nan  # standard deviation over seeds
-    p_baseline: float = nan  # of the difference to the named baseline, Holm over the column
+    p_baseline: float = nan  # of the difference to the named baseline, Holm over the table
 
     @property
     def significant(self) -> bool:
@@ -53,10 +55,10 @@ class Cell:
         return self.p_baseline < LEVEL
 
     @property
-    def relative(self) -> tuple[float, float, float]:
-        """The gain and its interval as shares of the search without reranking."""
+    def relative(self) -> float:
+        """The gain as a share of the search without reranking."""
         base = self.value - self.gain
-        return (self.gain / base, self.low / base, self.high / base) if base > 0 else (nan,) * 3
+        return self.gain / base if base > 0 else nan
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,11 @@ class Quality:
     half_width: dict[str, float]  # mode -> half the 95% interval without reranking
 
     @property
+    def name(self) -> str:
+        """``NDCG@10``."""
+        return f"{MEASURES[self.measure]}@{self.cutoff}"
+
+    @property
     def metric(self) -> str:
         """``ndcg_at_10``."""
         return f"{self.measure}_at_{self.cutoff}"
@@ -76,7 +83,7 @@ class Quality:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A sweep: finished points in table order with their figures, and the other runs."""
+    """Runs that reranked the same search: finished points with figures, and the other runs."""
 
     runs: list[Point]
     labels: list[str]
@@ -84,9 +91,9 @@ class Comparison:
     qualities: list[Quality]  # largest cutoff first
     queries: int
     passages: str  # as logged, empty if not
-    datasets: list[str]
-    ceilings: dict[str, tuple[int, float]]  # mode -> depth, recall of the candidates
-    latency_limit: int | None  # passages reranked, 50 if it was measured
+    title: str  # the data set, and the search where there are several
+    rerank_depth: int | None  # passages reranked for the largest cutoff; None: not logged
+    latency_limit: int | None  # passages reranked when latency was measured
     baseline: str | None = None  # the label of the point that others are tested against
 
     def latency(self, run: RunRecord, mode: str = "vector", statistic: str = "p50") -> float:
@@ -99,16 +106,20 @@ def compare(
     records: Sequence[RunRecord],
     read_per_query: Callable[[str], dict[str, PerQuery]],
     baseline: str | None = None,
+    title: str | None = None,
 ) -> Comparison:
-    """Compare the finished runs among ``records``.
+    """Compare the finished runs among ``records``, which ``by_first_stage`` has put together.
 
     ``read_per_query`` maps a run id to stage -> metric -> query id -> value and is called once
     per run. ``baseline`` is the name or id of one of the runs, against which the others are
-    tested as well; nothing is, where no run of that name has finished.
+    tested as well; nothing is, where no run of that name has finished. ``title`` says what they
+    have in common, without it the data sets.
     """
     finished = sorted((r for r in records if r.status == "FINISHED"), key=_table_order)
     runs = pool(finished, read_per_query)
-    measures = [(name, k) for k in _cutoffs(runs) for name in ("ndcg", "hit_rate")]
+    cutoffs = _cutoffs(runs)
+    cutoff = max(cutoffs, default=0)
+    measures = [(name, k) for k in cutoffs for name in ("ndcg", "hit_rate")]
     metrics = [f"{measure}_at_{k}" for measure, k in measures]
     evidence = weigh(runs, metrics)
     named = [i for i, run in enumerate(runs) if baseline in (run.name, run.run_id)]
@@ -120,27 +131,44 @@ def compare(
         qualities=[_quality(runs, measure, k, evidence, against) for measure, k in measures],
         queries=next((len(run.values.queries) for run in runs if run.values.queries), 0),
         passages=next((r.params["data.corpus"] for r in runs if "data.corpus" in r.params), ""),
-        datasets=sorted({dataset(run) for run in runs}),
-        ceilings=_ceilings(runs),
-        latency_limit=_latency_limit(runs),
+        title=title or " and ".join(sorted({dataset(run) for run in runs})),
+        rerank_depth=max((d for run in runs if (d := rerank_depth(run, cutoff))), default=None),
+        latency_limit=_latency_limit(runs, cutoff),
         baseline=labels(runs)[named[0]] if named else None,
     )
 
 
-def by_dataset(records: Sequence[RunRecord]) -> list[list[RunRecord]]:
-    """The runs of each data set, which can be compared; at least one list, which may be empty.
+def by_first_stage(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
+    """Title -> the runs that can be compared: on the same data set, searched in the same way.
 
-    A run that ended before its data set was fingerprinted goes with those of the same name.
+    At least one list, which may be empty. The title names the data set, and the parameters of the
+    search where one data set was searched in several ways. A run that ended before its data set
+    was fingerprinted goes with the first of the same name.
     """
-    parts: dict[str, list[RunRecord]] = {}
+    parts: dict[tuple[str, ...], list[RunRecord]] = {}
     for run in records:
         if "data.fingerprint" in run.params:
-            parts.setdefault(dataset(run), []).append(run)
+            parts.setdefault(_first_stage(run), []).append(run)
     for run in records:
         if "data.fingerprint" not in run.params:
-            same = (key for key in parts if key.split(" ")[0] == dataset(run))
-            parts.setdefault(next(same, dataset(run)), []).append(run)
-    return list(parts.values()) or [[]]
+            same = (key for key in parts if key[0].split(" ")[0] == dataset(run))
+            parts.setdefault(next(same, _first_stage(run)), []).append(run)
+    return {_title(key, list(parts)): runs for key, runs in parts.items()} or {"": []}
+
+
+def _first_stage(run: RunRecord) -> tuple[str, ...]:
+    return dataset(run), *(run.params.get(name, "") for name in FIRST_STAGE)
+
+
+def _title(key: tuple[str, ...], keys: Sequence[tuple[str, ...]]) -> str:
+    """``pydocs 94b1751e, embedder.max_length=128``: the data set, and what tells it apart."""
+    rivals = [other for other in keys if other[0] == key[0]]
+    told = [
+        f"{name}={value or '-'}"
+        for i, (name, value) in enumerate(zip(FIRST_STAGE, key[1:], strict=True), start=1)
+        if len({other[i] for other in rivals}) > 1
+    ]
+    return ", ".join([key[0], *told])
 
 
 def natural(text: str) -> list[tuple[int, str]]:
@@ -171,19 +199,32 @@ def _cutoffs(runs: Sequence[RunRecord]) -> list[int]:
     return _numbers(runs, rf"(?:{'|'.join(MODES)})/ndcg_at_(\d+)")
 
 
-def _latency_limit(runs: Sequence[RunRecord]) -> int | None:
-    limits = _numbers(runs, r"latency/vector_(\d+)/total_p50_ms")
-    return 50 if 50 in limits else next(iter(limits), None)
+def ceilings(comparison: Comparison, quality: Quality) -> dict[int, dict[str, float]]:
+    """Candidates reranked -> search -> what they reach in ideal order; 0 for an unknown number."""
+    found: dict[int, dict[str, float]] = {}
+    for run, mode in product(comparison.runs, MODES):
+        value = run.metrics.get(f"{mode}_ideal/{quality.metric}")
+        if value is not None:
+            depth = rerank_depth(run, quality.cutoff) or 0
+            found.setdefault(depth, {}).setdefault(mode, value)
+    return dict(sorted(found.items()))
 
 
-def _ceilings(runs: Sequence[RunRecord]) -> dict[str, tuple[int, float]]:
-    ceilings = {}
-    for mode in MODES:
-        depths = _numbers(runs, rf"{mode}_candidates/recall_at_(\d+)")
-        if depths:
-            name = f"{mode}_candidates/recall_at_{depths[0]}"
-            ceilings[mode] = depths[0], next(r.metrics[name] for r in runs if name in r.metrics)
-    return ceilings
+def rerank_depth(run: RunRecord, k: int) -> int | None:
+    """How many candidates the run reranked for its result at ``k``; None if that was not logged."""
+    depth = run.params.get("eval.depth", "null")
+    overfetch = run.params.get("eval.overfetch", "")
+    if depth.isdecimal():
+        return int(depth)
+    return int(overfetch) * k if overfetch.isdecimal() else None
+
+
+def _latency_limit(runs: Sequence[RunRecord], cutoff: int) -> int | None:
+    """The smallest number of passages timed that is no less than what the quality at ``cutoff``
+    takes; the largest where all are less, and where that was not logged."""
+    limits = sorted(_numbers(runs, r"latency/vector_(\d+)/total_p50_ms"))
+    needed = max((d for run in runs if (d := rerank_depth(run, cutoff))), default=inf)
+    return next((limit for limit in limits if limit >= needed), limits[-1] if limits else None)
 
 
 def _quality(
@@ -197,20 +238,16 @@ def _quality(
     rows: list[dict[str, Cell]] = [{} for _ in runs]
     for column, mode in COLUMNS.items():
         values = [value_of(run, column, metric) for run in runs]
-        found = [evidence.gains.get((i, column, metric)) for i in range(len(runs))]
-        tested = [i for i, gain in enumerate(found) if gain is not None]
-        corrected = holm([gain.p_value for gain in found if gain is not None])
-        adjusted = dict(zip(tested, corrected, strict=True))
         highest = max((value for value in values if not isnan(value)), default=nan)
         as_good = evidence.as_good.get((column, metric), set())
         for i, row in enumerate(rows):
-            gain = found[i] or Gain(nan, nan, nan)
+            gain = evidence.gains.get((i, column, metric), Gain(nan, nan, nan))
             row[column] = Cell(
                 values[i],
                 values[i] - runs[i].metrics.get(f"{mode}/{metric}", nan),
                 gain.low,
                 gain.high,
-                adjusted.get(i, nan),
+                gain.p_value,
                 values[i] == highest,
                 i in as_good,
                 runs[i].spread(f"{column}/{metric}"),

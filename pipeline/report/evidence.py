@@ -1,8 +1,10 @@
 """What the queries say about the figures of a comparison: intervals and tests.
 
-Hundreds of runs are tested at once, as columns of a matrix, with the same resamples for all.
+Hundreds of runs are tested at once, as columns of a matrix, with the same resamples for all. The
+tests of one metric, those of its whole table, are one family for Holm's correction.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -13,7 +15,13 @@ from numpy.typing import NDArray
 
 from pipeline.records import MODES
 from pipeline.report.points import Point
-from pipeline.significance import LEVEL, holm, intervals, randomisation_tests
+from pipeline.significance import (
+    LEVEL,
+    enough_resamples,
+    holm,
+    intervals,
+    randomisation_tests,
+)
 from pipeline.tracking import RunRecord
 
 COLUMNS = {f"{mode}_{stage}": mode for mode in MODES for stage in ("reranked", "fused")}
@@ -22,7 +30,11 @@ COLUMNS = {f"{mode}_{stage}": mode for mode in MODES for stage in ("reranked", "
 
 @dataclass(frozen=True)
 class Gain:
-    """A point's gain in one column, over the queries: its interval and the test's p-value."""
+    """A point's gain in one column, over the queries.
+
+    ``low``..``high`` is the 95% interval of the relative gain, ``p_value`` that of the test,
+    Holm-corrected over the metric's table.
+    """
 
     low: float
     high: float
@@ -45,20 +57,41 @@ def weigh(runs: Sequence[Point], metrics: Sequence[str]) -> Evidence:
 
 def _gains(runs: Sequence[Point], metrics: Sequence[str]) -> dict[tuple[int, str, str], Gain]:
     """(Point, column, metric) -> what the queries say about the gain, all in one go."""
-    keys, differences = [], []
+    keys, reranked, alone = [], [], []
     for i, run in enumerate(runs):
         for metric in metrics:
             for column, mode in COLUMNS.items():
                 treatment, first_stage = run.values.of(column, metric), run.values.of(mode, metric)
                 if treatment is not None and first_stage is not None:
                     keys.append((i, column, metric))
-                    differences.append(treatment - first_stage)
-    gains: dict[tuple[int, str, str], Gain] = {}
+                    reranked.append(treatment)
+                    alone.append(first_stage)
+    ends: dict[tuple[int, str, str], tuple[float, float]] = {}
+    for chosen in _same_length(reranked):
+        treatments, bases = (np.column_stack([s[i] for i in chosen]) for s in (reranked, alone))
+        found = zip(*intervals(treatments, bases), strict=True)
+        ends |= {keys[i]: pair for i, pair in zip(chosen, found, strict=True)}
+    differences = [treatment - base for treatment, base in zip(reranked, alone, strict=True)]
+    p_values = _tests(differences, [metric for _, _, metric in keys])
+    return {key: Gain(*ends[key], p_value) for key, p_value in zip(keys, p_values, strict=True)}
+
+
+def _tests(differences: Sequence[NDArray[np.float64]], families: Sequence[str]) -> list[float]:
+    """The p-value of every column of differences, Holm-corrected over those of its family."""
+    resamples = enough_resamples(max(Counter(families).values(), default=0))
+    p_values = [nan] * len(differences)
     for chosen in _same_length(differences):
         matrix = np.column_stack([differences[i] for i in chosen])
-        found = zip(*intervals(matrix), randomisation_tests(matrix), strict=True)
-        gains |= {keys[i]: Gain(*ends) for i, ends in zip(chosen, found, strict=True)}
-    return gains
+        for i, p_value in zip(
+            chosen, randomisation_tests(matrix, resamples=resamples), strict=True
+        ):
+            p_values[i] = p_value
+    for family in set(families):
+        members = [i for i, name in enumerate(families) if name == family]
+        corrected = holm([p_values[i] for i in members])
+        for i, p_value in zip(members, corrected, strict=True):
+            p_values[i] = p_value
+    return p_values
 
 
 def _same_length(columns: Sequence[NDArray[np.float64]]) -> list[list[int]]:
@@ -86,7 +119,7 @@ def _half_widths(runs: Sequence[Point], metrics: Sequence[str]) -> dict[tuple[st
 
 
 def _as_good(runs: Sequence[Point], metrics: Sequence[str]) -> dict[tuple[str, str], set[int]]:
-    """(Column, metric) -> the points that a test (Holm over it) can't tell from its best."""
+    """(Column, metric) -> the points that a test can't tell from the column's best."""
     best = {}
     for column, metric in product(COLUMNS, metrics):
         values = {i: value_of(run, column, metric) for i, run in enumerate(runs)}
@@ -101,14 +134,17 @@ def _as_good(runs: Sequence[Point], metrics: Sequence[str]) -> dict[tuple[str, s
 def p_values_against(
     runs: Sequence[Point], baseline: int, metrics: Sequence[str]
 ) -> dict[tuple[str, str], dict[int, float]]:
-    """(Column, metric) -> p-value of every other point against ``runs[baseline]``, Holm over it."""
+    """(Column, metric) -> p-value of every other point against ``runs[baseline]``.
+
+    Holm-corrected over the metric's table.
+    """
     return _p_values(runs, dict.fromkeys(product(COLUMNS, metrics), baseline))
 
 
 def _p_values(
     runs: Sequence[Point], references: Mapping[tuple[str, str], int]
 ) -> dict[tuple[str, str], dict[int, float]]:
-    """(Column, metric) -> point -> p-value against the column's reference, Holm over it.
+    """(Column, metric) -> point -> p-value against the column's reference, Holm over the metric's.
 
     Of the points that have other values than the reference, on the same queries.
     """
@@ -125,12 +161,10 @@ def _p_values(
                 keys.append((column, metric, i))
                 differences.append(values - theirs)
     p_values: dict[tuple[str, str], dict[int, float]] = {}
-    for chosen in _same_length(differences):
-        tested = randomisation_tests(np.column_stack([differences[i] for i in chosen]))
-        for position, p_value in zip(chosen, tested, strict=True):
-            column, metric, i = keys[position]
-            p_values.setdefault((column, metric), {})[i] = p_value
-    return {key: dict(zip(of, holm([*of.values()]), strict=True)) for key, of in p_values.items()}
+    tested = _tests(differences, [metric for _, metric, _ in keys])
+    for (column, metric, i), p_value in zip(keys, tested, strict=True):
+        p_values.setdefault((column, metric), {})[i] = p_value
+    return p_values
 
 
 def _stage(run: RunRecord, column: str) -> str:

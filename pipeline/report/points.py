@@ -19,8 +19,22 @@ from pipeline.metrics import PerQuery
 from pipeline.tracking import RunRecord
 
 COMPARED = re.compile(r"(ndcg|hit_rate)_at_\d+")
-# What runs of one point may differ by; not the machine, on which latency depends.
-INCIDENTAL = ("seed", "grid", "output_dir", "tracking.", "report.", "git.", "version.", "lock.")
+# What runs of one point may differ by. Precision is not among it: it changes scores.
+MACHINE = ("machine.device", "machine.name", "machine.threads")
+INCIDENTAL = (
+    *(
+        "seed",
+        "grid",
+        "output_dir",
+        "cache_uri",
+        "tracking.",
+        "report.",
+        "git.",
+        "version.",
+        "lock.",
+    ),
+    *("hardware.device", "hardware.threads", *MACHINE),
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +80,7 @@ def pool(
 ) -> list[Point]:
     """The points of ``runs``, in the order of their first run.
 
-    Runs are one point if name, tags and configuration agree but for the seed.
+    Runs are one point if name, tags and configuration agree but for the seed and the machine.
     A repetition with the same seed is a point of its own: it says nothing about the spread.
     """
     members: dict[tuple[object, ...], list[RunRecord]] = {}
@@ -99,11 +113,19 @@ def identity(run: RunRecord) -> frozenset[tuple[str, str]]:
     return frozenset(item for item in run.params.items() if not item[0].startswith(INCIDENTAL))
 
 
+def machine(run: RunRecord) -> str:
+    """The GPU or CPU by name, empty if it was not logged."""
+    return run.params.get("machine.name", "") or run.params.get("machine.device", "")
+
+
 def _difference(point: Point, twins: Sequence[Point]) -> str:
-    """``seed 13`` or ``train.learning_rate=1e-05``; empty if that does not tell them apart."""
+    """``seed 13``, a machine or ``train.learning_rate=1e-05``; empty if they don't tell."""
     seeds = [tuple(twin.seeds) for twin in twins]
     if point.seeds and len(set(seeds)) == len(twins) and all(seeds):
         return f"seed {' '.join(point.seeds)}"
+    machines = [machine(twin) for twin in twins]
+    if all(machines) and len(set(machines)) == len(twins):
+        return machine(point)
     keys = sorted({key for twin in twins for key, _ in identity(twin)})
     differing = [key for key in keys if len({twin.params.get(key) for twin in twins}) > 1]
     told = [tuple(twin.params.get(key) for key in differing) for twin in twins]
@@ -116,6 +138,8 @@ def _point(runs: list[RunRecord], read: Callable[[str], dict[str, PerQuery]]) ->
     first = runs[0]
     values = _mean_values([_values(read(run.run_id)) for run in runs])
     names = [name for name in first.metrics if all(name in run.metrics for run in runs)]
+    if len({tuple(run.params.get(key) for key in MACHINE) for run in runs}) > 1:
+        names = [name for name in names if not name.startswith("latency/")]  # of no machine
     metrics = {name: fsum(run.metrics[name] for run in runs) / len(runs) for name in names}
     if len(runs) == 1:
         metrics = first.metrics
@@ -136,7 +160,7 @@ def _values(stages: dict[str, PerQuery]) -> Values:
     columns = {}
     for stage, per_query in stages.items():
         for metric, values in per_query.items():
-            if not COMPARED.fullmatch(metric) or stage.endswith("_candidates"):
+            if not COMPARED.fullmatch(metric) or stage.endswith(("_candidates", "_ideal")):
                 continue
             queries = queries or tuple(sorted(values))
             if values.keys() != set(queries):

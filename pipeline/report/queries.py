@@ -11,7 +11,7 @@ from pipeline.report.verdict import System
 from pipeline.tracking import RunRecord, Text
 
 SHOWN = 10  # wins, and losses
-BINS = (1, 3, 5, 10, 20, 50, 100)  # last rank of each bar
+BINS = (1, 3, 5, 10, 20, 50, 100)  # last rank of each bar; one more where ranks go deeper
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,8 @@ def _binned(
     queries: Mapping[str, object], before: Mapping[str, int], after: Mapping[str, int]
 ) -> Ranks:
     deepest = max([*before.values(), *after.values()])
-    ends = [end for i, end in enumerate(BINS) if i == 0 or BINS[i - 1] < deepest]
+    bins = [*BINS, deepest] if deepest > BINS[-1] else BINS
+    ends = [end for i, end in enumerate(bins) if i == 0 or bins[i - 1] < deepest]
     starts = [1, *(end + 1 for end in ends[:-1])]
     names = [f"{a}" if a == b else f"{a}-{b}" for a, b in zip(starts, ends, strict=True)]
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from functools import cache
 
 from pipeline.config import SCHEMAS, conf_dir
-from pipeline.config.overrides import compose
+from pipeline.config.overrides import compose, quoted
 from pipeline.redact import flatten
 
 GROUPS = ("dataset", "embedder", "mining.embedder", "base", "arch")
@@ -71,7 +71,4 @@ def _option(group: str, params: Mapping[str, str]) -> str | None:
 
 def _value(text: str) -> str:
     """As Hydra reads it back: quoted, unless it is plain, a list, a mapping or null."""
-    if PLAIN.fullmatch(text) or text[:1] in ("[", "{"):
-        return text
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+    return text if PLAIN.fullmatch(text) or text[:1] in ("[", "{") else quoted(text)

@@ -6,54 +6,43 @@ from pipeline.records import MODES
 from pipeline.report import figures
 from pipeline.report.ablation import Ablation
 from pipeline.report.ablation import ablations as find_ablations
-from pipeline.report.comparison import Cell, Comparison, Quality
+from pipeline.report.comparison import Cell, Comparison, Quality, ceilings
 from pipeline.report.evidence import COLUMNS
 from pipeline.report.parts import Figure, Section, Table
 from pipeline.report.queries import Stored, changes, tallies
-from pipeline.report.table import MEASURES
 from pipeline.report.tradeoff import Device, devices
 from pipeline.report.verdict import Verdict, describe
 from pipeline.report.wording import (
     MISSING,
     SEARCHES,
+    listed,
     milliseconds,
     number,
     percent,
     probability,
     span,
 )
-from pipeline.tracking import RunRecord
 
 AXES = {"arch": "Architecture", "base": "Base", "negatives": "Negatives", "epochs": "Epochs"}
 KINDS = {"cpu": "CPU", "cuda": "GPU", "mps": "Apple GPU", "": "Machine not logged"}
 
 
 def heads(comparison: Comparison, quality: Quality) -> list[tuple[str, str]]:
-    """For every search its name and the ceiling: the recall of what is reranked at this cutoff."""
+    """For every search its name and the ceiling: what is reranked, in ideal order."""
     found = []
+    logged = ceilings(comparison, quality)
     for mode in MODES:
-        ceilings = (_ceiling(run, mode, quality.cutoff) for run in comparison.runs)
-        depth, recall = next((c for c in ceilings if c), comparison.ceilings.get(mode, (0, nan)))
-        ceiling = f"ceiling {number(recall)} of {depth}" if depth else "ceiling not logged"
-        found.append((SEARCHES[mode], ceiling))
+        parts = [
+            f"{number(of[mode])} of {depth or '?'}" for depth, of in logged.items() if mode in of
+        ]
+        found.append((SEARCHES[mode], f"ceiling {listed(parts) if parts else 'not logged'}"))
     return found
-
-
-def _ceiling(run: RunRecord, mode: str, k: int) -> tuple[int, float] | None:
-    depth = run.params.get("eval.depth", "null")
-    overfetch = run.params.get("eval.overfetch", "")
-    if depth.isdecimal() or overfetch.isdecimal():
-        reranked = int(depth) if depth.isdecimal() else int(overfetch) * k
-        recall = run.metrics.get(f"{mode}_candidates/recall_at_{reranked}")
-        return None if recall is None else (reranked, recall)
-    return None
 
 
 def cell(figure: Cell) -> dict[str, str]:
     """How one figure of the tables is written: class, value, mark and what stands below."""
     if isnan(figure.value):
         return {"kind": "", "value": MISSING, "mark": "", "gain": "", "interval": "", "spread": ""}
-    gain, low, high = figure.relative
     kinds = ["best"] * figure.best + ["asgood"] * figure.as_good
     if figure.significant:
         kinds.append("up" if figure.gain > 0 else "down")
@@ -62,8 +51,10 @@ def cell(figure: Cell) -> dict[str, str]:
         "kind": " ".join(kinds),
         "value": number(figure.value),
         "mark": "*" * figure.significant + "†" * figure.differs + "≈" * figure.as_good,
-        "gain": percent(gain) if tested else "",
-        "interval": f"[{low:+.1%}, {high:+.1%}]" if tested and not isnan(low) else "",
+        "gain": percent(figure.relative) if tested else "",
+        "interval": f"[{figure.low:+.1%}, {figure.high:+.1%}]"
+        if not isnan(figure.low + figure.high)
+        else "",
         "spread": f"± {figure.spread:.3f} over seeds" if not isnan(figure.spread) else "",
     }
 
@@ -80,17 +71,17 @@ def glance(comparison: Comparison, verdict: Verdict) -> Table | None:
             row += [MISSING, number(seen.alone), *[MISSING] * 4]
         else:
             figure = seen.best.cell
-            gain, low, high = figure.relative
             order = "fused" if seen.best.column.endswith("fused") else "reranked"
-            chance = "yes" if figure.significant else "no"
+            chance = "yes" if figure.significant else "not shown"
             chance = (
                 MISSING if isnan(figure.p_value) else f"{chance} ({probability(figure.p_value)})"
             )
             row += [f"{comparison.labels[seen.best.point]}, {order}", number(seen.alone)]
-            row += [number(figure.value), percent(gain), span(low, high), chance]
+            row += [number(figure.value), percent(figure.relative)]
+            row += [span(figure.low, figure.high), chance]
         slow = seen.best.latency if seen.best else nan
         rows.append([*row, milliseconds(seen.latency), milliseconds(slow)])
-    measure = f"{MEASURES[quality.measure]}@{quality.cutoff}"
+    measure = quality.name
     return Table(
         f"The best reranker for every search, by {measure}",
         [
@@ -113,7 +104,7 @@ def ablations(comparison: Comparison, prefix: str) -> Section:
     """One figure for every axis along which runs can be compared."""
     column, found = find_ablations(comparison)
     quality = comparison.qualities[0]
-    measure = f"{MEASURES[quality.measure]}@{quality.cutoff}"
+    measure = quality.name
     if not found:
         text = "No two runs differ in one axis only, so nothing can be compared."
         return Section("Ablations", [text])
@@ -150,6 +141,9 @@ def _ablation(found: Ablation, measure: str, identifier: str) -> Figure:
         f"{name}: {measure} at {', '.join(found.levels)}; {count} "
         f"{'line' if count == 1 else 'lines'}; highest {number(best.value)} ({best.label})"
     )
+    tuned = sorted({name for series in found.series for name in series.tuned})
+    if tuned:
+        text += f"; {listed(tuned)} differ as well"
     heads = ["held fixed", found.axis, measure, "95% interval", "steps", "pairs seen"]
     table = Table(f"{name}, as figures", heads, rows, names=2)
     return Figure(figures.ablation(found, measure, identifier), text, table)
@@ -161,7 +155,7 @@ def latency(comparison: Comparison, budget_ms: float, prefix: str) -> Section:
     if not found:
         return Section("Quality against latency", ["Latency was not measured."])
     quality = comparison.qualities[0]
-    measure = f"{MEASURES[quality.measure]}@{quality.cutoff}"
+    measure = quality.name
     text = (
         f"One query at a time on the serving path. A mark is the median (p50), its bar reaches to "
         f"p95; the dotted line is the budget of {budget_ms:g} ms. {measure} is that of the tables, "
@@ -200,7 +194,7 @@ def _device(device: Device, measure: str, budget_ms: float, identifier: str) -> 
 def queries(comparison: Comparison, verdict: Verdict, stored: Stored, prefix: str) -> Section:
     """Wins and losses of every run; ranks and examples of the best."""
     quality = comparison.qualities[0]
-    measure = f"{MEASURES[quality.measure]}@{quality.cutoff}"
+    measure = quality.name
     counted = tallies(comparison)
     rows = [
         [label, *(f"{t.won} / {t.lost} / {t.tied}" for t in tally.values())]
@@ -216,6 +210,10 @@ def queries(comparison: Comparison, verdict: Verdict, stored: Stored, prefix: st
     ranks, wins, losses = changes(comparison, verdict.best, stored)
     system = describe(comparison, verdict.best)
     said = [f"Ranks and examples are those of the best: {system}."]
+    best = comparison.runs[verdict.best.point]
+    if len(best.runs) > 1:
+        seed = best.runs[0].params.get("seed", "?")
+        said.append(f"Ranks and texts are of seed {seed}, differences means over the seeds.")
     drawn = []
     if ranks is None:
         said.append("Its run files are not stored, so there are no ranks.")

@@ -1,12 +1,7 @@
-"""The comparison table of a sweep: on the terminal, as markdown and as CSV.
-
-The terminal gets the largest cutoff, the files get every cutoff.
-"""
+"""The comparison table of a sweep: on the terminal, and as CSV with every cutoff."""
 
 import csv
-import re
-from collections.abc import Collection, Iterable, Sequence
-from datetime import timedelta
+from collections.abc import Collection, Sequence
 from math import isnan
 from pathlib import Path
 
@@ -17,19 +12,18 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.records import MODES
-from pipeline.report.comparison import Cell, Comparison, Quality, natural
+from pipeline.report.comparison import Cell, Comparison, Quality, ceilings, natural
 from pipeline.report.evidence import COLUMNS
 from pipeline.report.points import Point
+from pipeline.report.wording import MISSING, duration, milliseconds
 from pipeline.significance import LEVEL
 from pipeline.tracking import RunRecord
 
-MEASURES = {"ndcg": "NDCG", "hit_rate": "Hit rate"}
-MISSING = "-"
 LEGEND = (
     "vector, fts, hybrid: the reranker's order; fused: its order fused with the search's; "
     "group none: the search alone",
     f"bold: best of the column; *: differs from no reranking, p < {LEVEL} (paired randomisation "
-    "test, Holm over the column)",
+    "test, Holm over the table)",
 )
 CONFIG_COLUMNS = ("negatives", "epochs", "seed")
 # What a narrow terminal goes without, step by step; a pipe always gets everything.
@@ -43,7 +37,7 @@ def print_tables(comparison: Comparison, console: Console) -> None:
     """
     for line in header(comparison):
         console.print(line, markup=False, soft_wrap=True)
-    for quality in comparison.qualities[: len(MEASURES)]:
+    for quality in comparison.qualities[:2]:
         for hidden in HIDDEN:
             table = _rich_table(comparison, quality, hidden)
             needed = Measurement.get(console, console.options.update(width=10_000), table).maximum
@@ -70,13 +64,12 @@ def header(comparison: Comparison) -> list[str]:
     queries = (
         f"{comparison.queries:,} queries{over}" if comparison.queries else "no per-query values"
     )
-    lines = [f"{runs} run{'s' * (runs > 1)} on {' and '.join(comparison.datasets)}: {queries}"]
-    if len(comparison.datasets) > 1:
-        lines.append("different data sets: compare only runs on the same one")
-    if comparison.ceilings:
-        parts = (f"{m} {recall:.3f}" for m, (_, recall) in comparison.ceilings.items())
-        depth = max(depth for depth, _ in comparison.ceilings.values())
-        lines.append(f"ceiling (recall of the {depth} candidates): {', '.join(parts)}")
+    lines = [f"{runs} run{'s' * (runs > 1)} on {comparison.title}: {queries}"]
+    for quality in comparison.qualities[:1]:
+        for depth, of in ceilings(comparison, quality).items():
+            parts = (f"{mode} {value:.3f}" for mode, value in of.items())
+            candidates = f"the {depth or '?'} candidates in ideal order"
+            lines.append(f"ceiling ({quality.name} of {candidates}): {', '.join(parts)}")
     if comparison.latency_limit is None:
         lines.append("latency was not measured")
     else:
@@ -93,10 +86,10 @@ def legend(comparison: Comparison) -> list[str]:
 
 
 def title(quality: Quality) -> str:
-    """``NDCG@10 (no reranking: 95% interval +-0.02 ...)``."""
-    name = f"{MEASURES[quality.measure]}@{quality.cutoff}"
+    """``NDCG@10 (95% interval of no reranking: vector ±0.043 ...)``."""
     widths = ", ".join(f"{mode} ±{width:.3f}" for mode, width in quality.half_width.items())
-    return f"{name} (95% interval of no reranking: {widths})" if widths else name
+    about = f" (95% interval of no reranking: {widths})" if widths else ""
+    return quality.name + about
 
 
 def unfinished(comparison: Comparison) -> list[str]:
@@ -109,42 +102,20 @@ def unfinished(comparison: Comparison) -> list[str]:
     return lines
 
 
-def markdown(comparison: Comparison) -> str:
-    """The whole comparison as GitHub markdown, every cutoff, best in bold."""
-    parts = ["# Comparison", "\n".join(f"- {_escape(line)}" for line in header(comparison))]
-    for quality in comparison.qualities:
-        heads = _heads(comparison, ())
-        lines = [
-            _markdown_row(heads),
-            _markdown_row("---" if head in ("group", "run") else "---:" for head in heads),
-        ]
-        for i, run in enumerate(comparison.runs):
-            cells = [_group(run), comparison.labels[i]]
-            figures = [_markdown_cell(cell) for cell in quality.rows[i].values()]
-            costs = [cost for head, cost in _costs(comparison, run).items() if head in heads]
-            lines.append(_markdown_row([*map(_escape, cells), *figures, *costs]))
-        parts += [f"## {_escape(title(quality))}", "\n".join(lines)]
-    if comparison.runs:
-        parts += [_escape(line) for line in legend(comparison)]
-    if comparison.unfinished:
-        parts.append("## Not finished")
-        parts.append("\n".join(f"- {_escape(line)}" for line in unfinished(comparison)))
-    return "\n\n".join(parts) + "\n"
-
-
 def write_csv(path: Path, comparisons: Sequence[Comparison]) -> None:
     """One row per point, finished first; every metric in full precision.
 
-    Seeds that were pooled have their run ids and seeds in one cell, the metrics are means. A
-    column ``p NAME`` follows for every tested metric, Holm-corrected over its column within the
-    data set.
+    Seeds that were pooled have their run ids and seeds in one cell, the metrics are means. For
+    every metric that is compared there follow ``gain NAME``, a share of the search alone, the ends
+    of its 95% interval, ``low NAME`` and ``high NAME``, the Holm-corrected ``p NAME``, with a
+    baseline ``p baseline NAME``, and ``as good NAME``: 1 where a test can't tell it from the best.
     """
     rows = [row for comparison in comparisons for row in _csv_rows(comparison)]
     about = ["run", "run_id", "status", "group", "dataset", "arch", "base"]
     about += [*CONFIG_COLUMNS, "failure"]
-    names = {name for row in rows for name in row}.difference(about)
-    tested = [name for name in dict.fromkeys(n for row in rows for n in row) if name[:2] == "p "]
-    metrics = sorted(names.difference(tested), key=natural)
+    names = dict.fromkeys(name for row in rows for name in row if name not in about)
+    tested = [name for name in names if " " in name]
+    metrics = sorted((name for name in names if " " not in name), key=natural)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [*about, *metrics, *tested], "", lineterminator="\n")
         writer.writeheader()
@@ -160,7 +131,7 @@ def _csv_rows(comparison: Comparison) -> list[dict[str, str]]:
             "run": run.name,
             "run_id": " ".join(member.run_id for member in members),
             "status": run.status,
-            "group": _group(run),
+            "group": group_of(run),
             "dataset": run.tags.get("dataset", ""),
             "arch": run.tags.get("arch", ""),
             "base": run.tags.get("base", ""),
@@ -172,14 +143,22 @@ def _csv_rows(comparison: Comparison) -> list[dict[str, str]]:
         if isinstance(run, Point):
             for quality in comparison.qualities:
                 for column, cell in quality.rows[i].items():
-                    row[f"p {column}/{quality.metric}"] = _full(cell.p_value)
+                    row |= _tested(f"{column}/{quality.metric}", cell, comparison)
         rows.append(row)
     return rows
 
 
+def _tested(metric: str, cell: Cell, comparison: Comparison) -> dict[str, str]:
+    figures = {"gain": cell.relative, "low": cell.low, "high": cell.high, "p": cell.p_value}
+    if comparison.baseline is not None:
+        figures["p baseline"] = cell.p_baseline
+    row = {f"{what} {metric}": _full(value) for what, value in figures.items()}
+    return row | {f"as good {metric}": str(int(cell.best or cell.as_good))}
+
+
 def _rich_table(comparison: Comparison, quality: Quality, hidden: Collection[str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    heads = _heads(comparison, hidden)
+    heads = column_titles(comparison, hidden)
     for head in heads:
         if head in ("group", "run"):
             table.add_column(head, overflow="fold")
@@ -189,7 +168,7 @@ def _rich_table(comparison: Comparison, quality: Quality, hidden: Collection[str
             table.add_column(head, justify="left" if figure else "right", no_wrap=True)
     previous = None
     for i, run in enumerate(comparison.runs):
-        group = _group(run)
+        group = group_of(run)
         if previous not in (None, group):
             table.add_section()
         texts = {
@@ -197,34 +176,32 @@ def _rich_table(comparison: Comparison, quality: Quality, hidden: Collection[str
             "run": Text(comparison.labels[i]),
         }
         figures = [_rich_cell(cell) for cell in quality.rows[i].values()]
-        costs = {head: Text(cost) for head, cost in _costs(comparison, run).items()}
+        costs = {head: Text(cost) for head, cost in costs_of(comparison, run).items()}
         start = [text for head, text in texts.items() if head in heads]
         table.add_row(*start, *figures, *(text for head, text in costs.items() if head in heads))
         previous = group
     return table
 
 
-def _heads(comparison: Comparison, hidden: Collection[str]) -> list[str]:
+def column_titles(comparison: Comparison, hidden: Collection[str]) -> list[str]:
     """Column titles; a cost that no run has is left out."""
-    costs = [_costs(comparison, run) for run in comparison.runs]
+    costs = [costs_of(comparison, run) for run in comparison.runs]
     there = [head for head in ("p50 ms", "train") if any(c[head] != MISSING for c in costs)]
     figures = [mode if column.endswith("reranked") else "fused" for column, mode in COLUMNS.items()]
     return [head for head in ("group", "run", *figures, *there) if head not in hidden]
 
 
-def _costs(comparison: Comparison, run: RunRecord) -> dict[str, str]:
+def costs_of(comparison: Comparison, run: RunRecord) -> dict[str, str]:
+    """Column title -> milliseconds and ``0:04:48``, a dash for what was not measured."""
     latency, seconds = comparison.latency(run), run.metrics.get("train/seconds")
     return {
-        "p50 ms": MISSING
-        if isnan(latency)
-        else f"{latency:.1f}"
-        if latency < 100
-        else f"{latency:.0f}",
-        "train": MISSING if seconds is None else str(timedelta(seconds=round(seconds))),
+        "p50 ms": milliseconds(latency).removesuffix(" ms"),
+        "train": duration(seconds),
     }
 
 
-def _group(run: RunRecord) -> str:
+def group_of(run: RunRecord) -> str:
+    """The tag ``initialisation``."""
     return run.tags.get("initialisation", "?")
 
 
@@ -234,22 +211,6 @@ def _rich_cell(cell: Cell) -> Text:
     colour = ("green" if cell.gain > 0 else "red") if cell.significant else ""
     style = f"{'bold' if cell.best else ''} {colour}".strip()
     return Text(f"{cell.value:.3f}{'*' * cell.significant}{'†' * cell.differs}", style=style)
-
-
-def _markdown_cell(cell: Cell) -> str:
-    if isnan(cell.value):
-        return MISSING
-    value = f"{cell.value:.3f}"
-    return (f"**{value}**" if cell.best else value) + r"\*" * cell.significant + "†" * cell.differs
-
-
-def _markdown_row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _escape(text: str) -> str:
-    """For GitHub markdown; underscores within words need nothing."""
-    return re.sub(r"([\\`*|<\[\]])", r"\\\1", " ".join(text.split()))
 
 
 def _full(value: float | None) -> str:

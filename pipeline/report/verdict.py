@@ -2,7 +2,7 @@
 
 A system is a point with one of its orders: reranked, or fused with the search's. The best is
 taken over the systems that were compared, on the test queries; the p-values are corrected for
-that choice (Holm over the column).
+that choice (Holm over all systems).
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ import numpy as np
 from pipeline.records import MODES
 from pipeline.report.comparison import Cell, Comparison, Quality
 from pipeline.report.evidence import COLUMNS
-from pipeline.report.table import MEASURES
+from pipeline.report.points import machine
 from pipeline.report.wording import (
     SEARCHES,
     listed,
@@ -24,7 +24,13 @@ from pipeline.report.wording import (
     probability,
     span,
 )
-from pipeline.significance import LEVEL, intervals, randomisation_tests
+from pipeline.significance import (
+    LEVEL,
+    enough_resamples,
+    holm,
+    intervals,
+    randomisation_tests,
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,7 @@ class System:
     column: str
     cell: Cell
     latency: float  # milliseconds, p50 at the comparison's limit
+    machine: str  # on which it was measured, "" if that was not logged
 
     @property
     def mode(self) -> str:
@@ -75,7 +82,7 @@ def judge(comparison: Comparison, budget_ms: float) -> Verdict:
     sentences = [
         _quality_sentence(comparison, quality, best),
         _budget_sentence(comparison, quality, systems, glances, budget_ms),
-        _worth_sentence(comparison, quality, best, glances),
+        _worth_sentence(comparison, quality, systems, glances),
     ]
     return Verdict(sentences, glances, best)
 
@@ -88,9 +95,9 @@ def describe(comparison: Comparison, system: System) -> str:
 
 def _systems(comparison: Comparison, quality: Quality) -> list[System]:
     return [
-        System(i, column, cell, comparison.latency(comparison.runs[i], COLUMNS[column]))
-        for i, row in enumerate(quality.rows)
-        if comparison.runs[i].group != "none"
+        System(i, column, cell, comparison.latency(run, COLUMNS[column]), machine(run))
+        for i, (run, row) in enumerate(zip(comparison.runs, quality.rows, strict=True))
+        if run.group != "none"
         for column, cell in row.items()
         if not isnan(cell.value)
     ]
@@ -111,16 +118,12 @@ def _glance(
     return Glance(mode, alone[0] if alone else nan, latency, _best(mine) if mine else None)
 
 
-def _name(quality: Quality) -> str:
-    return f"{MEASURES[quality.measure]}@{quality.cutoff}"
-
-
 def _quality_sentence(comparison: Comparison, quality: Quality, best: System) -> str:
     cell = best.cell
-    gain, low, high = cell.relative
     return (
-        f"Best quality: {describe(comparison, best)}, with {_name(quality)} {number(cell.value)}, "
-        f"{percent(gain)} over that search alone (95% interval {span(low, high)}, "
+        f"Best quality: {describe(comparison, best)}, with {quality.name} {number(cell.value)}, "
+        f"{percent(cell.relative)} over that search alone (95% interval "
+        f"{span(cell.low, cell.high)}, "
         f"{probability(cell.p_value)}{', ' + _chance(cell) if not isnan(cell.p_value) else ''})"
         f"{_as_good(comparison, quality, best)}."
     )
@@ -136,7 +139,7 @@ def _as_good(comparison: Comparison, quality: Quality, best: System) -> str:
 
 
 def _chance(cell: Cell) -> str:
-    return "more than chance" if cell.significant else "not more than chance"
+    return "more than chance" if cell.significant else "not shown to be more than chance"
 
 
 def _budget_sentence(
@@ -149,44 +152,62 @@ def _budget_sentence(
     timed = [system for system in systems if not isnan(system.latency)]
     if not timed:
         return f"Best within {budget_ms:g} ms: unknown, as latency was not measured."
-    where = f"median of a query, {comparison.latency_limit} passages reranked"
+    limit, depth = comparison.latency_limit, comparison.rerank_depth
+    where = f"median of a query, {limit} passages reranked"
+    if limit is not None and depth is not None and depth > limit:
+        where += f", though the quality takes {depth}, which was not timed"
+    machines = sorted({system.machine for system in timed})
+    choices = []
+    for one in machines:
+        here = [system for system in timed if system.machine == one]
+        choice = _within(comparison, quality, here, glances, budget_ms)
+        choices.append(f"on {one or 'a machine not logged'} {choice}" if machines[1:] else choice)
+    return f"Best within {budget_ms:g} ms ({where}): {'; '.join(choices)}."
+
+
+def _within(
+    comparison: Comparison,
+    quality: Quality,
+    timed: Sequence[System],
+    glances: Sequence[Glance],
+    budget_ms: float,
+) -> str:
+    """The best of one machine's systems within the budget, and what the search alone reaches."""
     within = [system for system in timed if system.latency <= budget_ms]
     alone = max(glances, key=lambda glance: glance.alone, default=None)
     if not within:
         fastest = min(timed, key=lambda system: system.latency)
-        return (
-            f"Best within {budget_ms:g} ms ({where}): no reranker is that fast here, the fastest "
-            f"is {describe(comparison, fastest)} with {milliseconds(fastest.latency)}"
-            + (
-                f"; {SEARCHES[alone.mode]} search alone remains, {number(alone.alone)}."
-                if alone
-                else "."
-            )
+        text = (
+            f"no reranker is that fast here, the fastest is {describe(comparison, fastest)} with "
+            f"{milliseconds(fastest.latency)}"
         )
+        if alone:
+            text += f", and {SEARCHES[alone.mode]} search alone remains, {number(alone.alone)}"
+        return text
     best = _best(within)
     text = (
-        f"Best within {budget_ms:g} ms ({where}): {describe(comparison, best)}, "
-        f"{_name(quality)} {number(best.cell.value)} in {milliseconds(best.latency)}"
+        f"{describe(comparison, best)}, {quality.name} {number(best.cell.value)} in "
+        f"{milliseconds(best.latency)}"
     )
     if alone and alone.alone >= best.cell.value:
         text += f", which {SEARCHES[alone.mode]} search alone reaches too ({number(alone.alone)})"
-    return text + "."
+    return text
 
 
 def _worth_sentence(
-    comparison: Comparison, quality: Quality, best: System, glances: Sequence[Glance]
+    comparison: Comparison, quality: Quality, systems: Sequence[System], glances: Sequence[Glance]
 ) -> str:
     alone = max(glances, key=lambda glance: glance.alone, default=None)
     if alone is None:
         return "Whether reranking is worth it: unknown, as no search was measured alone."
-    share, low, high, p_value = _against(comparison, quality, best, alone.mode, alone.alone)
+    share, low, high, p_value = _against(comparison, quality, systems, alone)
     yes = share > 0 and p_value < LEVEL
     opening = {
         True: "Reranking is worth it here",
         False: "Reranking is not shown to be worth it here",
     }[yes]
     by_search = [
-        f"{SEARCHES[glance.mode]} {percent(glance.best.cell.relative[0])}"
+        f"{SEARCHES[glance.mode]} {percent(glance.best.cell.relative)}"
         f" ({_chance(glance.best.cell)})"
         for glance in glances
         if glance.best is not None
@@ -199,17 +220,29 @@ def _worth_sentence(
 
 
 def _against(
-    comparison: Comparison, quality: Quality, best: System, mode: str, alone: float
+    comparison: Comparison, quality: Quality, systems: Sequence[System], alone: Glance
 ) -> tuple[float, float, float, float]:
-    """Gain over the search alone as a share, its interval and p-value; in Holm's correction
-    already where the best system starts from that search."""
-    if best.mode == mode:
-        return (*best.cell.relative, best.cell.p_value)
-    values = comparison.runs[best.point].values
-    treatment, base = values.of(best.column, quality.metric), values.of(mode, quality.metric)
-    share = (best.cell.value - alone) / alone if alone > 0 else nan
-    if treatment is None or base is None or alone <= 0:
+    """The best system's gain over the search alone as a share, its interval and p-value.
+
+    The best was chosen among all systems, so it is tested as one of them.
+    """
+    best = _best(systems)
+    if best.mode == alone.mode:
+        return best.cell.relative, best.cell.low, best.cell.high, best.cell.p_value
+    metric, values = quality.metric, comparison.runs[best.point].values
+    share = (best.cell.value - alone.alone) / alone.alone if alone.alone > 0 else nan
+    treatment, base = values.of(best.column, metric), values.of(alone.mode, metric)
+    if treatment is None or base is None:
         return share, nan, nan, nan
-    difference = np.subtract(treatment, base)[:, None]
-    (low,), (high,) = intervals(difference)
-    return share, low / alone, high / alone, randomisation_tests(difference)[0]
+    tested = []
+    for system in systems:
+        run = comparison.runs[system.point]
+        column = run.values.of(system.column, metric)
+        if column is not None and run.values.queries == values.queries:
+            tested.append((system is best, column - base))
+    resamples = enough_resamples(len(tested))
+    matrix = np.column_stack([difference for _, difference in tested])
+    corrected = holm(randomisation_tests(matrix, resamples=resamples))
+    p_value = next(p for p, (chosen, _) in zip(corrected, tested, strict=True) if chosen)
+    (low,), (high,) = intervals(treatment[:, None], base[:, None])
+    return share, low, high, p_value

@@ -10,9 +10,11 @@ import json
 import math
 import shutil
 import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import compress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -22,12 +24,15 @@ from safetensors.torch import load_file, load_model, save_file, save_model
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from pipeline.distributed import any_of, wait_for_all
-from pipeline.errors import Terminated, terminates
 from pipeline.manifest import damage, seal
 
 DEV_METRIC = "dev_ndcg_at_10"
 PREFIX = "checkpoint-"  # the library's, before the step
 WEIGHTS = "weights.safetensors"
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+"""By which a process is told to end: submitit (SLURM) has a handler for the last, or the second."""
+
+Handler = Callable[[int, FrameType | None], object]
 BEST_WEIGHTS, BEST_SCORE, SPENT = "best.safetensors", "best.json", "spent.json"
 
 
@@ -54,6 +59,11 @@ class KeepBest(TrainerCallback):  # type: ignore[misc]
         self._best_score = -math.inf
         self._misses = 0
 
+    @property
+    def stopped(self) -> bool:
+        """Whether patience is over, perhaps in an earlier attempt."""
+        return self._patience is not None and self._misses >= self._patience
+
     def resume(self, checkpoint: Path) -> None:
         """Take up what an earlier attempt knew at ``checkpoint``."""
         if (checkpoint / BEST_SCORE).exists():
@@ -74,7 +84,7 @@ class KeepBest(TrainerCallback):  # type: ignore[misc]
             self._best = snapshot(self._model)
             return
         self._misses += 1
-        if self._misses == self._patience:
+        if self.stopped:
             control.should_training_stop = True
 
     def on_save(
@@ -93,13 +103,30 @@ class KeepBest(TrainerCallback):  # type: ignore[misc]
 
 
 class Checkpoints(TrainerCallback):  # type: ignore[misc]
-    """Asks for a checkpoint every ``seconds`` (None: never) and when the process is to end."""
+    """Asks for a checkpoint every ``seconds`` (None: never) and when a signal has come.
+
+    The signal's handler is called when the checkpoint is written. If it raises, that is the end of
+    the training; if it returns, the training goes on.
+    """
 
     def __init__(self, seconds: float | None) -> None:
-        self.terminated = False
+        self.handlers: dict[int, Handler] = {}  # of the signals that are waited with
+        self._came: set[int] = set()  # here
+        self._agreed: list[int] = []  # in any of the processes, known to all
         self._seconds = seconds
         self._spent = 0.0
         self._started = self._last = time.monotonic()
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        """The handler while training: what came is answered after the step."""
+        self._came.add(number)
+
+    def answer(self, numbers: Iterable[int] | None = None) -> None:
+        """Call the handlers of these signals; None: of all that came and have no answer."""
+        for number in list(self._came) if numbers is None else numbers:
+            self._came.discard(number)
+            if number in self.handlers:
+                self.handlers[number](number, None)
 
     def resume(self, checkpoint: Path) -> float:
         """The seconds of training that led to ``checkpoint``, from now on counted in."""
@@ -110,10 +137,9 @@ class Checkpoints(TrainerCallback):  # type: ignore[misc]
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         due = self._seconds is not None and time.monotonic() - self._last >= self._seconds
-        self.terminated, due = any_of(self.terminated, due)
-        if self.terminated:
-            control.should_save = control.should_training_stop = True
-        elif due and state.global_step < state.max_steps:
+        *came, due = any_of(*(number in self._came for number in SIGNALS), due)
+        self._agreed = list(compress(SIGNALS, came))
+        if self._agreed or (due and state.global_step < state.max_steps):
             control.should_save = True
 
     def on_save(
@@ -122,13 +148,15 @@ class Checkpoints(TrainerCallback):  # type: ignore[misc]
         folder = Path(args.output_dir, f"{PREFIX}{state.global_step}")
         self._last = time.monotonic()
         wait_for_all()  # each process writes its random state
-        if not args.should_save:  # not of rank 0
-            return
-        (folder / SPENT).write_text(json.dumps(self._spent + self._last - self._started))
-        seal(folder)
-        for other in folder.parent.glob(f"{PREFIX}*"):
-            if other != folder:
-                shutil.rmtree(other)
+        if args.should_save:  # of rank 0
+            (folder / SPENT).write_text(json.dumps(self._spent + self._last - self._started))
+            seal(folder)
+            for other in folder.parent.glob(f"{PREFIX}*"):
+                if other != folder:
+                    shutil.rmtree(other)
+        if self._agreed:
+            wait_for_all()  # who ends early has the others ended
+            self.answer(self._agreed)
 
 
 def newest(folder: Path) -> Path | None:
@@ -151,26 +179,23 @@ def snapshot(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 @contextmanager
-def terminated_after_step(checkpoints: Checkpoints) -> Iterator[None]:
-    """Inside, SIGTERM lets the training step end and a checkpoint be written.
+def signals_after_step(checkpoints: Checkpoints) -> Iterator[None]:
+    """Inside, signals let the training step end and a checkpoint be written; then they are handled.
 
-    Only where the command would end at once otherwise; a scheduler's own handler stays.
+    Only those that have a handler: ours, which ends the command, or that of a scheduler.
 
     Raises:
-        Terminated: at the end, if the signal came.
+        BaseException: what a handler raises, Terminated or SystemExit.
     """
-    before = signal.getsignal(signal.SIGTERM)
-    if before is not terminates:
-        yield
-        return
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        checkpoints.terminated = True
-
-    signal.signal(signal.SIGTERM, stop)
+    main = threading.current_thread() is threading.main_thread()
+    for told in SIGNALS if main else ():  # Python lets no other thread
+        if callable(handler := signal.getsignal(told)):
+            checkpoints.handlers[told] = handler
+            signal.signal(told, checkpoints.note)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
-    if checkpoints.terminated:
-        raise Terminated
+        for number, handler in checkpoints.handlers.items():
+            if signal.getsignal(number) == checkpoints.note:  # not what a handler has put there
+                signal.signal(number, handler)
+    checkpoints.answer()  # those that came after the last step

@@ -20,6 +20,7 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
+from transformers.trainer import TRAINER_STATE_NAME
 
 from pipeline.rerankers.base import FitRequest, OnLog
 from pipeline.rerankers.checkpoints import (
@@ -27,8 +28,8 @@ from pipeline.rerankers.checkpoints import (
     Checkpoints,
     KeepBest,
     newest,
+    signals_after_step,
     step_of,
-    terminated_after_step,
 )
 from pipeline.terminal import live_line
 
@@ -155,7 +156,8 @@ def run_trainer(trainer: Trainer, request: FitRequest) -> float:
     went on from.
 
     Raises:
-        Terminated: SIGTERM came; a checkpoint of the last step has been written.
+        BaseException: what the handler of a signal raises (Terminated after SIGTERM); a checkpoint
+            of the last step has been written.
     """
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
@@ -170,6 +172,20 @@ def run_trainer(trainer: Trainer, request: FitRequest) -> float:
         best.resume(latest)
         log.info("going on from step %d of %d", step_of(latest), trainer.args.max_steps)
     trainer.add_callback(checkpoints)  # last, as it seals what the others have written
-    with terminated_after_step(checkpoints):
+    if latest is not None and (best.stopped or step_of(latest) >= trainer.args.max_steps):
+        _load_finished(trainer, latest)
+        return spent
+    with signals_after_step(checkpoints):
         trainer.train(resume_from_checkpoint=None if latest is None else str(latest))
     return spent if latest else 0.0
+
+
+def _load_finished(trainer: Trainer, checkpoint: Path) -> None:
+    """What a training comes to that was interrupted after its last step.
+
+    The library would take another one before it sees that there is nothing left to do.
+    """
+    trainer._load_from_checkpoint(str(checkpoint))
+    trainer.state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
+    for event in (trainer.callback_handler.on_train_begin, trainer.callback_handler.on_train_end):
+        event(trainer.args, trainer.state, trainer.control)

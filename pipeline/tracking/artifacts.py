@@ -18,7 +18,7 @@ from pipeline.tracking.read import RunRecord, read_attempts, read_run
 
 PER_QUERY_FILE = "per_query.parquet"
 TEXTS_FILE = "texts.parquet"
-POINTS_FILE = "points.json"  # of a sweep: fingerprint -> name of each of its points
+POINTS_FILE = "grid.json"  # of a sweep: fingerprint -> name and dataset of each of its points
 
 
 class Text(NamedTuple):
@@ -91,13 +91,13 @@ def read_skipped(config: TrackingConfig, parent_run_id: str) -> list[RunRecord]:
     sweep = read_run(config, parent_run_id)
     with tempfile.TemporaryDirectory() as folder:
         path = download(config, parent_run_id, POINTS_FILE, Path(folder))
-        points: dict[str, str] = json.loads(path.read_text()) if path else {}
+        points: dict[str, dict[str, str]] = json.loads(path.read_text()) if path else {}
     started = {run.tags.get("fingerprint") for run in read_attempts(config, parent_run_id)}
     status = "WAITING" if sweep.status == "RUNNING" else "SKIPPED"
-    why = {"failure": "not started", "dataset": sweep.tags.get("dataset", "")}
+    why = {"failure": "not started"}
     return [
-        RunRecord("", name, status, why, {}, {})
-        for fingerprint, name in points.items()
+        RunRecord("", point["name"], status, why | {"dataset": point["dataset"]}, {}, {})
+        for fingerprint, point in points.items()
         if fingerprint not in started
     ]
 

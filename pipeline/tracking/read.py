@@ -1,7 +1,6 @@
 """Runs as they were recorded, and how they are found."""
 
 import difflib
-import platform
 from dataclasses import dataclass
 
 from mlflow import MlflowClient
@@ -17,6 +16,7 @@ from pipeline.tracking.process import is_dead
 
 PAGE = 1000  # runs fetched at a time
 STAGE_TAG = "stage."  # + the name of a stage: the keys that the run used, separated by spaces
+SWEEP = "tags.kind = 'sweep'"
 FINISHED_POINT = "tags.kind = 'point' AND attributes.status = 'FINISHED'"
 
 
@@ -42,6 +42,16 @@ def read_run(config: TrackingConfig, run_id: str) -> RunRecord:
         return _record(client.get_run(run_id))
 
 
+def started(config: TrackingConfig, run_id: str) -> float:
+    """When a run began, in seconds since 1970.
+
+    Raises:
+        InputError: the address can't be used or has no such run.
+    """
+    with contact(config.uri) as client:
+        return float(client.get_run(run_id).info.start_time) / 1000
+
+
 def read_runs(config: TrackingConfig, parent_run_id: str) -> list[RunRecord]:
     """The points of a sweep, each once, oldest first.
 
@@ -51,8 +61,21 @@ def read_runs(config: TrackingConfig, parent_run_id: str) -> list[RunRecord]:
     Raises:
         InputError: the address can't be used or has no such run.
     """
+    return _each_once(read_attempts(config, parent_run_id))
+
+
+def read_finished(config: TrackingConfig) -> list[RunRecord]:
+    """The finished grid points of the experiment, each once, oldest first, of a sweep or not.
+
+    Raises:
+        InputError: the address can't be used.
+    """
+    return _each_once(_of_experiment(config, FINISHED_POINT))
+
+
+def _each_once(attempts: list[RunRecord]) -> list[RunRecord]:
     points: dict[str, RunRecord] = {}
-    for run in read_attempts(config, parent_run_id):
+    for run in attempts:
         key = run.tags.get("fingerprint", run.run_id)
         if run.status == "FINISHED" or key not in points or points[key].status != "FINISHED":
             points[key] = run
@@ -77,7 +100,7 @@ def latest_sweep(config: TrackingConfig) -> str | None:
     Raises:
         InputError: the address can't be used.
     """
-    for sweep in reversed(_sweeps(config)):
+    for sweep in reversed(_of_experiment(config, SWEEP)):
         if any(run.status == "FINISHED" for run in read_attempts(config, sweep.run_id)):
             return sweep.run_id
     return None
@@ -89,12 +112,21 @@ def find_sweep(config: TrackingConfig, fingerprint: str) -> RunRecord | None:
     Raises:
         InputError: the address can't be used.
     """
-    sweeps = _sweeps(config, f" AND tags.fingerprint = '{fingerprint}'")
+    sweeps = _of_experiment(config, f"{SWEEP} AND tags.fingerprint = '{fingerprint}'")
     return sweeps[-1] if sweeps else None
 
 
-def _sweeps(config: TrackingConfig, condition: str = "") -> list[RunRecord]:
-    """The experiment's sweeps, oldest first; none where there is no store yet."""
+def read_running(config: TrackingConfig) -> list[RunRecord]:
+    """The experiment's runs that have not ended, oldest first, also those of dead processes.
+
+    Raises:
+        InputError: the address can't be used.
+    """
+    return _of_experiment(config, "attributes.status = 'RUNNING'")
+
+
+def _of_experiment(config: TrackingConfig, query: str) -> list[RunRecord]:
+    """The experiment's runs that ``query`` finds, oldest first; none where there is no store."""
     path = sqlite_path(config.uri)
     if path and not path.exists():
         return []
@@ -102,7 +134,6 @@ def _sweeps(config: TrackingConfig, condition: str = "") -> list[RunRecord]:
         experiment = client.get_experiment_by_name(config.experiment)
         if experiment is None:
             return []
-        query = f"tags.kind = 'sweep'{condition}"
         return [_record(run) for run in _search(client, experiment.experiment_id, query)]
 
 
@@ -125,13 +156,14 @@ def used_stages(config: TrackingConfig) -> set[str]:
     return used
 
 
-def running_here(config: TrackingConfig) -> RunRecord | None:
-    """A run of the store that a living process of this host is writing, if there is one."""
+def running(config: TrackingConfig) -> RunRecord | None:
+    """A run of the store that a process is writing which may be alive, on whatever host."""
     with contact(config.uri) as client:
         for experiment in client.search_experiments():
             for run in _search(client, experiment.experiment_id, "attributes.status = 'RUNNING'"):
                 record = _record(run)
-                if record.tags.get("host") == platform.node() and not is_dead(record.tags):
+                ours = "pid" in record.tags  # other programs may leave theirs RUNNING for ever
+                if ours and not is_dead(record.tags):
                     return record
     return None
 

@@ -1,13 +1,13 @@
 """Runs while they are written."""
 
 import json
-import platform
 import tempfile
 import threading
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,15 +23,17 @@ from mlflow.utils.validation import (
     MAX_TAG_VAL_LENGTH,
 )
 
+from pipeline.artifacts import current_stage
 from pipeline.config import TrackingConfig
-from pipeline.errors import one_line
+from pipeline.errors import by_signal, one_line
 from pipeline.metrics import PerQuery
 from pipeline.redact import mask
 from pipeline.tracking.artifacts import PER_QUERY_FILE, POINTS_FILE, TEXTS_FILE, Text
 from pipeline.tracking.connection import expect, open_experiment
-from pipeline.tracking.description import NOTE_TAG
+from pipeline.tracking.description import NOTE_TAG, describe
 from pipeline.tracking.process import HEARTBEAT, is_dead, process_tags
 from pipeline.tracking.read import STAGE_TAG, read_attempts
+from pipeline.tracking.view import SWEEP_TAG
 
 MODEL_FOLDER = "model_folder"
 """The tag with the absolute path of the model on the machine of the run."""
@@ -91,6 +93,11 @@ class ActiveRun:
         """Store the file as an artifact in ``folder`` (None: at the top)."""
         self._client.log_artifact(self.run_id, str(path), artifact_path=folder)
 
+    def log_logs(self, folder: Path | None) -> None:
+        """Store what was logged to ``folder``, if there is one."""
+        for file in sorted(folder.glob("*.log")) if folder else ():
+            self.log_file(file)
+
     def log_text(self, text: str, name: str) -> None:
         """Store ``text`` as the artifact ``name``, a path with an extension."""
         self._client.log_text(self.run_id, text, name)
@@ -111,9 +118,12 @@ class ActiveRun:
         tags = [InputTag(MLFLOW_DATASET_CONTEXT, "evaluation")]
         self._client.log_inputs(self.run_id, [DatasetInput(dataset, tags)])
 
-    def log_points(self, names: Mapping[str, str]) -> None:
-        """Record fingerprint -> name of every point of a sweep, so that none is missed."""
-        self.log_text(json.dumps(names), POINTS_FILE)
+    def log_points(self, points: Mapping[str, Mapping[str, str]]) -> None:
+        """Record every point of a sweep, so that none is missed.
+
+        ``points`` maps fingerprint -> its ``name`` and ``dataset``.
+        """
+        self.log_text(json.dumps(points), POINTS_FILE)
 
     def log_note(self, markdown: str) -> None:
         """Make ``markdown`` the description on the run's page.
@@ -128,15 +138,20 @@ class ActiveRun:
 
 @contextmanager
 def run(
-    config: TrackingConfig, name: str, tags: Mapping[str, str], resumed: str | None = None
+    config: TrackingConfig,
+    name: str,
+    tags: Mapping[str, str],
+    resumed: str | None = None,
+    folder: Path | None = None,
 ) -> Iterator[ActiveRun]:
     """A run of the experiment, a child if ``config.parent_run_id`` is set.
 
-    With ``resumed``, the id of a run that has ended, that one is gone on with.
+    With ``resumed``, the id of a run that has ended, that one is gone on with. ``folder`` is that
+    of a grid point: its log is stored with the run, however that ends.
 
-    Ends as FINISHED, as KILLED after KeyboardInterrupt, and as FAILED after any other
-    exception, with a one-line tag ``failure`` and the artifact ``traceback.txt``; the exception
-    goes on.
+    Ends as FINISHED, as KILLED after KeyboardInterrupt and what the handler of a signal raises,
+    and as FAILED after any other exception, with a one-line tag ``failure``, for a point the tag
+    ``stage``, and the artifact ``traceback.txt``; the exception goes on.
     """
     experiment_id = open_experiment(config)
     client = MlflowClient(tracking_uri=config.uri)
@@ -151,19 +166,32 @@ def run(
             client.update_run(run_id, status="RUNNING")
             if "failure" in client.get_run(run_id).data.tags:
                 client.delete_tag(run_id, "failure")
+        if config.parent_run_id or tags.get("kind") == "sweep":
+            active.log_tags({SWEEP_TAG: _started(client, config.parent_run_id or run_id)})
         with _heartbeat(client, run_id):
             yield active
+            active.log_logs(folder)
     except BaseException as error:
-        killed = isinstance(error, KeyboardInterrupt)
-        reason = "interrupted" if killed else one_line(error)
+        killed = isinstance(error, KeyboardInterrupt) or by_signal(error)
+        asked_to = killed and not isinstance(error, Exception)
+        reason = "interrupted" if asked_to else one_line(error)
         try:
-            active.log_tags({"failure": reason})
+            active.log_tags({"failure": reason} | ({"stage": current_stage()} if folder else {}))
             client.set_terminated(run_id, "KILLED" if killed else "FAILED")
             active.log_text(mask("".join(traceback.format_exception(error))), "traceback.txt")
+            active.log_logs(folder)
         except Exception as problem:  # whatever it is, it must not hide the first error
             error.add_note(f"MLflow could not record this failure: {one_line(problem)}")
         raise
     client.set_terminated(run_id, "FINISHED")
+    if not config.parent_run_id:  # a sweep's end, not that of each of its points
+        describe(client, client.get_experiment(experiment_id))
+
+
+def _started(client: MlflowClient, run_id: str) -> str:
+    """When the run started, in UTC: the same on every host, and when it is gone on with."""
+    start = datetime.fromtimestamp(client.get_run(run_id).info.start_time / 1000, UTC)
+    return f"{start:%Y-%m-%d %H:%M:%S} UTC"
 
 
 @contextmanager
@@ -195,8 +223,8 @@ def end(config: TrackingConfig, run_id: str, status: str, reason: str) -> None:
 def earlier_attempt(config: TrackingConfig, fingerprint: str) -> str | None:
     """The id of the run that has finished this point of the sweep, None if none has.
 
-    Attempts that have not ended are ended as KILLED, as a scheduler gives a point to one process
-    at a time: it has queued the point again. Those that may be alive on this host are left alone.
+    Attempts whose process is gone are ended as KILLED: a scheduler has queued the point again.
+    Those that may be alive are left alone, wherever they run.
     """
     if config.parent_run_id is None:
         return None
@@ -206,8 +234,7 @@ def earlier_attempt(config: TrackingConfig, fingerprint: str) -> str | None:
             continue
         if run.status == "FINISHED":
             return run.run_id
-        elsewhere = run.tags.get("host") != platform.node()
-        if run.status == "RUNNING" and (elsewhere or is_dead(run.tags)):
+        if run.status == "RUNNING" and is_dead(run.tags):
             end(config, run.run_id, "KILLED", "the point was queued again")
     return None
 

@@ -14,10 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,7 +22,7 @@ import pytest
 from pipeline import tracking
 from pipeline.config import TrackingConfig
 from pipeline.tracking import RunRecord
-from tests.conftest import CHILD, TINY, free_port
+from tests.conftest import CHILD, TINY, free_port, mlflow_server
 
 KILLS = int(os.environ.get("CHAOS_KILLS", "2"))
 SHORT = KILLS <= 2
@@ -210,44 +207,19 @@ def test_a_disk_that_fills_up(
     chaos_report.append(f"chaos: disk full {full} times, each time given {DISK} MiB more: the same")
 
 
-@contextmanager
-def server(folder: Path, port: int) -> Iterator[None]:
-    """An MLflow server; killed at the end with its workers."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(port)]
-        + ["--backend-store-uri", f"sqlite:///{folder}/server.db"]
-        + ["--artifacts-destination", str(folder / "served")],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1)
-                break
-            except OSError:
-                time.sleep(0.5)
-        yield
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
 @long
 def test_a_tracking_server_that_goes_away(
     undisturbed: tuple[float, Outcomes], tmp_path: Path, chaos_report: list[str]
 ) -> None:
-    port = free_port()
+    port, store = free_port(), f"sqlite:///{tmp_path}/server.db"
     uri = f"http://127.0.0.1:{port}"
     seconds, expected = undisturbed
-    with server(tmp_path, port):
+    with mlflow_server(tmp_path, store, port):
         process = start(tmp_path, *SWEEP, f"tracking.uri={uri}")
         time.sleep(seconds / 2)
         assert process.poll() is None
     time.sleep(AWAY)
-    with server(tmp_path, port):
+    with mlflow_server(tmp_path, store, port):
         _, errors = process.communicate()
         assert process.returncode == 0, errors
         assert outcomes(finished_runs(tmp_path, uri)) == expected
