@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -105,7 +105,8 @@ def mlflow_server(folder: Path, store: str, port: int | None = None) -> Iterator
         wait_for(f"{address}/health", process, log)
         yield address
     finally:
-        os.killpg(process.pid, signal.SIGKILL)  # its workers too; nothing in it is kept
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # its workers too; nothing in it is kept
         process.wait()
 
 

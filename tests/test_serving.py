@@ -42,6 +42,7 @@ def test_ranking_equals_lancedb(
         fusion="weighted" if fused else None,
         weight=0.4,
     )
+    equal = 0
     table, fetch = shared.table.table, TIE_FACTOR * depth
     for query_id, text in queries.items():
         vector = shared.embedder.encode_queries([text])[0]
@@ -60,5 +61,17 @@ def test_ranking_equals_lancedb(
         }
         for mode, query in rows.items():
             stage = f"{mode}_fused" if fused else f"{mode}_reranked"
-            ours = [hit.doc_id for hit in evaluation.rankings[stage, 10][query_id][:10]]
-            assert query.to_arrow()["id"].to_pylist() == ours, (mode, query_id)
+            hits = evaluation.rankings[stage, 10][query_id]
+            ours = [hit.doc_id for hit in hits[:10]]
+            found = query.to_arrow()["id"].to_pylist()
+            if found == ours:
+                equal += 1
+                continue
+            # An untrained model's scores nearly tie, and the last bits depend on the batch's size.
+            of_model, of_stage = [scores[query_id][hit.doc_id] for hit in hits], dict(hits)
+            near = 1e-6 / (max(of_model) - min(of_model)) if fused else 1e-6
+            assert len(set(found)) == len(ours), (mode, query_id)
+            assert [of_stage[doc_id] for doc_id in found] == pytest.approx(
+                [hit.score for hit in hits[:10]], rel=0, abs=near
+            ), (mode, query_id)
+    assert equal > len(MODES) * QUERIES / 2  # else the model tells nothing apart
