@@ -87,7 +87,10 @@ def run(overrides: Sequence[str]) -> None:
             parent.log_note(file.read_text(encoding="utf-8").removeprefix("# Comparison\n"))
     minutes = (time.perf_counter() - start) / 60
     print(f"{len(finished)} of {len(pending)} points in {minutes:.1f} minutes")
-    print("browse them: make ui")
+    where = [word for word in overrides if word.startswith("tracking.uri=")]
+    if config.tracking.experiment != "pydocs":  # which make ui shows without an argument
+        where.append(f"tracking.experiment={config.tracking.experiment}")
+    print("browse them: make ui" + (f' ARGS="{" ".join(where)}"' if where else ""))
     if failed:
         raise RuntimeError(f"{_points(len(failed))} failed: " + "; ".join(failed))
 
