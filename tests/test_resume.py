@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
@@ -214,19 +215,42 @@ def test_a_living_process_is_left_alone(config: TrackingConfig, dead: Mapping[st
         clean([uri], dry_run=False)
 
 
-def test_a_point_that_is_queued_again_ends_only_dead_attempts(
-    config: TrackingConfig, dead: Mapping[str, str]
+def test_a_point_that_is_queued_again_ends_dead_attempts(
+    config: TrackingConfig, dead: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
     with tracking.run(config, "sweep", {}) as parent:
         child = replace(config, parent_run_id=parent.run_id)
         of_point = {**dead, "fingerprint": "f"}
         left_running(child, "here", of_point)
-        left_running(child, "alive elsewhere", {**of_point, "host": "elsewhere"})
         silent = {"host": "elsewhere", "heartbeat": "1"}
         left_running(child, "gone elsewhere", {**of_point, **silent})
+        requeued = {**process_tags(), "host": "elsewhere", "fingerprint": "f"}  # the same job
+        left_running(child, "before it was queued again", requeued)
+        left_running(child, "this process", {**of_point, **process_tags()})
         assert tracking.earlier_attempt(child, "f") is None
-        status = {run.name: run.status for run in tracking.read_attempts(config, parent.run_id)}
-    assert status == {"here": "KILLED", "alive elsewhere": "RUNNING", "gone elsewhere": "KILLED"}
+        status = {run.status for run in tracking.read_attempts(config, parent.run_id)}
+    assert status == {"KILLED"}
+
+
+def test_a_point_that_runs_elsewhere_is_waited_for(
+    config: TrackingConfig,
+    dead: Mapping[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    monkeypatch.setattr("pipeline.tracking.attempts.POLL", 0.05)
+    with tracking.run(config, "sweep", {}) as parent:
+        child = replace(config, parent_run_id=parent.run_id)
+        elsewhere = {**process_tags(), "host": "elsewhere", "fingerprint": "f"}
+        other = left_running(child, "alive", elsewhere)
+        timer = threading.Timer(1, lambda: tracking.end(config, other, "FINISHED", ""))
+        timer.start()
+        assert tracking.earlier_attempt(child, "f") == other
+        timer.join()
+    assert sum("on elsewhere, which runs this point" in said for said in caplog.messages) == 1
 
 
 def test_a_pid_that_somebody_else_has_now() -> None:

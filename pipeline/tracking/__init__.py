@@ -30,6 +30,7 @@ from pipeline.tracking.artifacts import (  # noqa: E402
     read_skipped,
     read_texts,
 )
+from pipeline.tracking.attempts import earlier_attempt, end  # noqa: E402
 from pipeline.tracking.connection import open_experiment  # noqa: E402
 from pipeline.tracking.description import first_page  # noqa: E402
 from pipeline.tracking.models import find_model, is_reference, model_folder  # noqa: E402
@@ -52,8 +53,6 @@ from pipeline.tracking.registry import ModelVersion, champion, promote  # noqa: 
 from pipeline.tracking.write import (  # noqa: E402
     MODEL_FOLDER,
     ActiveRun,
-    earlier_attempt,
-    end,
     log_per_query,
     log_query_table,
     log_texts,

@@ -9,18 +9,30 @@ import psutil
 
 HEARTBEAT = "heartbeat"  # the tag with the time (seconds since 1970) of the last sign of life
 SILENCE = 900.0  # seconds without one, after which a process on another host counts as gone
+JOB = "SLURM_JOB_ID"
 CLOCK = 2.0  # seconds that the start time of a process may seem to move when the clock is set
 
 
 def process_tags() -> dict[str, str]:
-    """The tags ``host``, ``pid`` and ``pid_started`` (seconds since 1970) of this process."""
+    """The tags ``host``, ``pid`` and ``pid_started`` (seconds since 1970) of this process.
+
+    Under SLURM ``job`` as well, which a job keeps when it is queued again.
+    """
     started = psutil.Process().create_time()
-    return {
+    job = {"job": os.environ[JOB]} if JOB in os.environ else {}
+    return job | {
         "host": platform.node(),
         "pid": str(os.getpid()),
         "pid_started": f"{started:.2f}",
         HEARTBEAT: f"{time.time():.0f}",
     }
+
+
+def is_mine(tags: Mapping[str, str]) -> bool:
+    """Whether this process, or this SLURM job before it was queued again, wrote these tags."""
+    if "job" in tags and tags["job"] == os.environ.get(JOB):
+        return True
+    return (tags.get("host"), tags.get("pid")) == (platform.node(), str(os.getpid()))
 
 
 def is_dead(tags: Mapping[str, str]) -> bool:

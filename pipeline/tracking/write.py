@@ -29,10 +29,10 @@ from pipeline.errors import by_signal, one_line
 from pipeline.metrics import PerQuery
 from pipeline.redact import mask
 from pipeline.tracking.artifacts import PER_QUERY_FILE, POINTS_FILE, TEXTS_FILE, Text
-from pipeline.tracking.connection import expect, open_experiment
+from pipeline.tracking.connection import open_experiment
 from pipeline.tracking.description import NOTE_TAG, describe
-from pipeline.tracking.process import HEARTBEAT, is_dead, process_tags
-from pipeline.tracking.read import STAGE_TAG, read_attempts
+from pipeline.tracking.process import HEARTBEAT, process_tags
+from pipeline.tracking.read import STAGE_TAG
 from pipeline.tracking.view import SWEEP_TAG
 
 MODEL_FOLDER = "model_folder"
@@ -210,33 +210,6 @@ def _heartbeat(client: MlflowClient, run_id: str) -> Iterator[None]:
         yield
     finally:
         over.set()
-
-
-def end(config: TrackingConfig, run_id: str, status: str, reason: str) -> None:
-    """End a run that somebody else left; ``reason`` becomes the tag ``failure`` unless FINISHED."""
-    client = MlflowClient(tracking_uri=config.uri)
-    if status != "FINISHED":
-        client.set_tag(run_id, "failure", reason)
-    client.set_terminated(run_id, status)
-
-
-def earlier_attempt(config: TrackingConfig, fingerprint: str) -> str | None:
-    """The id of the run that has finished this point of the sweep, None if none has.
-
-    Attempts whose process is gone are ended as KILLED: a scheduler has queued the point again.
-    Those that may be alive are left alone, wherever they run.
-    """
-    if config.parent_run_id is None:
-        return None
-    expect(config.uri)  # the sweep of this point is there
-    for run in read_attempts(config, config.parent_run_id):
-        if run.tags.get("fingerprint") != fingerprint:
-            continue
-        if run.status == "FINISHED":
-            return run.run_id
-        if run.status == "RUNNING" and is_dead(run.tags):
-            end(config, run.run_id, "KILLED", "the point was queued again")
-    return None
 
 
 def log_per_query(run: ActiveRun, per_query: Mapping[str, PerQuery]) -> None:
