@@ -205,10 +205,9 @@ def test_make_refuses_a_variable_that_nothing_reads() -> None:
 
 
 def _make(*words: str) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if k not in ("EXPERIMENT", "MAKEFLAGS")}
     return subprocess.run(
         ["make", "-f", str(conf_dir().parent / "Makefile"), *words],
-        env=environment,
+        env={"PATH": os.environ["PATH"]},  # nothing of a make test that runs this
         capture_output=True,
         text=True,
         check=False,

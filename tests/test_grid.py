@@ -47,8 +47,11 @@ def test_a_sweep_over_two_data_sets_is_one_sweep(tmp_path: Path) -> None:
     assert tracking.read_attempts(config, sweep) == runs
 
 
-def test_the_first_data_set_names_the_experiment() -> None:
-    grid = Grid([*CONTROL, "dataset=beir", "dataset.path=/first,/second", "dataset.name=b,a"])
+def test_the_first_data_set_names_the_experiment(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    paths = f"dataset.path={tmp_path}/first,{tmp_path}/second"
+    grid = Grid([*CONTROL, "dataset=beir", paths, "dataset.name=b,a"])
     assert grid.config.tracking.experiment == "b"
     assert [point.tracking.experiment for point in grid.points] == ["b", "a", "b", "a"]
     assert Grid([*CONTROL, "dataset=gooaq,pydocs"]).config.dataset.name == "gooaq"
