@@ -183,8 +183,8 @@ def test_intervals_of_a_relative_gain() -> None:
 
 
 def test_enough_resamples_for_a_whole_table() -> None:
-    assert [enough_resamples(tests) for tests in (0, 102, 1200)] == [10_000, 10_000, 48_000]
-    for tests in (250, 1200):
+    assert [enough_resamples(tests) for tests in (0, 102, 2000)] == [50_000, 50_000, 80_000]
+    for tests in (1250, 2000):
         assert holm([1 / (enough_resamples(tests) + 1)] * tests)[0] < 0.05 / 2
 
 

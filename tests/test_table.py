@@ -4,6 +4,7 @@ import csv
 import io
 import random
 from dataclasses import replace
+from functools import partial
 from math import isnan, nan
 from pathlib import Path
 
@@ -18,12 +19,21 @@ from pipeline.report.evidence import COLUMNS
 from pipeline.report.markdown import markdown
 from pipeline.report.queries import Stored
 from pipeline.report.study import study
-from pipeline.significance import holm, interval, paired_difference, randomisation_test
+from pipeline.significance import (
+    enough_resamples,
+    holm,
+    interval,
+    paired_difference,
+    randomisation_test,
+)
 from pipeline.tracking import RunRecord
 
 QUERIES = 60
 NOTHING = Stored(lambda *_: {}, lambda _: {}, lambda _: [])
 Stages = dict[str, PerQuery]
+# As a table of so few tests does.
+paired = partial(paired_difference, resamples=enough_resamples(24))
+p_value = partial(randomisation_test, resamples=enough_resamples(24))
 
 
 def stages(seed: int, gain: float, control: bool = False) -> Stages:
@@ -136,7 +146,7 @@ def test_a_named_baseline_is_tested_against(comparison: Comparison) -> None:
             # the control's row shows the search alone
             stage = mode if against.labels[i].startswith("none") else column
             theirs = VALUES[against.labels[i]][stage]["ndcg_at_10"]
-            raw.append(randomisation_test(theirs, VALUES[name][column]["ndcg_at_10"]))
+            raw.append(p_value(theirs, VALUES[name][column]["ndcg_at_10"]))
             found.append(against.qualities[0].rows[i][column].p_baseline)
     assert found == pytest.approx(holm(raw))
     row = against.labels.index(name)
@@ -151,7 +161,7 @@ def test_p_values_are_corrected_over_the_column(comparison: Comparison) -> None:
     assert (quality.measure, quality.cutoff) == ("ndcg", 10)
     names = comparison.labels[1:]
     raw = [
-        randomisation_test(VALUES[name][column]["ndcg_at_10"], VALUES[name][mode]["ndcg_at_10"])
+        p_value(VALUES[name][column]["ndcg_at_10"], VALUES[name][mode]["ndcg_at_10"])
         for name in names
         for column, mode in COLUMNS.items()
     ]
@@ -284,7 +294,7 @@ def test_seeds_of_one_point_are_pooled() -> None:
     search = first["vector"]["ndcg_at_10"]
     row = pooled.qualities[0].rows[0].values()
     raw = [
-        paired_difference(
+        paired(
             {q: (v + second[c]["ndcg_at_10"][q]) / 2 for q, v in first[c]["ndcg_at_10"].items()},
             first[mode]["ndcg_at_10"],
         )
@@ -305,7 +315,7 @@ def test_marks_what_a_test_cannot_tell_from_the_best(comparison: Comparison) -> 
         for i, name in enumerate(names):
             if i != best:
                 stage = mode if i == 0 else column
-                raw[column, i] = randomisation_test(
+                raw[column, i] = p_value(
                     VALUES[name][stage][metric], VALUES[names[best]][column][metric]
                 )
     corrected = dict(zip(raw, holm([*raw.values()]), strict=True))
