@@ -3,7 +3,6 @@
 import csv
 import io
 import random
-from dataclasses import replace
 from functools import partial
 from math import isnan, nan
 from pathlib import Path
@@ -14,7 +13,7 @@ from rich.console import Console
 from pipeline.metrics import PerQuery, means
 from pipeline.records import MODES
 from pipeline.report import table
-from pipeline.report.comparison import Comparison, by_first_stage, compare, natural
+from pipeline.report.comparison import Comparison, compare, natural
 from pipeline.report.evidence import COLUMNS
 from pipeline.report.markdown import markdown
 from pipeline.report.queries import Stored
@@ -257,54 +256,6 @@ def test_csv_holds_everything(comparison: Comparison, tmp_path: Path) -> None:
     assert rows[5]["vector/ndcg_at_10"] == ""
 
 
-def test_equal_names_are_told_apart() -> None:
-    base = record("colbert_x_1neg_1ep", "scratch", VALUES["colbert_minilm_l6_1neg_2ep"])
-    rates = [
-        replace(base, run_id=rate * 9, params={"train.learning_rate": rate, "seed": "1"})
-        for rate in ("0.1", "0.2")
-    ]
-    assert compare(rates, lambda _: {}).labels == [
-        "colbert_x_1neg_1ep (train.learning_rate=0.1)",
-        "colbert_x_1neg_1ep (train.learning_rate=0.2)",
-    ]
-    again = [replace(rates[0], run_id=letter * 9) for letter in "ab"]
-    assert compare(again, lambda _: {}).labels == [
-        "colbert_x_1neg_1ep (aaaaaaaa)",
-        "colbert_x_1neg_1ep (bbbbbbbb)",
-    ]
-
-
-def test_seeds_of_one_point_are_pooled() -> None:
-    both = [
-        record("colbert_x_1neg_1ep", "scratch", stages(seed, 0.05), note=str(seed))
-        for seed in (1, 2)
-    ]
-    runs = [replace(r, run_id=f"s{i}", params={"seed": str(i)}) for i, r in enumerate(both, 1)]
-    pooled = compare(runs, lambda run_id: stages(int(run_id[1:]), 0.05))
-    assert pooled.labels == ["colbert_x_1neg_1ep (2 seeds)"]
-    cell = pooled.qualities[0].rows[0]["vector_reranked"]
-    one, two = (run.metrics["vector_reranked/ndcg_at_10"] for run in runs)
-    assert cell.value == pytest.approx((one + two) / 2)
-    assert cell.spread == pytest.approx(abs(one - two) / 2**0.5)  # of two values
-    first, second = (stages(seed, 0.05) for seed in (1, 2))
-    mean = {
-        q: (v + second["vector_reranked"]["ndcg_at_10"][q]) / 2
-        for q, v in first["vector_reranked"]["ndcg_at_10"].items()
-    }
-    search = first["vector"]["ndcg_at_10"]
-    row = pooled.qualities[0].rows[0].values()
-    raw = [
-        paired(
-            {q: (v + second[c]["ndcg_at_10"][q]) / 2 for q, v in first[c]["ndcg_at_10"].items()},
-            first[mode]["ndcg_at_10"],
-        )
-        for c, mode in COLUMNS.items()
-    ]
-    assert [cell.p_value for cell in row] == holm([difference.p_value for difference in raw])
-    assert cell.gain == pytest.approx(raw[0].mean)
-    assert cell.relative == pytest.approx(raw[0].mean * len(mean) / sum(search.values()))
-
-
 def test_marks_what_a_test_cannot_tell_from_the_best(comparison: Comparison) -> None:
     cells = [row["vector_reranked"] for row in comparison.qualities[0].rows]
     metric = "ndcg_at_10"
@@ -333,23 +284,6 @@ def test_gaps_are_shown_not_fatal() -> None:
     assert "no per-query values" in shown
     assert "latency was not measured" in shown
     assert "nan" not in shown
-
-
-def test_only_what_starts_from_the_same_search_is_compared() -> None:
-    params = {"data.fingerprint": "a" * 64, "embedder.max_length": "48"}
-    short, long, other = (
-        replace(RECORDS[0], run_id=str(i), params=params | changed)
-        for i, changed in enumerate(
-            ({}, {"embedder.max_length": "128"}, {"data.fingerprint": "b" * 64})
-        )
-    )
-    early = replace(RECORDS[1], params={})
-    assert by_first_stage([long, short, other, early]) == {
-        "pydocs aaaaaaaa, embedder.max_length=128": [long, early],
-        "pydocs aaaaaaaa, embedder.max_length=48": [short],
-        "pydocs bbbbbbbb": [other],
-    }
-    assert by_first_stage([]) == {"": []}
 
 
 def test_without_a_control_run_the_searches_still_are_the_baseline() -> None:
