@@ -22,18 +22,18 @@ COMPARED = re.compile(r"(ndcg|hit_rate)_at_\d+")
 # What runs of one point may differ by. Precision is not among it: it changes scores.
 MACHINE = ("machine.device", "machine.name", "machine.threads")
 INCIDENTAL = (
-    *(
-        "seed",
-        "grid",
-        "output_dir",
-        "cache_uri",
-        "tracking.",
-        "report.",
-        "git.",
-        "version.",
-        "lock.",
-    ),
-    *("hardware.device", "hardware.threads", *MACHINE),
+    *MACHINE,
+    "hardware.device",
+    "hardware.threads",
+    "seed",
+    "grid",
+    "output_dir",
+    "cache_uri",
+    "tracking.",
+    "report.",
+    "git.",
+    "version.",
+    "lock.",
 )
 
 

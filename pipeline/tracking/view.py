@@ -23,7 +23,7 @@ def view(metrics: Iterable[str]) -> str:
     names = list(metrics)
     k = max(_numbers(names, r"vector/ndcg_at_(\d+)"), default=10)
     limits = _numbers(names, r"latency/vector_(\d+)/total_p50_ms")
-    limit = 50 if 50 in limits else min(limits, default=50)  # as in the report
+    limit = 50 if 50 in limits else min(limits, default=50)
     order = _metric(f"vector_reranked/ndcg_at_{k}")
     fixed = {"attributes.`Run Name`": 300, "runDateAndNestInfo": 150}  # the latter has the status
     chosen = {
