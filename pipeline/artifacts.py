@@ -71,8 +71,12 @@ def stage_output(
             old = final.is_dir() and _too_old(final)
             if old or not final.is_dir():
                 with _temporary(final) as folder:
-                    if old or store is None or not store.get(name, folder):
+                    # How old a copy in the store is, nobody knows.
+                    anew = stage in _anew.get()[1]
+                    if anew or store is None or not store.get(name, folder):
                         _build(folder, inputs, build)
+                    if anew and store is not None:
+                        store.drop(name)
                 shutil.rmtree(unfinished(cache, stage, inputs), ignore_errors=True)
     if store is not None:
         store.put(final, name)
@@ -103,9 +107,9 @@ def share_stages(uri: str | None) -> None:
 def rebuild_stages(before: float, stages: tuple[str, ...]) -> None:
     """From now on, in this thread, outputs of these stages are built again if they are older.
 
-    ``before`` is in seconds since 1970; 0 accepts all.
+    ``before`` is in seconds since 1970; 0 accepts all. None of them is taken from an object store.
     """
-    _anew.set((before, stages))
+    _anew.set((before, stages if before else ()))
 
 
 def watch_stages() -> set[str]:

@@ -64,12 +64,17 @@ class ObjectStore:
                     sync(path)
                 return True
             log.warning("%s in %s: %s; built here", name, self.uri, fault)
-            self.files.delete_file(f"{at}/{MANIFEST}")
+            self.drop(name)
         except OSError as error:
             log.warning("%s in %s: %s; built here", name, self.uri, _first_line(error))
         shutil.rmtree(folder)
         folder.mkdir()
         return False
+
+    def drop(self, name: str) -> None:
+        """Let the copy of ``name``, if there is one, count no longer; ``put`` replaces it."""
+        with suppress(OSError):  # where the store is away, put says so
+            self.files.delete_file(f"{self.root}/{name}/{MANIFEST}")
 
     def put(self, folder: Path, name: str) -> None:
         """Copy the sealed ``folder`` to ``name`` unless it is there."""

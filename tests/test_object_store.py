@@ -17,7 +17,7 @@ import pytest
 from pyarrow.fs import FileSystem
 
 from pipeline import tracking
-from pipeline.artifacts import share_stages, stage_output
+from pipeline.artifacts import rebuild_stages, share_stages, stage_output
 from pipeline.object_store import ObjectStore
 from pipeline.records import InputError
 from tests.conftest import BRIEF, TINY, command, free_port, tracked
@@ -103,6 +103,18 @@ def test_what_was_there_before_is_put_there_when_it_is_used(tmp_path: Path, serv
     stage_output(tmp_path / "here", "index", INPUTS, unused)
     there = stage_output(tmp_path / "there", "index", INPUTS, unused)
     assert contents(there) == contents(here)
+
+
+def test_what_is_made_anew_is_not_taken_from_the_store_and_replaces_its_copy(
+    tmp_path: Path, server: Server
+) -> None:
+    share_stages(f"s3://{BUCKET}")
+    old = contents(stage_output(tmp_path / "here", "model", INPUTS, write))
+    rebuild_stages(time.time() - 60, ("model",))
+    new = contents(stage_output(tmp_path / "empty disk", "model", INPUTS, write))
+    rebuild_stages(0, ("model",))
+    assert new != old
+    assert contents(stage_output(tmp_path / "third", "model", INPUTS, unused)) == new
 
 
 def test_half_a_copy_is_not_taken(tmp_path: Path, server: Server) -> None:
