@@ -42,29 +42,29 @@ $(READY): requirements.lock pyproject.toml
 
 audit: $(READY) ## look for faults in labelled data before training: DATA=FILE ARGS="--strict"
 	@test -n "$(DATA)" || { echo "error: name the file: make audit DATA=FILE"; exit 2; }
-	@$(BIN)/python -m pipeline.audit "$(DATA)" $(ARGS)
+	@$(BIN)/python -m pipeline audit "$(DATA)" $(ARGS)
 
 sweep: $(READY) ## train and compare a grid: EXPERIMENT=pydocs (default), smoke or report
-	@$(BIN)/python -m pipeline.sweep experiment=$(EXPERIMENT) $(ARGS)
+	@$(BIN)/python -m pipeline sweep experiment=$(EXPERIMENT) $(ARGS)
 
 run: $(READY) ## one grid point: ARGS="arch=colbert negatives=1 train.learning_rate=1e-4" EXPERIMENT=...
 	@$(BIN)/python -m pipeline $(if $(filter-out file,$(origin EXPERIMENT)),experiment=$(EXPERIMENT)) $(ARGS)
 
 plan: $(READY) ## what a grid would do, without doing it: EXPERIMENT=report
-	@$(BIN)/python -m pipeline.plan experiment=$(EXPERIMENT) $(ARGS)
+	@$(BIN)/python -m pipeline plan experiment=$(EXPERIMENT) $(ARGS)
 
 ui: $(READY) ## browse the runs in the MLflow UI on loopback: PORT=5000, ARGS as for report
-	@$(BIN)/python -m pipeline.ui --port $(PORT) $(ARGS)
+	@$(BIN)/python -m pipeline ui --port $(PORT) $(ARGS)
 
 report: $(READY) ## the latest sweep, or ARGS="RUN_A RUN_B", in outputs/report; not pydocs: ARGS=tracking.experiment=beir
-	@$(BIN)/python -m pipeline.report experiment=$(EXPERIMENT) $(ARGS)
+	@$(BIN)/python -m pipeline report experiment=$(EXPERIMENT) $(ARGS)
 
 promote: $(READY) ## make a run's model the champion: RUN=NAME ARGS="name=NAME force=true"
 	@test -n "$(RUN)" || { echo "error: give a run, as in make promote RUN=NAME" >&2; exit 2; }
-	@$(BIN)/python -m pipeline.promote $(RUN) $(ARGS)
+	@$(BIN)/python -m pipeline promote $(RUN) $(ARGS)
 
 clean-cache: $(READY) ## remove cached stage outputs that no finished run has used: ARGS=--dry-run
-	@$(BIN)/python -m pipeline.clean_cache $(ARGS)
+	@$(BIN)/python -m pipeline clean-cache $(ARGS)
 
 test: $(READY) ## every test that needs no hub and no GPU: WORKERS=2 ARGS=tests/test_mine.py
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)

@@ -18,12 +18,12 @@ import numpy as np
 
 from pipeline.config import IndexConfig, MiningConfig
 from pipeline.data.corpus import Corpus, CorpusWriter
-from pipeline.embed import Vectors
-from pipeline.hardware import measured
-from pipeline.mine import mine_negatives
+from pipeline.infra.hardware import measured
 from pipeline.records import Dataset, QuerySet
-from pipeline.retrieve import retrieve
-from pipeline.store import PassageTable, build_table
+from pipeline.retrieval.candidates import retrieve
+from pipeline.retrieval.embedder import Vectors
+from pipeline.retrieval.index import PassageTable, build_table
+from pipeline.training.negatives import mine_negatives
 
 SIZES = (10_000, 100_000, 1_000_000)
 DIMENSION = 384

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from pipeline import tracking
 from pipeline.config import TrackingConfig
-from pipeline.metrics import means
+from pipeline.evaluation.metrics import means
 from pipeline.records import MODES
 
 QUERIES = [f"query-{i:05}" for i in range(2_000)]
@@ -85,7 +85,7 @@ def main() -> None:
             make(TrackingConfig(uri=uri, experiment="scale"))
         words = [f"tracking.uri={uri}", "tracking.experiment=scale", f"output_dir={folder}"]
         start = time.perf_counter()
-        command = [sys.executable, "-m", "pipeline.report", *words]
+        command = [sys.executable, "-m", "pipeline", "report", *words]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         seconds = time.perf_counter() - start
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024**2

@@ -1,51 +1,32 @@
-"""The command line of one grid point: ``python -m pipeline arch=colbert negatives=2``.
-
-With ``--multirun`` the grid is spanned by the overrides and run by ``pipeline.sweep``.
-"""
+"""The one door: ``python -m pipeline [COMMAND] [overrides]``; without a command one point runs."""
 
 import os
 import sys
+from importlib import import_module
 
-import hydra
-from omegaconf import DictConfig
-
-from pipeline.boundary import job
-from pipeline.config import conf_dir, register_schemas
-from pipeline.config.overrides import compose, with_named_base
-from pipeline.config.preflight import check_point
-from pipeline.errors import exit_code
+MODULES = {
+    "run": "pipeline.commands.point",
+    "sweep": "pipeline.sweep.run",
+    "plan": "pipeline.commands.plan",
+    "report": "pipeline.commands.report",
+    "compare": "pipeline.commands.compare",
+    "evaluate": "pipeline.commands.evaluate",
+    "score": "pipeline.commands.score",
+    "promote": "pipeline.commands.promote",
+    "ui": "pipeline.commands.ui",
+    "audit": "pipeline.commands.audit",
+    "clean-cache": "pipeline.commands.clean_cache",
+}
 
 
 def main() -> None:
     """Console script and ``python -m pipeline``."""
-    register_schemas()
-    if {"-m", "--multirun"} & set(sys.argv):
-        from pipeline import sweep
-
-        sys.argv = [word for word in sys.argv if word not in ("-m", "--multirun")]
-        sweep.main()
-        return
     # Without this Hydra prints errors its own way and exits 1 for all of them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    errors: list[Exception] = []
-
-    def task(config: DictConfig) -> None:
-        try:
-            job(config)
-        except Exception as error:  # out of Hydra's sight, which prints a line of its own
-            errors.append(error)
-
-    def run() -> None:
-        sys.argv[1:] = with_named_base(sys.argv[1:])
-        if not any(word.startswith("-") for word in sys.argv[1:]):  # a flag may ask for no run
-            check_point(compose(sys.argv[1:]))  # before Hydra makes a folder for it
-        if os.environ.get("RANK", "0") != "0":  # of torchrun: has nothing to write
-            sys.argv += ["hydra.run.dir=.", "hydra/job_logging=none"]
-        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)()
-        if errors:
-            raise errors[0]
-
-    sys.exit(exit_code(run))
+    name = "run"
+    if sys.argv[1:] and sys.argv[1] in MODULES:
+        name = sys.argv.pop(1)
+    sys.exit(import_module(MODULES[name]).main())
 
 
 if __name__ == "__main__":

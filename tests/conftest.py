@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from pipeline import hardware, quiet
+from pipeline.commands.ui import ENVIRONMENT
 from pipeline.config import (
     Config,
     HardwareConfig,
@@ -25,9 +25,9 @@ from pipeline.config import (
     register_schemas,
     typed,
 )
-from pipeline.hardware import Hardware
-from pipeline.shared import Shared, prepare
-from pipeline.ui import ENVIRONMENT
+from pipeline.experiment.shared import Shared, prepare
+from pipeline.infra import hardware, quiet
+from pipeline.infra.hardware import Hardware
 
 Compose = Callable[..., Config]
 
@@ -64,10 +64,10 @@ BRIEF = (  # one layer, four steps, half the candidates
 )
 
 
-def command(*words: str, cwd: Path, module: str = "pipeline") -> subprocess.CompletedProcess[str]:
-    """``python -m MODULE WORDS`` in ``cwd``, as a user runs it."""
+def command(*words: str, cwd: Path, to: str = "run") -> subprocess.CompletedProcess[str]:
+    """``python -m pipeline TO WORDS`` in ``cwd``, as a user runs it."""
     return subprocess.run(
-        [sys.executable, "-m", module, *words],
+        [sys.executable, "-m", "pipeline", to, *words],
         cwd=cwd,
         env=os.environ | CHILD,
         capture_output=True,
@@ -183,7 +183,7 @@ def trained(small: Compose) -> Callable[[str], Trained]:
 
     @cache
     def run(arch: str) -> Trained:
-        from pipeline import experiment
+        from pipeline.experiment import recipe as experiment
 
         config = small(f"arch={arch}", *BRIEF)
         folder = Path(config.output_dir) / "runs" / config.run_name

@@ -16,8 +16,8 @@ from typing import TypeVar
 
 from pipeline.audit.findings import Finding, Report
 from pipeline.config import ColumnsConfig, require
+from pipeline.infra.console import live_line
 from pipeline.records import InputError
-from pipeline.terminal import live_line
 
 __all__ = ["TOKENIZER", "Finding", "Report", "audit"]
 
@@ -52,9 +52,9 @@ def audit(
     from pipeline.audit.checks import findings
     from pipeline.audit.facts import facts
     from pipeline.audit.lengths import Lengths
-    from pipeline.data.passages import read_passages
-    from pipeline.data.rows import Fault, read_rows
-    from pipeline.weights import TINY_TOKENIZER, locate
+    from pipeline.data.labelled.rows import Fault, read_rows
+    from pipeline.data.readers.passages import read_passages
+    from pipeline.infra.model_files import TINY_TOKENIZER, locate
 
     require(max_length >= 8, "max_length", max_length, "must be at least 8 tokens")
     columns = columns or ColumnsConfig()

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from pipeline.audit.findings import SNIPPET, Sightings, snippet
 from pipeline.config import require
-from pipeline.data.judged import SPLITS
+from pipeline.data.labelled.judged import SPLITS
+from pipeline.data.labelled.rows import Fault, LabelledRow
 from pipeline.data.near_duplicates import Texts
-from pipeline.data.passages import Passage
-from pipeline.data.rows import Fault, LabelledRow
+from pipeline.data.readers.passages import Passage
 
 
 class Pair(NamedTuple):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.audit.census import Census
 from pipeline.audit.findings import Sightings
-from pipeline.data.rows import LabelledRow
+from pipeline.data.labelled.rows import LabelledRow
 from pipeline.data.splits import words
 
 PERCENTILES = (50, 90, 95, 99, 100)

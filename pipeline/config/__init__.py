@@ -12,7 +12,7 @@ from typing import Any, cast
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from pipeline.config.checks import at_least, require
+from pipeline.config.bounds import at_least, require
 from pipeline.config.datasets import (
     BeirConfig,
     ColumnsConfig,
@@ -21,7 +21,6 @@ from pipeline.config.datasets import (
     LabelledConfig,
     PydocsConfig,
 )
-from pipeline.config.keys import added, known_keys, no_such_key
 from pipeline.config.models import (
     COLBERT_LOSSES,
     CROSS_ENCODER_LOSSES,
@@ -47,6 +46,7 @@ from pipeline.config.stages import (
     TrainConfig,
     sqlite_path,
 )
+from pipeline.config.suggestions import added, known_keys, no_such_key
 from pipeline.records import InputError
 
 __all__ = [

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
-from pipeline.config.checks import at_least, require
+from pipeline.config.bounds import at_least, require
 
 
 @dataclass
@@ -62,7 +62,7 @@ class BeirConfig(DatasetConfig):
 class ColumnsConfig:
     """What the columns of a labelled file are called.
 
-    Where a name is absent, the usual ones are tried: see ``pipeline.data.rows``.
+    Where a name is absent, the usual ones are tried: see ``pipeline.data.labelled.rows``.
     """
 
     query: str = "query"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from omegaconf import MISSING
 
-from pipeline.config.checks import at_least, require
+from pipeline.config.bounds import at_least, require
 
 
 @dataclass

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from pipeline.config import Config
-from pipeline.config.checks import require
+from pipeline.config.bounds import require
 
 
 def check_point(config: Config) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
-from pipeline.config.checks import at_least, require
+from pipeline.config.bounds import at_least, require
 from pipeline.config.datasets import DatasetConfig
 from pipeline.config.models import (
     ArchConfig,

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline import artifacts, provenance
 from pipeline.config import BeirConfig, DatasetConfig, GooaqConfig, LabelledConfig, PydocsConfig
-from pipeline.data import beir, gooaq, labelled, pydocs
+from pipeline.data import beir, gooaq, pydocs
 from pipeline.data.corpus import Corpus, update_digest
+from pipeline.data.labelled import split as labelled
 from pipeline.data.splits import Splits
+from pipeline.infra import provenance
+from pipeline.infra import stage_cache as artifacts
 from pipeline.records import Dataset, Qrels, QuerySet
 
 

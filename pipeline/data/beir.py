@@ -12,10 +12,16 @@ from typing import NamedTuple
 
 from pipeline.config import BeirConfig, require
 from pipeline.data.corpus import Corpus, CorpusWriter, DuplicateId
-from pipeline.data.lines import fail, file_facts, numbered_lines, numbered_objects, text_field
+from pipeline.data.readers.lines import (
+    fail,
+    file_facts,
+    numbered_lines,
+    numbered_objects,
+    text_field,
+)
 from pipeline.data.splits import Splits, limit_corpus, limited, query_set, sample, without_leaks
+from pipeline.infra.console import live_line
 from pipeline.records import InputError, Qrels, QuerySet
-from pipeline.terminal import live_line
 
 PASSAGE = '{"_id": "d1", "title": "optional", "text": "..."}'
 QUERY = '{"_id": "q1", "text": "..."}'

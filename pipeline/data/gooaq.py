@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from pipeline.config import GooaqConfig, require
 from pipeline.data.corpus import Corpus, CorpusWriter
-from pipeline.data.lines import file_facts, numbered_lines, numbered_objects, text_field
+from pipeline.data.readers.lines import file_facts, numbered_lines, numbered_objects, text_field
 from pipeline.data.splits import (
     HeldOut,
     Splits,
@@ -28,8 +28,8 @@ from pipeline.data.splits import (
     text_key,
     without_leaks,
 )
+from pipeline.infra.console import live_line
 from pipeline.records import InputError, Qrels, QuerySet
-from pipeline.terminal import live_line
 
 COLUMNS = ("question", "answer")
 EXPECTED = '{"question": "...", "answer": "..."}'

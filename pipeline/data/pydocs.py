@@ -20,8 +20,8 @@ from typing import NamedTuple
 from pipeline.config import PydocsConfig, require
 from pipeline.data.corpus import CorpusWriter
 from pipeline.data.splits import Splits, limit_corpus, sample, text_key
+from pipeline.infra.console import live_line
 from pipeline.records import InputError, QuerySet
-from pipeline.terminal import live_line
 
 TEST_PARTS = {"test", "tests", "testing", "_testing", "conftest.py"}
 

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from itertools import product
 from math import inf, isnan, nan
 
-from pipeline.metrics import PerQuery
+from pipeline.evaluation.metrics import PerQuery
+from pipeline.evaluation.significance import LEVEL
 from pipeline.records import FIRST_STAGE, MODES
-from pipeline.report.evidence import (
+from pipeline.report.points import Point, labels, pool
+from pipeline.report.uncertainty import (
     COLUMNS,
     Evidence,
     Gain,
@@ -21,8 +23,6 @@ from pipeline.report.evidence import (
     value_of,
     weigh,
 )
-from pipeline.report.points import Point, labels, pool
-from pipeline.significance import LEVEL
 from pipeline.tracking import RunRecord
 
 MEASURES = {"ndcg": "NDCG", "hit_rate": "Hit rate"}

@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterable, Sequence
 from math import isnan
 
+from pipeline.report.blocks import Section, Table
 from pipeline.report.comparison import Cell, Comparison, Quality
-from pipeline.report.parts import Section, Table
-from pipeline.report.queries import Change
-from pipeline.report.study import Study
-from pipeline.report.table import column_titles, costs_of, group_of, legend, title
-from pipeline.report.wording import MISSING, number, percent
+from pipeline.report.document import Study
+from pipeline.report.format import MISSING, number, percent
+from pipeline.report.sections.queries import Change
+from pipeline.report.terminal import column_titles, costs_of, group_of, legend, title
 
 NAMES = ("group", "run")  # the columns of words in the tables of figures
 

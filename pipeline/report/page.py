@@ -9,10 +9,11 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.report import figures, sections
-from pipeline.report.study import Study
-from pipeline.report.wording import GROUPS, SEARCHES
-from pipeline.significance import LEVEL
+from pipeline.evaluation.significance import LEVEL
+from pipeline.report import plotting as figures
+from pipeline.report.document import Study
+from pipeline.report.format import GROUPS, SEARCHES
+from pipeline.report.sections import tables as sections
 
 
 def html(studies: Sequence[Study]) -> str:

@@ -15,7 +15,7 @@ from math import fsum, nan, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.metrics import PerQuery
+from pipeline.evaluation.metrics import PerQuery
 from pipeline.tracking import RunRecord
 
 COMPARED = re.compile(r"(ndcg|hit_rate)_at_\d+")

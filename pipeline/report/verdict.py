@@ -11,11 +11,16 @@ from math import isnan, nan
 
 import numpy as np
 
+from pipeline.evaluation.significance import (
+    LEVEL,
+    enough_resamples,
+    holm,
+    intervals,
+    randomisation_tests,
+)
 from pipeline.records import MODES
 from pipeline.report.comparison import Cell, Comparison, Quality
-from pipeline.report.evidence import COLUMNS
-from pipeline.report.points import machine
-from pipeline.report.wording import (
+from pipeline.report.format import (
     SEARCHES,
     listed,
     milliseconds,
@@ -24,13 +29,8 @@ from pipeline.report.wording import (
     probability,
     span,
 )
-from pipeline.significance import (
-    LEVEL,
-    enough_resamples,
-    holm,
-    intervals,
-    randomisation_tests,
-)
+from pipeline.report.points import machine
+from pipeline.report.uncertainty import COLUMNS
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 from transformers import set_seed
 
 from pipeline.config import ArchConfig, ColbertConfig, CrossEncoderConfig
-from pipeline.hardware import Hardware
-from pipeline.rerankers.base import FitRequest, OnLog, Reranker, Scorer, Scores
+from pipeline.infra.hardware import Hardware
+from pipeline.protocols import FitRequest, OnLog, Reranker, Scorer, Scores
 
 __all__ = ["FitRequest", "OnLog", "Reranker", "Scorer", "Scores", "load_reranker"]
 

@@ -19,13 +19,13 @@ from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
 from pipeline.config import ColbertConfig
-from pipeline.distributed import rank, world_size
-from pipeline.hardware import Hardware
-from pipeline.rerankers.base import FitRequest, Scores
-from pipeline.rerankers.checkpoints import Resumable
-from pipeline.rerankers.examples import columns
-from pipeline.rerankers.training import DevEvaluator, adapters, on_disk, on_one_gpu, run_trainer
-from pipeline.terminal import live_line
+from pipeline.infra.console import live_line
+from pipeline.infra.distributed import rank, world_size
+from pipeline.infra.hardware import Hardware
+from pipeline.protocols import FitRequest, Scores
+from pipeline.training.checkpoints import Resumable
+from pipeline.training.examples import columns
+from pipeline.training.trainer import DevEvaluator, adapters, on_disk, on_one_gpu, run_trainer
 
 BLOCK = 4096  # passages whose token vectors are held at a time, bounds memory
 

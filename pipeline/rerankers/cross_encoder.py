@@ -27,13 +27,13 @@ from sentence_transformers.cross_encoder.losses import (
 from torch.nn.parallel import DistributedDataParallel
 
 from pipeline.config import CrossEncoderConfig
-from pipeline.distributed import rank
-from pipeline.hardware import Hardware
-from pipeline.rerankers.base import FitRequest, Scores
-from pipeline.rerankers.checkpoints import Resumable
-from pipeline.rerankers.examples import columns
-from pipeline.rerankers.training import DevEvaluator, adapters, on_disk, on_one_gpu, run_trainer
-from pipeline.terminal import live_line
+from pipeline.infra.console import live_line
+from pipeline.infra.distributed import rank
+from pipeline.infra.hardware import Hardware
+from pipeline.protocols import FitRequest, Scores
+from pipeline.training.checkpoints import Resumable
+from pipeline.training.examples import columns
+from pipeline.training.trainer import DevEvaluator, adapters, on_disk, on_one_gpu, run_trainer
 
 SPACE = re.compile(r"\s")
 TOKENISED_TOGETHER = 256  # passages

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import ArchConfig, ColbertConfig, CrossEncoderConfig, RerankConfig
-from pipeline.hardware import Hardware
+from pipeline.infra.hardware import Hardware
 from pipeline.records import InputError
 from pipeline.rerankers import Scorer, load_reranker
 from pipeline.rerankers.windows import WindowedScorer

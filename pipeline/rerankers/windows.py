@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.config import RerankConfig
-from pipeline.rerankers.base import Scorer, Scores
+from pipeline.protocols import Scorer, Scores
 
 
 class WindowedScorer:

@@ -19,7 +19,7 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 
-from pipeline.redact import flatten  # noqa: E402
+from pipeline.infra.redact import flatten  # noqa: E402
 from pipeline.tracking.artifacts import (  # noqa: E402
     PER_QUERY_FILE,
     Text,
@@ -31,11 +31,9 @@ from pipeline.tracking.artifacts import (  # noqa: E402
     read_texts,
 )
 from pipeline.tracking.attempts import earlier_attempt, end  # noqa: E402
-from pipeline.tracking.connection import open_experiment  # noqa: E402
 from pipeline.tracking.description import first_page  # noqa: E402
-from pipeline.tracking.models import find_model, is_reference, model_folder  # noqa: E402
-from pipeline.tracking.process import is_dead  # noqa: E402
-from pipeline.tracking.read import (  # noqa: E402
+from pipeline.tracking.liveness import is_dead  # noqa: E402
+from pipeline.tracking.reader import (  # noqa: E402
     RunRecord,
     find_run,
     find_sweep,
@@ -49,8 +47,10 @@ from pipeline.tracking.read import (  # noqa: E402
     started,
     used_stages,
 )
+from pipeline.tracking.references import find_model, is_reference, model_folder  # noqa: E402
 from pipeline.tracking.registry import ModelVersion, champion, promote  # noqa: E402
-from pipeline.tracking.write import (  # noqa: E402
+from pipeline.tracking.store import open_experiment  # noqa: E402
+from pipeline.tracking.writer import (  # noqa: E402
     MODEL_FOLDER,
     ActiveRun,
     log_per_query,

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.config import TrackingConfig
-from pipeline.metrics import PerQuery
-from pipeline.tracking.connection import contact
-from pipeline.tracking.read import RunRecord, read_attempts, read_run
+from pipeline.evaluation.metrics import PerQuery
+from pipeline.tracking.reader import RunRecord, read_attempts, read_run
+from pipeline.tracking.store import contact
 
 PER_QUERY_FILE = "per_query.parquet"
 TEXTS_FILE = "texts.parquet"

@@ -6,9 +6,9 @@ import time
 from mlflow import MlflowClient
 
 from pipeline.config import TrackingConfig
-from pipeline.tracking.connection import expect
-from pipeline.tracking.process import is_dead, is_mine
-from pipeline.tracking.read import read_attempts
+from pipeline.tracking.liveness import is_dead, is_mine
+from pipeline.tracking.reader import read_attempts
+from pipeline.tracking.store import expect
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from pipeline.config import TrackingConfig
+from pipeline.infra.redact import mask
 from pipeline.records import InputError
-from pipeline.redact import mask
-from pipeline.tracking.connection import contact
-from pipeline.tracking.read import RunRecord
+from pipeline.tracking.reader import RunRecord
+from pipeline.tracking.store import contact
 
 MODEL = "model"  # the folder of the artifacts that a promoted run's model is in
 CHAMPION = "champion"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.audit import Report, audit
-from pipeline.audit.__main__ import main
+from pipeline.commands.audit import main
 from pipeline.config import ColumnsConfig
 from pipeline.records import InputError
 from tests.audit.conftest import Row, rows_of, write

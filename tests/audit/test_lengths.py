@@ -9,8 +9,8 @@ from transformers import AutoTokenizer
 from pipeline.audit.census import Census
 from pipeline.audit.findings import snippet
 from pipeline.audit.lengths import Lengths, histogram, percentiles
-from pipeline.data.rows import LabelledRow
-from pipeline.weights import TINY_TOKENIZER, locate
+from pipeline.data.labelled.rows import LabelledRow
+from pipeline.infra.model_files import TINY_TOKENIZER, locate
 
 
 def row(line: int, query: str, text: str, label: int = 1) -> LabelledRow:

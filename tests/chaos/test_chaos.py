@@ -52,7 +52,7 @@ def start(folder: Path, *words: str) -> subprocess.Popen[str]:
     """The sweep, when it has written its first line or has ended."""
     folder.mkdir(exist_ok=True)
     process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline.sweep", *(words or SWEEP)],
+        [sys.executable, "-m", "pipeline", "sweep", *(words or SWEEP)],
         cwd=folder,
         env=CHILD,
         stdout=subprocess.DEVNULL,

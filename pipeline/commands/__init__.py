@@ -1,0 +1,1 @@
+"""The commands of ``python -m pipeline``: arguments and exit codes only."""

@@ -1,0 +1,83 @@
+"""Two runs side by side: ``python -m pipeline compare RUN_A RUN_B [OVERRIDES]``."""
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.infra.errors import exit_code
+from pipeline.records import MODES, InputError
+
+EPILOG = """\
+  RUN is the name of a finished run (the newest of that name) or its id.
+
+examples:
+  python -m pipeline compare colbert_minilm_l6_1neg_1ep colbert_minilm_l6_2neg_1ep
+  python -m pipeline compare RUN_A RUN_B --search hybrid tracking.uri=http://localhost:5000
+"""
+
+
+def compare(words: Sequence[str], search: str = MODES[0]) -> Path:
+    """Print how the two runs among ``words`` differ, and write it as HTML; returns the file.
+
+    Words with a ``=`` are overrides of the configuration: tracking.uri and output_dir matter.
+
+    Raises:
+        InputError, HydraException, OmegaConfBaseException: an argument is wrong, or there is
+            no such run.
+    """
+    names = [word.removeprefix("run:") for word in words if "=" not in word]
+    if len(names) != 2:
+        raise InputError(f"give two runs, not {len(names)}: python -m pipeline compare A B")
+
+    from pipeline.config.compose import compose
+
+    config = compose([word for word in words if "=" in word])
+
+    from pipeline import tracking
+    from pipeline.report.pair.difference import Stored, differ
+    from pipeline.report.pair.page import html
+    from pipeline.report.pair.terminal import show
+
+    runs = [tracking.find_run(config.tracking, name) for name in names]
+    if runs[0].run_id == runs[1].run_id:
+        raise InputError(f"{names[0]} and {names[1]} are the same run, {runs[0].run_id}")
+    a, b = (
+        Stored(
+            run,
+            tracking.read_per_query(config.tracking, run.run_id),
+            tracking.read_texts(config.tracking, run.run_id),
+        )
+        for run in runs
+    )
+    difference = differ(a, b, search)
+    show(difference)
+    # Two runs of one name, as of two sweeps, differ in their ids.
+    labels = [run.name if a.run.name != b.run.name else run.run_id[:8] for run in runs]
+    name = re.sub(r"[^\w.-]+", "_", "_vs_".join(labels))
+    file = Path(config.output_dir) / "compare" / f"{name}.html"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(html(difference), encoding="utf-8")
+    print(f"\n{file}")
+    return file
+
+
+def main() -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline compare",
+        description="How two runs differ: configuration, metrics with intervals, queries.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("words", nargs="*", metavar="RUN or KEY=VALUE")
+    parser.add_argument(
+        "--search", choices=MODES, default=MODES[0], help="whose queries are shown (%(default)s)"
+    )
+    arguments = parser.parse_intermixed_args()
+    return exit_code(lambda: compare(arguments.words, arguments.search))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

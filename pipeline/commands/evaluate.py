@@ -1,0 +1,165 @@
+"""Is this model better, and where is it bad: ``python -m pipeline evaluate model=REF``."""
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path
+
+from pipeline.infra.errors import exit_code
+from pipeline.records import MODES, InputError
+
+EPILOG = """\
+keys:
+  model=REF        the model: a folder, run:RUN_NAME, models:/NAME@champion or a hub id
+  baseline=REF     what it is compared with; without it the search alone (mode=retrieve)
+  metric=ndcg_at_10   or hit_rate, mrr, recall at any cutoff of eval.top_k
+  mode=auto        rerank: the labelled passages of each query; retrieve: search, then rerank;
+                   auto: rerank if the data set has passages judged irrelevant
+  search=vector    of the gate and the worst queries, in mode=retrieve: vector, fts or hybrid
+  dataset=..., rerank.windows=..., any other key of the configuration
+
+examples:
+  python -m pipeline evaluate model=run:cross_encoder_minilm_l6_2neg_1ep
+  python -m pipeline evaluate model=outputs/runs/X/model baseline=models:/pydocs@champion --json
+  python -m pipeline evaluate model=run:NEW baseline=run:OLD --min-gain 0.05 search=hybrid
+"""
+METRIC = re.compile(r"(?:ndcg|hit_rate|mrr|recall)_at_([1-9]\d*)")
+CHOICES = {"mode": ("auto", "rerank", "retrieve"), "search": MODES}
+OF_THE_MODEL = ("arch", "base", "negatives", "epochs", "train")
+
+
+@dataclass(frozen=True)
+class Request:
+    """The command line, checked before anything is loaded."""
+
+    model: str
+    baseline: str | None = None
+    metric: str = "ndcg_at_10"
+    mode: str = "auto"
+    search: str | None = None
+    overrides: list[str] = field(default_factory=list)
+
+    @property
+    def cutoff(self) -> int:
+        """The k of the metric."""
+        return int(self.metric.rsplit("_", 1)[1])
+
+
+def parse(words: Sequence[str]) -> Request:
+    """``KEY=VALUE`` words as a request; keys that are not its own are overrides.
+
+    Raises:
+        InputError: a value is wrong, model is missing, or a key can't apply here.
+    """
+    own: dict[str, str] = {}
+    overrides = []
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise InputError(f"{word}: must be KEY=VALUE, as in model=run:NAME; see --help")
+        if re.split(r"[.@]", key.lstrip("+~"))[0] in OF_THE_MODEL:
+            raise InputError(f"{word}: has no effect here, the model says it; leave it out")
+        if key in ("model", "baseline", "metric", *CHOICES):
+            own[key] = value
+            if key in CHOICES and value not in CHOICES[key]:
+                raise InputError(f"{word}: must be one of {', '.join(CHOICES[key])}")
+            if key == "metric" and not METRIC.fullmatch(value):
+                raise InputError(f"{word}: must be ndcg, hit_rate, mrr or recall, as in ndcg_at_10")
+        else:
+            overrides.append(word)
+    if not own.get("model"):
+        raise InputError("model=REF is missing: a folder, run:NAME, models:/NAME@ALIAS or a hub id")
+    return Request(**own, overrides=overrides)
+
+
+def evaluate(request: Request, min_gain: float | None, json: bool) -> None:
+    """Measure, print, and raise if the gate was asked for and does not let the model through.
+
+    Raises:
+        InputError, HydraException, OmegaConfBaseException: a key, a model or the data is wrong.
+        Refused: the gain is below ``min_gain`` or not significant.
+    """
+    if min_gain is not None and not isfinite(min_gain):
+        raise InputError(f"--min-gain={min_gain}: must be a share, as 0.05 for 5%")
+
+    from pipeline.config.compose import compose
+    from pipeline.config.preflight import check_files
+
+    config = compose([*request.overrides, "epochs=0"])
+    check_files(config)
+
+    from pipeline.experiment.head_to_head import LABELLED, make_task, measure, searches_alone
+    from pipeline.infra import hardware, quiet
+    from pipeline.infra.model_files import Runs, locate
+    from pipeline.report.pair.comparison import compare, gate, worst_cases
+    from pipeline.report.pair.show import Result, as_json, show
+    from pipeline.rerankers.saved import load_saved
+
+    quiet.silence()
+    runs = Runs(config.tracking, Path(config.output_dir) / "cache")
+    references = {"model": request.model, "baseline": request.baseline}
+    folders = {key: locate(key, ref, runs) for key, ref in references.items() if ref}
+    machine = hardware.resolve(config.hardware)
+    # Both are loaded before the work starts, so that a folder without a reranker is told at once.
+    models = {
+        key: load_saved(
+            f"{key}={references[key]}", folder, machine, config.eval.batch_size, config.rerank
+        )
+        for key, folder in folders.items()
+    }
+    task = make_task(config, machine, request.mode, request.cutoff)
+    if task.mode == "rerank" and request.search:
+        raise InputError(f"search={request.search}: mode=rerank searches nothing, leave it out")
+    if task.mode == "rerank" and min_gain is not None and request.baseline is None:
+        raise InputError("--min-gain: in mode=rerank it needs baseline=REF")
+    alone = searches_alone(task, request.metric)
+    orders = {key: measure(task, request.metric, model) for key, model in models.items()}
+    baseline = orders.get("baseline", alone)
+    search = LABELLED if task.mode == "rerank" else request.search or MODES[0]
+    rows = {
+        name: compare(name, order, baseline.get(name), alone.get(name))
+        for name, order in orders["model"].items()
+    }
+    result = Result(
+        request.model,
+        request.baseline or ("no reranking" if alone else None),
+        request.metric,
+        search,
+        task,
+        list(rows.values()),
+        worst_cases(task, search, orders["model"][search], baseline.get(search)),
+    )
+    if json:
+        print(as_json(result, min_gain))
+    else:
+        show(result)
+    if min_gain is not None:
+        gate(rows[search], request.metric, min_gain)
+
+
+def main() -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline evaluate",
+        description="Compare a reranker with another, or with no reranking, on held-out queries.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("words", nargs="*", metavar="KEY=VALUE")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+    parser.add_argument(
+        "--min-gain",
+        type=float,
+        metavar="SHARE",
+        help="exit with 1 unless (model - baseline) / baseline of the metric is at least this "
+        "and p < 0.05; 0.05 is 5%%",
+    )
+    arguments = parser.parse_intermixed_args()
+    return exit_code(lambda: evaluate(parse(arguments.words), arguments.min_gain, arguments.json))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,1 +1,0 @@
-"""Two finished runs side by side: configuration, metrics, queries."""

@@ -1,0 +1,79 @@
+"""The command line before Hydra: ``base=run:NAME`` and the like, and composing without a job."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import hydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
+
+from pipeline.config import Config, conf_dir, register_schemas, typed
+
+OPTION = "model"  # conf/base/model.yaml: a base by reference
+RUN_ID = re.compile("[0-9a-f]{32}")
+
+
+def compose(overrides: Sequence[str]) -> Config:
+    """The typed configuration of ``overrides``, for commands that are no Hydra job.
+
+    Raises:
+        InputError, HydraException, OmegaConfBaseException: an override is wrong.
+    """
+    register_schemas()
+    with hydra.initialize_config_dir(str(conf_dir().resolve()), version_base="1.3"):
+        return typed(hydra.compose("config", with_named_base(overrides)))
+
+
+def with_named_base(words: Sequence[str]) -> list[str]:
+    """``words`` with ``base=REFERENCE`` written as the keys that Hydra knows.
+
+    A reference is a value with a ``:`` or ``/``, or an existing folder, that is no option of
+    ``conf/base``: ``base=run:NAME`` becomes ``base=model base.path='run:NAME'
+    base.name='NAME'``. Anything else stays, also several values at once, which
+    ``pipeline.sweep.grid.expand`` takes apart first.
+    """
+    rewritten: list[str] = []
+    for word in words:
+        reference = _reference(word)
+        if reference is None:
+            rewritten.append(word)
+        else:
+            slug = name_of(reference)
+            rewritten += [f"base={OPTION}", f"base.path={quoted(reference)}", f"base.name='{slug}'"]
+    return rewritten
+
+
+def quoted(text: str) -> str:
+    """As the value of an override, which Hydra reads back as ``text`` whatever is in it."""
+    return QuotedString(text, Quote.single).with_quotes()
+
+
+def name_of(reference: str) -> str:
+    """A short name for run names and folders: only letters, digits, ``_``, ``.`` and ``-``.
+
+    ``run:NAME`` gives NAME, a run id its first 8 digits, a folder its last part (its parent's,
+    without date and number, if that is ``model``), anything else all of its parts.
+    """
+    text = reference.removeprefix("run:").removeprefix("models:/").rstrip("/")
+    if RUN_ID.fullmatch(text):
+        text = text[:8]
+    # A hub id has two parts; what has more, or is there, is a folder.
+    if text.count("/") > 1 or Path(reference).is_dir():
+        path = Path(reference).resolve()
+        run = re.sub(r"^(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(-\d{6})?|\d+)_", "", path.parent.name)
+        text = run if path.name == OPTION else path.name
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", text).strip("_.") or OPTION
+
+
+def _reference(word: str) -> str | None:
+    if not word.startswith("base="):
+        return None
+    override = OverridesParser.create().parse_override(word)
+    if override.is_sweep_override():
+        return None
+    value = override.value()
+    text = value.text if isinstance(value, QuotedString) else str(value)
+    if (conf_dir() / "base" / f"{text}.yaml").is_file():
+        return None
+    return text if re.search("[:/]", text) or Path(text).is_dir() else None

@@ -1,0 +1,1 @@
+"""A user's own labelled rows as a data set."""

@@ -1,0 +1,156 @@
+"""Labelled rows put together: queries, judgments and passages by id, the texts on disk.
+
+What has no id gets one from its normalised text, so the same text is the same query or
+passage. An id that stands for two texts is refused: one of the two labels would be wrong.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.config import LabelledConfig
+from pipeline.data.corpus import CorpusWriter
+from pipeline.data.labelled.rows import Fault, LabelledRow, read_rows
+from pipeline.data.readers.lines import fail
+from pipeline.data.readers.passages import read_passages
+from pipeline.data.splits import text_key
+from pipeline.infra.console import live_line
+from pipeline.records import Qrels, QuerySet
+
+EMPTY = ("empty_query", "empty_text")  # dropped and counted; any other fault stops
+SPLITS = {"train": "train", "test": "test"} | dict.fromkeys(("dev", "validation", "val"), "dev")
+ALL = ""  # the split of every row where the file names none
+
+
+class _Seen(NamedTuple):
+    keys: tuple[bytes, ...]  # of the texts that the id stands for
+    path: Path
+    line: int
+
+
+class Ids:
+    """Which id a text has; ``kind`` names the column in messages."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._seen: dict[str, _Seen] = {}
+        self._named: dict[bytes, str] = {}
+
+    def add(self, given: str | None, path: Path, line: int, *forms: str) -> tuple[str, bool]:
+        """The id of a text, and whether it is new; the text may have several forms.
+
+        Raises:
+            InputError: the id that is given stands for another text already.
+        """
+        keys = tuple(map(text_key, forms))
+        text_id = given or self._named.get(keys[0]) or keys[0].hex()[:16]
+        new = text_id not in self._seen
+        seen = self._seen.setdefault(text_id, _Seen(keys, path, line))
+        if keys[0] not in seen.keys:
+            where = f"line {seen.line}" if path == seen.path else f"{seen.path}:{seen.line}"
+            problem = f'the {self._kind} "{text_id}" has another text than on {where}'
+            fail(path, line, f"{problem}; give another id, or the same text")
+        for key in keys:
+            self._named.setdefault(key, text_id)
+        return text_id, new
+
+    def key(self, text_id: str) -> bytes:
+        """16 bytes that two ids share if their texts are equal after normalisation."""
+        return self._seen[text_id].keys[0]
+
+
+@dataclass
+class Judged:
+    """What the rows say, apart for every split that they name (``ALL`` where they name none).
+
+    ``labels`` maps split -> query id -> document id -> label, 0 included. ``groups`` maps a
+    query id to its values of the group column.
+    """
+
+    queries: dict[str, str] = field(default_factory=dict)
+    groups: dict[str, set[str]] = field(default_factory=dict)
+    labels: dict[str, Qrels] = field(default_factory=dict)
+    passages: Ids = field(default_factory=lambda: Ids("doc_id"))
+
+    def query_set(self, split: str, dropped: Counter[str]) -> QuerySet:
+        """The queries of a split that have a relevant passage; ``dropped`` counts the others.
+
+        A passage judged irrelevant whose text is relevant to the query under another id goes,
+        counted as ``conflicting_label``.
+        """
+        chosen = QuerySet({}, {}, {})
+        for query_id, judged in self.labels[split].items():
+            gains = {doc_id: label for doc_id, label in judged.items() if label > 0}
+            if not gains:
+                dropped[f"{split}_query_without_relevant".removeprefix("_")] += 1
+                continue
+            relevant = set(map(self.passages.key, gains))
+            zeros = [doc_id for doc_id, label in judged.items() if label == 0]
+            irrelevant = [d for d in zeros if self.passages.key(d) not in relevant]
+            dropped["conflicting_label"] += len(zeros) - len(irrelevant)
+            chosen.queries[query_id] = self.queries[query_id]
+            chosen.qrels[query_id] = gains
+            if irrelevant:
+                chosen.irrelevant[query_id] = irrelevant
+        return chosen
+
+
+def read_judged(config: LabelledConfig, folder: Path, dropped: Counter[str]) -> Judged:
+    """Read the rows of ``config.path`` and write all passages to the corpus ``folder``.
+
+    The passages of ``config.corpus`` come first. Rows with an empty query or text and repeated
+    judgments are left out and counted in ``dropped``; of different labels for the same pair
+    the largest stays (``conflicting_label``).
+
+    Raises:
+        InputError: a line is broken, an id stands for two texts, or a split is unknown; the
+            message names file and line.
+    """
+    path, judged, query_ids = Path(config.path), Judged(), Ids("query_id")
+    with CorpusWriter(folder) as writer:
+        if config.corpus is not None:
+            _read_corpus(config, judged.passages, writer, dropped)
+        for row in live_line("reading labelled rows", "row", read_rows(path, config.columns)):
+            if isinstance(row, Fault):
+                if row.kind not in EMPTY:
+                    fail(path, row.line, row.problem)
+                dropped[row.kind] += 1
+                continue
+            doc_id, new = judged.passages.add(row.doc_id, path, row.line, row.text)
+            if new:
+                writer.add(doc_id, row.text.strip())
+            query_id, _ = query_ids.add(row.query_id, path, row.line, row.query)
+            judged.queries.setdefault(query_id, row.query.strip())
+            if row.group is not None:
+                judged.groups.setdefault(query_id, set()).add(row.group)
+            labels = judged.labels.setdefault(_split(row, path, judged.labels), {})
+            before = labels.setdefault(query_id, {}).get(doc_id)
+            labels[query_id][doc_id] = row.label if before is None else max(row.label, before)
+            if before is not None:
+                dropped["repeated_pair" if before == row.label else "conflicting_label"] += 1
+    return judged
+
+
+def _read_corpus(
+    config: LabelledConfig, ids: Ids, writer: CorpusWriter, dropped: Counter[str]
+) -> None:
+    path = Path(str(config.corpus))
+    found = read_passages(path, config.columns, dropped)
+    for line, given, title, text in live_line("reading passages", "passage", found):
+        whole = f"{title} {text}".strip()
+        doc_id, new = ids.add(given, path, line, whole, text)  # rows may leave the title out
+        if new:
+            writer.add(doc_id, whole)
+        else:
+            dropped["repeated_passage"] += 1
+
+
+def _split(row: LabelledRow, path: Path, earlier: dict[str, Qrels]) -> str:
+    split = ALL if row.split is None else SPLITS.get(row.split.lower())
+    if split is None:
+        fail(path, row.line, f'the split "{row.split}" is none of {", ".join(SPLITS)}')
+    if earlier and (ALL in earlier) != (split == ALL):
+        here, above = ("no split", "one") if split == ALL else (f'the split "{split}"', "none")
+        fail(path, row.line, f"{here}, but the lines above have {above}; fill in all or none")
+    return split

@@ -1,0 +1,165 @@
+"""Your own labelled pairs: one file of (query, text, label), split so that nothing leaks.
+
+A label of 0 says "judged irrelevant"; greater ones are gains. All passages of the file, and
+of the corpus file if there is one, are searched. Reading is in ``judged``.
+
+A ``split`` column is respected: what test has leaves dev and train, what dev has leaves
+train. Without one, 20% of the queries become test queries (or one of k folds) and 10% of the
+others dev queries. Queries that nearly repeat each other, have a group in common or share the
+text of a relevant passage stay together, and every split gets the same mix of labels.
+"""
+
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from pipeline.config import LabelledConfig, require
+from pipeline.data import near_duplicates
+from pipeline.data.corpus import Corpus
+from pipeline.data.labelled.judged import ALL, Judged, read_judged
+from pipeline.data.readers.lines import file_facts
+from pipeline.data.splits import Splits, limit_corpus, limited, query_set, text_key, without_leaks
+from pipeline.data.stratify import Group, linked, share_out
+from pipeline.records import InputError, QuerySet
+
+NOTHING = QuerySet({}, {})
+
+
+def inputs(config: LabelledConfig) -> dict[str, object]:
+    """What determines the content: the settings and the files, not where they lie.
+
+    Raises:
+        InputError: a file is missing.
+    """
+    settings = asdict(config)
+    for key in ("path", "corpus"):
+        if settings[key] is not None:
+            path = Path(settings[key])
+            require(path.is_file(), f"dataset.{key}", path, "no such file")
+            settings[key] = file_facts(path.parent, [path])
+    return settings
+
+
+def build(config: LabelledConfig, folder: Path) -> Splits:
+    """Write ``folder/corpus`` and return the splits.
+
+    Raises:
+        InputError: a line is broken, an id stands for two texts, no query has a relevant
+            passage, the queries cannot be split, or a limit is too small; the message names
+            file and line, or the key.
+    """
+    dropped: Counter[str] = Counter()
+    judged = read_judged(config, folder / "full", dropped)
+    given = {split: judged.query_set(split, dropped) for split in judged.labels}
+    if not any(map(len, given.values())):
+        raise InputError(f"{config.path}: no query has a passage with a label above 0")
+
+    corpus = Corpus(folder / "full")
+    if ALL in given:
+        train, dev, test = _drawn(given[ALL], judged, config)
+    else:
+        train, dev, test = _given(given, judged, config, corpus, dropped)
+    # The queries of drawn splits have nothing in common, by their groups. But what is relevant
+    # in one can still be judged irrelevant in another.
+    dev = without_leaks(dev, "dev", corpus, {"test": test}, dropped)
+    train = without_leaks(train, "train", corpus, {"test": test, "dev": dev}, dropped)
+    splits = Splits(
+        train=limited(train, config.max_train_queries, config.seed),
+        dev=limited(dev, config.max_dev_queries, config.seed),
+        test=limited(test, config.max_eval_queries, config.seed),
+        dropped={reason: count for reason, count in dropped.items() if count},
+    )
+    limit_corpus(folder / "full", folder / "corpus", config.max_corpus, config.seed, splits[:3])
+    return splits
+
+
+def _given(
+    given: dict[str, QuerySet],
+    judged: Judged,
+    config: LabelledConfig,
+    corpus: Corpus,
+    dropped: Counter[str],
+) -> tuple[QuerySet, QuerySet, QuerySet]:
+    """Train, dev and test as the file has them; without dev it is drawn from train."""
+    ignore = f"leave the column {config.columns.split} out with dataset.columns.split=none"
+    require(
+        config.folds is None, "dataset.folds", config.folds, f"the file has splits; or {ignore}"
+    )
+    test, train = given.get("test", NOTHING), given.get("train", NOTHING)
+    if not test:
+        raise InputError(
+            f"{config.path}: no test query with a relevant passage, in spite of the column "
+            f"{config.columns.split}; mark some rows as test, or {ignore}"
+        )
+    if "dev" in given:
+        return train, given["dev"], test
+    train = without_leaks(train, "train", corpus, {"test": test}, dropped)
+    return *_without_dev(_groups(train, judged, config), train, config), test
+
+
+def _drawn(
+    whole: QuerySet, judged: Judged, config: LabelledConfig
+) -> tuple[QuerySet, QuerySet, QuerySet]:
+    """Train, dev and test with no query and no relevant passage in common."""
+    groups = _groups(whole, judged, config)
+    shares = [config.test_share, 1 - config.test_share]
+    if config.folds is not None:
+        shares = [1 / config.folds] * config.folds
+    parts = share_out(groups, _labels(whole), shares, config.seed)
+    test = parts.pop(config.fold)
+    rest = [group for part in parts for group in part]
+    if not test or not rest:
+        key = "test_share" if config.folds is None else "folds"
+        raise InputError(
+            f"dataset.{key}={getattr(config, key)}: the {len(whole)} queries with a relevant "
+            f"passage form only {len(groups)} groups that can be split (near duplicates, same "
+            f"group or same relevant passage); more queries are needed"
+        )
+    return *_without_dev(rest, whole, config), _subset(test, whole)
+
+
+def _without_dev(
+    groups: Sequence[Group], whole: QuerySet, config: LabelledConfig
+) -> tuple[QuerySet, QuerySet]:
+    """Train and dev, of the queries in these groups; dev is no larger than it may be."""
+    share, count = config.dev_share, sum(map(len, groups))
+    if config.max_dev_queries is not None and count:
+        share = min(share, config.max_dev_queries / count)
+    if share == 0:
+        return _subset(groups, whole), NOTHING
+    dev, train = share_out(groups, _labels(whole), [share, 1 - share], config.seed)
+    return _subset(train, whole), _subset(dev, whole)
+
+
+def _groups(queries: QuerySet, judged: Judged, config: LabelledConfig) -> list[Group]:
+    """The queries that must come into the same split."""
+    if config.near_duplicate is None:
+        same: dict[str, Hashable] = {q: text_key(text) for q, text in queries.queries.items()}
+    else:
+        same = {
+            **near_duplicates.groups(queries.queries.items(), config.near_duplicate, config.seed)
+        }
+    return linked(
+        {
+            query_id: [
+                ("query", same[query_id]),
+                *(("group", group) for group in judged.groups.get(query_id, ())),
+                *(("passage", judged.passages.key(doc_id)) for doc_id in gains),
+            ]
+            for query_id, gains in queries.qrels.items()
+        }
+    )
+
+
+def _labels(queries: QuerySet) -> dict[str, Counter[int]]:
+    """Query id -> how many of its passages have which label."""
+    return {
+        query_id: Counter(gains.values()) + Counter({0: len(queries.irrelevant.get(query_id, ()))})
+        for query_id, gains in queries.qrels.items()
+    }
+
+
+def _subset(groups: Sequence[Group], whole: QuerySet) -> QuerySet:
+    chosen = (query_id for group in groups for query_id in group)
+    return query_set(chosen, whole.queries, whole.qrels, whole.irrelevant)

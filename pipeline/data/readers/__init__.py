@@ -1,0 +1,1 @@
+"""Files row by row: JSON Lines, CSV, TSV and Parquet."""

@@ -1,0 +1,51 @@
+"""The passages of a corpus file: JSON Lines, CSV, TSV or Parquet, with an id, a title or not."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.config import ColumnsConfig
+from pipeline.data.labelled.rows import TEXTS
+from pipeline.data.readers.lines import fail
+from pipeline.data.readers.tables import Fault, first_of, optional_text, records, required_text
+from pipeline.records import InputError
+
+IDS = ("_id", "id", "doc_id")
+
+
+class Passage(NamedTuple):
+    """One passage; lines count from 1 as an editor shows them, in Parquet rows do."""
+
+    line: int
+    doc_id: str | None
+    title: str  # "" without one
+    text: str
+
+
+def read_passages(path: Path, columns: ColumnsConfig, dropped: Counter[str]) -> Iterator[Passage]:
+    """The passages of a file in order, without empty ones, which ``dropped`` counts.
+
+    Raises:
+        InputError: the file is missing, its format unknown, or a line is broken or without a
+            text; the message names file and line.
+    """
+    line = 0
+    for line, record in records(path):
+        if isinstance(record, Fault):
+            fail(path, line, record.problem)
+        column = first_of(record, (columns.text, *TEXTS))
+        if column is None:
+            shown = ", ".join(record)[:200]
+            fail(path, line, f'no column "{columns.text}" for the text; there are {shown}')
+        text = required_text(line, record, column, "text")
+        name = first_of(record, (columns.doc_id, *IDS))
+        doc_id = optional_text(record, name) if name is not None else None
+        if isinstance(text, str):
+            yield Passage(line, doc_id, optional_text(record, "title") or "", text.strip())
+        elif text.kind == "empty_text":
+            dropped["empty_passage"] += 1
+        else:
+            fail(path, line, text.problem)
+    if line == 0:
+        raise InputError(f"{path}: no rows")

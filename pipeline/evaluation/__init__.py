@@ -1,0 +1,1 @@
+"""Quality, significance and latency of rankings."""

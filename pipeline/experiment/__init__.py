@@ -1,0 +1,1 @@
+"""One grid point, from data to its MLflow run."""

@@ -1,0 +1,122 @@
+"""What the models are asked to order, and what each makes of it.
+
+In mode ``retrieve`` these are the candidates of the three searches, as in a grid run; in mode
+``rerank`` the labelled passages of every query, without any search.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pipeline import data
+from pipeline.config import Config, EvalConfig
+from pipeline.evaluation.quality import evaluate
+from pipeline.experiment.shared import prepare
+from pipeline.infra.hardware import Hardware
+from pipeline.records import Dataset, Hit, InputError, Qrels, Ranking
+from pipeline.rerankers import Scorer
+from pipeline.rerankers.scores import score_candidates
+
+LABELLED = "labelled"
+"""The name of the only "search" in mode rerank."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Candidates by search, for the test queries ``queries``."""
+
+    dataset: Dataset
+    mode: str
+    queries: Mapping[str, str]
+    qrels: Qrels
+    candidates: Mapping[str, Ranking]
+    config: EvalConfig  # with the cutoff of the metric alone
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One order of the candidates of one search: the metric by query, and the order itself."""
+
+    values: Mapping[str, float]
+    ranking: Ranking
+
+
+def make_task(config: Config, machine: Hardware, mode: str, cutoff: int) -> Task:
+    """The test split of the data set of ``config`` as a task; builds what it needs of an index.
+
+    Raises:
+        InputError: the data set can't be had, has nothing to rerank in mode ``rerank``, or
+            ``eval.top_k`` lacks the cutoff in mode ``retrieve``.
+    """
+    dataset = data.load(config.dataset, Path(config.output_dir) / "cache")
+    if mode == "rerank" or (mode == "auto" and any(dataset.test.irrelevant.values())):
+        return labelled_task(dataset, cutoff)
+    if cutoff not in config.eval.top_k:
+        raise InputError(
+            f"metric: the cutoff {cutoff} is not in eval.top_k={config.eval.top_k}, "
+            f"add eval.top_k=[{cutoff}]"
+        )
+    shared = prepare(config, machine)
+    test = shared.dataset.test
+    candidates = {m: {q: r[q] for q in test.queries} for m, r in shared.candidates.items()}
+    one = replace(config.eval, top_k=[cutoff])
+    return Task(shared.dataset, "retrieve", test.queries, test.qrels, candidates, one)
+
+
+def searches_alone(task: Task, metric: str) -> dict[str, Measured]:
+    """The order of the searches themselves; nothing in mode ``rerank``."""
+    if task.mode == "rerank":
+        return {}
+    return _measured(task, metric, None)
+
+
+def measure(task: Task, metric: str, reranker: Scorer) -> dict[str, Measured]:
+    """The order that ``reranker`` gives the candidates of each search."""
+    scores = score_candidates(reranker, task.queries, task.dataset.corpus, task.candidates)
+    return _measured(task, metric, scores)
+
+
+def _measured(
+    task: Task, metric: str, scores: Mapping[str, Mapping[str, float]] | None
+) -> dict[str, Measured]:
+    model_only = dict.fromkeys(task.candidates, 1.0)
+    evaluation = evaluate(task.candidates, task.qrels, task.config, scores, model_only)
+    suffix = "" if scores is None else "_reranked"
+    (k,) = task.config.top_k
+    return {
+        search: Measured(
+            evaluation.per_query[f"{search}{suffix}"][metric],
+            evaluation.rankings[f"{search}{suffix}", k],
+        )
+        for search in task.candidates
+    }
+
+
+def labelled_task(dataset: Dataset, cutoff: int) -> Task:
+    """The labelled passages of every test query, relevant and irrelevant.
+
+    Queries whose labels all agree are left out: any order of theirs is as good.
+
+    Raises:
+        InputError: there is no other query.
+    """
+    test = dataset.test
+    judged: Ranking = {}
+    for query_id, gains in test.qrels.items():
+        labels = dict.fromkeys(test.irrelevant.get(query_id, ()), 0) | gains
+        if len(set(labels.values())) > 1:
+            judged[query_id] = [Hit(doc_id, 0.0) for doc_id in labels]
+    if not judged:
+        raise InputError(
+            f"mode=rerank: no test query of {dataset.name} has passages with different labels, "
+            "use mode=retrieve"
+        )
+    deepest = max(len(hits) for hits in judged.values())
+    return Task(
+        dataset,
+        "rerank",
+        {query_id: test.queries[query_id] for query_id in judged},
+        {query_id: test.qrels[query_id] for query_id in judged},
+        {LABELLED: judged},
+        EvalConfig(top_k=[cutoff], depth=max(deepest, cutoff)),
+    )

@@ -1,0 +1,1 @@
+"""What any pipeline needs and no reranker knows of: stage cache, devices, errors, console."""

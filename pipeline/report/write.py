@@ -1,0 +1,85 @@
+"""Runs from the tracking store, compared: on the terminal, as HTML, markdown and CSV."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from pipeline import tracking
+from pipeline.config import ReportConfig, TrackingConfig
+from pipeline.report.comparison import by_first_stage, compare
+from pipeline.report.sections.queries import Stored
+from pipeline.report.terminal import print_tables, write_csv
+from pipeline.tracking import RunRecord
+
+log = logging.getLogger(__name__)
+
+
+def show(
+    config: TrackingConfig, report: ReportConfig, parent_run_id: str, output: Path
+) -> list[Path]:
+    """``show_runs`` of the points of a sweep, also of those that have not finished.
+
+    Raises:
+        InputError: the tracking store can't be read or has no such sweep.
+    """
+    runs = tracking.read_runs(config, parent_run_id)
+    runs += tracking.read_skipped(config, parent_run_id)
+    sweep = tracking.read_run(config, parent_run_id)
+    return show_runs(config, report, runs, output, sweep)
+
+
+def show_runs(
+    config: TrackingConfig,
+    report: ReportConfig,
+    runs: Sequence[RunRecord],
+    output: Path,
+    sweep: RunRecord | None = None,
+) -> list[Path]:
+    """Print the comparison of ``runs`` and write it to ``output``/report.
+
+    Runs on different data sets, or that were searched differently, are compared apart, in the
+    same files. ``sweep`` is the run whose points they are, if they are a sweep's. Returns the
+    files report.html, report.md and report.csv; of no runs nothing is written, so that an
+    earlier report remains.
+
+    Raises:
+        InputError: the tracking store can't be read.
+    """
+    from pipeline.report.document import study
+    from pipeline.report.markdown import markdown
+    from pipeline.report.page import html  # plotly, which --help and a failure do without
+
+    if not runs:
+        print(f"no run to compare, {output / 'report'} is as it was")
+        return []
+    comparisons = [
+        compare(part, lambda r: tracking.read_per_query(config, r), report.baseline, title)
+        for title, part in by_first_stage(runs).items()
+    ]
+    if report.baseline and not any(comparison.baseline for comparison in comparisons):
+        log.warning("report.baseline=%s: no finished run of that name here", report.baseline)
+    console = Console(highlight=False)
+    stored = Stored(
+        ranking=lambda run, stage, k: tracking.read_ranking(config, run.run_id, stage, k),
+        relevant=lambda run: tracking.read_relevant(config, run.run_id),
+        texts=lambda run: tracking.read_texts(config, run.run_id),
+    )
+    studies = [
+        study(comparison, stored, report.latency_budget_ms, f"s{number}", sweep)
+        for number, comparison in enumerate(comparisons, start=1)
+    ]
+    for one in studies:
+        print_tables(one.comparison, console)
+        for sentence in one.verdict.sentences:
+            console.print(sentence, markup=False, soft_wrap=True)
+    folder = output / "report"
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / name for name in ("report.html", "report.md", "report.csv")]
+    files[0].write_text(html(studies), encoding="utf-8")
+    files[1].write_text("\n".join(map(markdown, studies)), encoding="utf-8")
+    write_csv(files[2], comparisons)
+    for file in files:
+        console.print(str(file), markup=False, soft_wrap=True)
+    return files

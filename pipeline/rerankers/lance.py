@@ -1,0 +1,87 @@
+"""A trained reranker behind LanceDB's ``search(...).rerank(...)``.
+
+    reranker = LanceReranker(model, top_k=10, depth=40)
+    table.search(vector).limit(80).rerank(reranker, query_string=text).to_arrow()
+
+The rows need the columns ``id`` and ``text``. Search deeper than ``depth`` (as above, twice
+as deep) to get exactly what the evaluation scored: LanceDB leaves ties in no particular order,
+so the cut is made here, by (-score, id).
+"""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+from lancedb.rerankers import Reranker as LanceDBReranker
+
+from pipeline.protocols import Scorer
+from pipeline.records import Hit, sort_hits
+from pipeline.retrieval.fusion import fuse, reciprocal_rank_fusion
+
+
+class LanceReranker(LanceDBReranker):  # type: ignore[misc]
+    """Reranks the first ``depth`` results and returns the best ``top_k`` of them.
+
+    ``weight`` (0..1) is the share of the model's score when it is fused with the first-stage
+    score; None reranks by the model alone. ``hybrid_k`` is the constant of the reciprocal rank
+    fusion that hybrid search starts from.
+    """
+
+    def __init__(
+        self,
+        model: Scorer,
+        top_k: int | None = None,
+        depth: int | None = None,
+        fusion: str | None = None,
+        weight: float = 1.0,
+        rrf_k: int = 10,
+        hybrid_k: int = 60,
+    ) -> None:
+        super().__init__("relevance")
+        self._model = model
+        self._top_k = top_k
+        self._depth = depth
+        self._fusion = fusion
+        self._weight = weight
+        self._rrf_k = rrf_k
+        self._hybrid_k = hybrid_k
+
+    def rerank_vector(self, query: str, vector_results: pa.Table) -> pa.Table:
+        """Rows of a vector search, best first, with ``_relevance_score``."""
+        return self._rerank(query, self._first_stage(vector_results), vector_results)
+
+    def rerank_fts(self, query: str, fts_results: pa.Table) -> pa.Table:
+        """Rows of a full-text search, best first, with ``_relevance_score``."""
+        return self._rerank(query, self._first_stage(fts_results), fts_results)
+
+    def rerank_hybrid(
+        self, query: str, vector_results: pa.Table, fts_results: pa.Table
+    ) -> pa.Table:
+        """Rows of both searches, fused, cut and reranked."""
+        sides = [self._first_stage(vector_results), self._first_stage(fts_results)]
+        hits = reciprocal_rank_fusion(sides, self._hybrid_k)
+        depth = self._depth or max(len(vector_results), len(fts_results))
+        merged = self.merge_results(vector_results, fts_results)
+        return self._rerank(query, hits[:depth], merged)
+
+    def _first_stage(self, rows: pa.Table) -> list[Hit]:
+        ids = rows["id"].to_pylist()
+        if "_distance" in rows.column_names:
+            scores = [1.0 - distance for distance in rows["_distance"].to_pylist()]
+        else:
+            scores = rows["_score"].to_pylist()
+        return sort_hits(map(Hit, ids, scores))[: self._depth]
+
+    def _rerank(self, query: str, candidates: Sequence[Hit], rows: pa.Table) -> pa.Table:
+        position = {doc_id: index for index, doc_id in enumerate(rows["id"].to_pylist())}
+        texts = rows["text"].to_pylist()
+        passages = {hit.doc_id: texts[position[hit.doc_id]] for hit in candidates}
+        pairs = [("", doc_id) for doc_id in passages]
+        scores = self._model.score_pairs({"": query}, passages, pairs)
+        hits = sort_hits(map(Hit, passages, scores.tolist()))
+        if self._fusion is not None:
+            hits = fuse(self._fusion, candidates, hits, self._weight, self._rrf_k)
+        hits = hits[: self._top_k]
+        kept = [name for name in rows.column_names if name not in ("_distance", "_score")]
+        best = rows.select(kept).take([position[hit.doc_id] for hit in hits])
+        relevance = pa.array([hit.score for hit in hits], pa.float32())
+        return best.append_column("_relevance_score", relevance)

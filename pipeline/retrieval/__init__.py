@@ -1,0 +1,1 @@
+"""Passages in LanceDB, and the candidates that vector, full-text and hybrid search find."""

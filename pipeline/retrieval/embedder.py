@@ -1,0 +1,56 @@
+"""Passages and queries as vectors, by a sentence-transformers bi-encoder."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from sentence_transformers import SentenceTransformer
+
+from pipeline.config import EmbedderConfig
+from pipeline.infra.hardware import Hardware
+from pipeline.infra.model_files import content_hash, locate
+
+Vectors = npt.NDArray[np.float32]
+
+
+class Embedder:
+    """Texts to unit vectors of ``dimension`` floats."""
+
+    def __init__(self, config: EmbedderConfig, hardware: Hardware) -> None:
+        """Load the model.
+
+        Raises:
+            InputError: ``config.path`` leads to no model.
+        """
+        self._config = config
+        self._hardware = hardware
+        folder = locate("embedder.path", config.path)
+        self.weights = content_hash(folder)  # other ones may lie at the same path tomorrow
+        self._model = SentenceTransformer(
+            str(folder),
+            device=hardware.device,
+            trust_remote_code=False,
+            model_kwargs={"use_safetensors": True},
+        )
+        self._model.max_seq_length = config.max_length
+        self.dimension = int(self._model.get_sentence_embedding_dimension() or 0)
+
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        """Shape (len(texts), dimension), L2-normalised float32."""
+        return self._encode(self._config.query_prefix, texts)
+
+    def encode_passages(self, texts: Sequence[str]) -> Vectors:
+        """Shape (len(texts), dimension), L2-normalised float32."""
+        return self._encode(self._config.passage_prefix, texts)
+
+    def _encode(self, prefix: str, texts: Sequence[str]) -> Vectors:
+        with self._hardware.autocast():
+            vectors = self._model.encode(
+                [prefix + text for text in texts],
+                batch_size=self._config.batch_size,
+                show_progress_bar=False,
+                convert_to_tensor=True,
+            )
+        raw: Vectors = vectors.float().cpu().numpy()
+        unit: Vectors = raw / np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-12)
+        return unit

@@ -1,0 +1,1 @@
+"""Many points: the grid, its launch, and its resumption."""

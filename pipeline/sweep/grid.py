@@ -1,0 +1,88 @@
+"""A grid of points from lines of overrides: each composed and checked before anything runs."""
+
+import itertools
+from collections.abc import Sequence
+
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
+from omegaconf import DictConfig, open_dict
+
+from pipeline.config import Config, conf_dir, register_schemas, typed
+from pipeline.config.compose import with_named_base
+from pipeline.config.preflight import check_point
+
+
+def expand(lines: Sequence[str], overrides: Sequence[str]) -> list[list[str]]:
+    """The points of a grid: each line's product, with ``overrides`` on top, duplicates once.
+
+    ``expand(["a=1,2 b=3"], ["c=4"])`` is ``[["a=1", "b=3", "c=4"], ["a=2", "b=3", "c=4"]]``.
+    """
+    parser = OverridesParser.create()
+    points: dict[tuple[str, ...], None] = {}
+    for line in lines or [""]:
+        choices: dict[str, list[str]] = {}
+        for override in parser.parse_overrides([*line.split(), *overrides]):
+            key = override.get_key_element()
+            values = (
+                override.sweep_string_iterator()
+                if override.is_sweep_override()
+                else [override.get_value_element_as_str()]
+            )
+            choices[key] = [f"{key}={value}" for value in values]
+        for point in itertools.product(*choices.values()):
+            points[point] = None
+    return [list(point) for point in points]
+
+
+class Grid:
+    """The composed grid: every point, its overrides, and the configuration of the launcher.
+
+    What the overrides say of ``hydra`` is for the launcher alone. ``config`` is that of the sweep:
+    of several data sets it has the first, which names the experiment unless that is set.
+    """
+
+    def __init__(self, overrides: Sequence[str]) -> None:
+        """Compose every point.
+
+        Raises:
+            InputError, HydraException, OmegaConfBaseException: a point is not valid, or what
+                it needs is not there.
+        """
+        register_schemas()
+        self.hydra = Hydra.create_main_hydra2(
+            "pipeline", create_config_search_path(str(conf_dir()))
+        )
+        GlobalHydra.instance().clear()  # it is there for hydra.compose, and one at a time
+        fixed = with_named_base([word for given in overrides for word in _of_sweep(given)])
+        self.master = self._compose(fixed, RunMode.MULTIRUN)
+        self.config = typed(self._compose(fixed, RunMode.RUN))
+        of_points = [word for word in overrides if not word.lstrip("+~").startswith("hydra")]
+        grid = expand(self.config.grid, of_points)
+        self.overrides = [with_named_base(point) for point in grid]
+        self.points: list[Config] = [
+            typed(self._compose(point, RunMode.RUN)) for point in self.overrides
+        ]
+        for config in self.points:
+            check_point(config)
+
+    def _compose(self, overrides: Sequence[str], mode: RunMode) -> DictConfig:
+        loader = self.hydra.config_loader
+        config = loader.load_configuration("config", list(overrides), mode, from_shell=False)
+        if mode is RunMode.RUN:
+            with open_dict(config):
+                del config["hydra"]
+        return config
+
+
+def _of_sweep(word: str) -> list[str]:
+    """What an override says of the sweep: of several values nothing, but for the first data set."""
+    override = OverridesParser.create().parse_override(word)
+    if not override.is_sweep_override():
+        return [word]
+    key = override.get_key_element()
+    if key.partition(".")[0] != "dataset":
+        return []
+    return [f"{key}={next(override.sweep_string_iterator())}"]

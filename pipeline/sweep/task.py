@@ -1,0 +1,93 @@
+"""One line per point of a sweep as it ends: its place, its figures, how long the rest takes."""
+
+import gc
+import logging
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from pipeline.config import typed
+from pipeline.experiment.job import job
+from pipeline.infra.console import own_line
+from pipeline.infra.errors import end_on_sigterm, one_line
+from pipeline.sweep.places import take_share
+
+log = logging.getLogger("pipeline")
+
+ENDED = "ended.txt"
+
+
+@dataclass(frozen=True)
+class Reported:
+    """``pipeline.experiment.job.job``, followed by a line such as
+
+    ``[5/18] colbert_minilm_l6_2neg_1ep: vector_reranked hit@10 0.703, NDCG@10 0.591 (1:40; about
+    24 min left)``.
+
+    The points that have ended are lines of a file in the sweep's folder, so that places are
+    right whichever process a launcher runs a point in; on machines that share no disk each
+    counts its own. What is left is estimated from the time per point so far.
+    """
+
+    total: int
+    folder: str  # of the sweep
+    at_once: int = 1  # points that share this machine
+    started: float = field(default_factory=time.time)
+
+    def __call__(self, config: DictConfig) -> str:
+        """Run the point, return its MLflow run id.
+
+        Raises:
+            RuntimeError: it failed, which has been said and is the message, a line. Hydra keeps
+                what is raised until the end of the sweep and launchers pickle it: the error itself
+                would hold the model in its traceback, and not every error can be unpickled.
+        """
+        begun = time.time()
+        end_on_sigterm()
+        try:
+            place = take_share(Path(self.folder), self.at_once) if self.at_once > 1 else 0
+            own_line(config.run_name, place)
+            run_id = job(config)
+            self.say(config.run_name, _outcome(config, run_id), begun)
+            return run_id
+        except Exception as error:
+            failure = one_line(error)
+        gc.collect()  # models and trainers refer to each other; the next point needs the memory
+        self.say(config.run_name, f"failed, {failure}", begun)
+        raise RuntimeError(failure)  # out of the except block, else the error is its context
+
+    def say(self, name: str, what: str, begun: float) -> None:
+        """Log the line of a point that began at ``begun`` (seconds since 1970) and ends now."""
+        place = self._place(name)
+        took = f"{(now := time.time()) - begun:.0f}"
+        minutes, seconds = divmod(int(took), 60)
+        left = (now - self.started) / place * (self.total - place)
+        rest = f"; about {duration(left)} left" if place < self.total else ""
+        log.info(
+            "[%d/%d] %s: %s (%d:%02d%s)", place, self.total, name, what, minutes, seconds, rest
+        )
+
+    def _place(self, name: str) -> int:
+        file = Path(self.folder) / ENDED
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a+", encoding="utf-8") as ended:
+            ended.write(f"{name}\n")  # one short write in append mode: never torn or lost
+            ended.flush()
+            ended.seek(0)
+            return sum(1 for _ in ended)
+
+
+def _outcome(config: DictConfig, run_id: str) -> str:
+    from pipeline import tracking  # the job has imported both
+    from pipeline.experiment.recipe import headline
+
+    return headline(tracking.read_run(typed(config).tracking, run_id).metrics)
+
+
+def duration(seconds: float) -> str:
+    """``40 s``, ``24 min`` or ``2.5 h``: as exact as an estimate is."""
+    if seconds < 90:
+        return f"{max(10, round(seconds, -1)):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

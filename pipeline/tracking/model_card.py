@@ -1,0 +1,152 @@
+"""The model card of a run: what it is, what it was trained on, how well it ranks.
+
+Markdown with the front matter that the Hugging Face hub reads, so that the model's folder can
+be published as it is.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+from pipeline.config import BaseConfig, Config
+from pipeline.evaluation.metrics import PerQuery, means
+from pipeline.evaluation.significance import interval
+from pipeline.records import MODES, Dataset
+
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+LIBRARY = {"cross_encoder": "sentence-transformers", "colbert": "PyLate"}
+TASK = {"cross_encoder": "text-ranking", "colbert": "sentence-similarity"}
+LOAD = {
+    "cross_encoder": (
+        "from sentence_transformers import CrossEncoder",
+        'model = CrossEncoder("FOLDER")',
+        'scores = model.predict([("query", "passage")])',
+    ),
+    "colbert": (
+        "from pylate import models, rank",
+        'model = models.ColBERT("FOLDER")',
+        'query = model.encode(["query"], is_query=True)',
+        'passages = [model.encode(["passage"], is_query=False)]',
+        'ranked = rank.rerank([["id"]], query, passages)',
+    ),
+}
+
+
+def licence(base: BaseConfig, folder: Path) -> str:
+    """The licence of the base: configured, else what the card in its folder says."""
+    card = folder / "README.md"
+    if base.licence != "unknown" or not card.is_file():
+        return base.licence
+    try:
+        found = ModelCard(card.read_text(encoding="utf-8"), ignore_metadata_errors=True).data
+    except ValueError:  # a card that is not for the hub
+        return base.licence
+    return str(found.get("license") or base.licence)
+
+
+def render(
+    config: Config,
+    dataset: Dataset,
+    per_query: Mapping[str, PerQuery],
+    costs: Mapping[str, float],
+    licence: str,
+) -> str:
+    """The card; figures are means over the test queries with 95% bootstrap intervals.
+
+    ``per_query`` is stage -> metric -> query id -> value, as evaluation.quality returns it.
+    """
+    arch = config.arch.name
+    sections = [
+        f"---\n{_front_matter(config, dataset, per_query, licence)}\n---",
+        f"# {config.run_name}",
+        f"Architecture `{arch}`, base `{config.base.path}` ({config.initialisation}).",
+        f"## Data\n\nData set `{dataset.name}` (sha256 {dataset.fingerprint[:16]}): "
+        f"{len(dataset.corpus)} passages, {len(dataset.train)} training, {len(dataset.dev)} dev "
+        f"and {len(dataset.test)} test queries. The splits share no query and no relevant passage.",
+        _figures(config, per_query),
+    ]
+    if config.epochs > 0:
+        sections.append(
+            f"## Training\n\nTrained on {costs['train/pairs_seen']:.0f} pairs "
+            f"({config.negatives} negatives a query, {config.epochs} epochs) in "
+            f"{costs['train/steps']:.0f} steps and {costs['train/seconds']:.0f} s: learning rate "
+            f"{config.train.learning_rate:g}, batch {config.train.batch_size}, seed {config.seed}."
+        )
+    if arch in LOAD:
+        code = "\n".join(LOAD[arch])
+        sections.append(
+            "## Intended use\n\nTo reorder the passages that a search has found for a query, on "
+            "texts like those of the data set above. Scores order the passages of one query; "
+            f"they are no probabilities and not comparable between queries.\n\n"
+            f"```python\n{code}\n```"
+        )
+        sections.append(
+            "## Limits\n\nThe figures hold for this data set and its judgments; unjudged passages "
+            f"count as irrelevant. {_lengths(config)} Other languages and domains were not "
+            "measured."
+        )
+    sections.append(
+        f"## Licence\n\nOf the base: {licence}. The terms of the training data apply as well."
+    )
+    return "\n\n".join(sections) + "\n"
+
+
+def _front_matter(
+    config: Config, dataset: Dataset, per_query: Mapping[str, PerQuery], licence: str
+) -> str:
+    arch, k = config.arch.name, max(config.eval.top_k)
+    task = TASK.get(arch, "text-ranking")
+    results = [
+        EvalResult(
+            task_type=task,
+            dataset_type=dataset.name,
+            dataset_name=f"{dataset.name} ({dataset.fingerprint[:16]}), {mode} search, test",
+            metric_type=f"ndcg_at_{k}",
+            metric_value=round(means(per_query[f"{mode}_reranked"])[f"ndcg_at_{k}"], 4),
+        )
+        for mode in MODES
+        if f"{mode}_reranked" in per_query
+    ]
+    published = HUB_ID.fullmatch(config.base.path) and not Path(config.base.path).exists()
+    tags = ["reranker", arch.replace("_", "-")] if arch in LIBRARY else []
+    data = ModelCardData(
+        license=licence,
+        library_name=LIBRARY.get(arch),
+        pipeline_tag=task if arch in TASK else None,
+        base_model=config.base.path if published else None,
+        tags=tags or None,
+        model_name=config.run_name,
+        eval_results=results or None,
+    )
+    return str(data.to_yaml()).strip()
+
+
+def _figures(config: Config, per_query: Mapping[str, PerQuery]) -> str:
+    k = max(config.eval.top_k)
+    lines = [
+        "## Figures\n",
+        f"| search | order | NDCG@{k} | 95% | hit rate@{k} | 95% |",
+        "|---|---|---|---|---|---|",
+    ]
+    for mode in MODES:
+        for stage in (mode, f"{mode}_reranked", f"{mode}_fused"):
+            if stage in per_query:
+                name = stage.removeprefix(mode).lstrip("_") or "search alone"
+                cells = [mode, name]
+                for metric in (f"ndcg_at_{k}", f"hit_rate_at_{k}"):
+                    values = per_query[stage][metric]
+                    low, high = interval(values)
+                    mean = means({metric: values})[metric]
+                    cells += [f"{mean:.4f}", f"{low:.4f} to {high:.4f}"]
+                lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _lengths(config: Config) -> str:
+    arch = config.arch
+    if hasattr(arch, "max_length"):
+        return f"Query and passage together are cut at {arch.max_length} tokens."
+    lengths = (getattr(arch, "query_length", None), getattr(arch, "document_length", None))
+    return f"Queries are cut at {lengths[0]}, passages at {lengths[1]} tokens."

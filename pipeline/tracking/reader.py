@@ -1,0 +1,233 @@
+"""Runs as they were recorded, and how they are found."""
+
+import difflib
+from dataclasses import dataclass
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+from pipeline.config import TrackingConfig, sqlite_path
+from pipeline.config.compose import RUN_ID
+from pipeline.infra.redact import mask
+from pipeline.records import InputError
+from pipeline.tracking.liveness import is_dead
+from pipeline.tracking.store import contact
+
+PAGE = 1000  # runs fetched at a time
+STAGE_TAG = "stage."  # + the name of a stage: the keys that the run used, separated by spaces
+SWEEP = "tags.kind = 'sweep'"
+FINISHED_POINT = "tags.kind = 'point' AND attributes.status = 'FINISHED'"
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run as MLflow has it; ``status`` is FINISHED, FAILED, KILLED or RUNNING."""
+
+    run_id: str
+    name: str
+    status: str
+    tags: dict[str, str]
+    params: dict[str, str]
+    metrics: dict[str, float]
+
+
+def read_run(config: TrackingConfig, run_id: str) -> RunRecord:
+    """Any run by its id, whatever its status.
+
+    Raises:
+        InputError: the address can't be used or has no such run.
+    """
+    with contact(config.uri) as client:
+        return _record(client.get_run(run_id))
+
+
+def started(config: TrackingConfig, run_id: str) -> float:
+    """When a run began, in seconds since 1970.
+
+    Raises:
+        InputError: the address can't be used or has no such run.
+    """
+    with contact(config.uri) as client:
+        return float(client.get_run(run_id).info.start_time) / 1000
+
+
+def read_runs(config: TrackingConfig, parent_run_id: str) -> list[RunRecord]:
+    """The points of a sweep, each once, oldest first.
+
+    Of several attempts at a point (the same tag ``fingerprint``) the newest that finished, or
+    else the newest.
+
+    Raises:
+        InputError: the address can't be used or has no such run.
+    """
+    return _each_once(read_attempts(config, parent_run_id))
+
+
+def read_finished(config: TrackingConfig) -> list[RunRecord]:
+    """The finished grid points of the experiment, each once, oldest first, of a sweep or not.
+
+    Raises:
+        InputError: the address can't be used.
+    """
+    return _each_once(_of_experiment(config, FINISHED_POINT))
+
+
+def _each_once(attempts: list[RunRecord]) -> list[RunRecord]:
+    points: dict[str, RunRecord] = {}
+    for run in attempts:
+        key = run.tags.get("fingerprint", run.run_id)
+        if run.status == "FINISHED" or key not in points or points[key].status != "FINISHED":
+            points[key] = run
+    return list(points.values())
+
+
+def read_attempts(config: TrackingConfig, parent_run_id: str) -> list[RunRecord]:
+    """All children of a sweep, oldest first, also what failed and was repeated.
+
+    Raises:
+        InputError: the address can't be used or has no such run.
+    """
+    with contact(config.uri) as client:
+        experiment_id = client.get_run(parent_run_id).info.experiment_id
+        runs = _search(client, experiment_id, _children_of(parent_run_id))
+        return [_record(run) for run in runs]
+
+
+def latest_sweep(config: TrackingConfig) -> str | None:
+    """The run id of the experiment's newest sweep that has a finished run, if there is one.
+
+    Raises:
+        InputError: the address can't be used.
+    """
+    for sweep in reversed(_of_experiment(config, SWEEP)):
+        if any(run.status == "FINISHED" for run in read_attempts(config, sweep.run_id)):
+            return sweep.run_id
+    return None
+
+
+def find_sweep(config: TrackingConfig, fingerprint: str) -> RunRecord | None:
+    """The experiment's newest sweep with this tag ``fingerprint``, if there is one.
+
+    Raises:
+        InputError: the address can't be used.
+    """
+    sweeps = _of_experiment(config, f"{SWEEP} AND tags.fingerprint = '{fingerprint}'")
+    return sweeps[-1] if sweeps else None
+
+
+def read_running(config: TrackingConfig) -> list[RunRecord]:
+    """The experiment's runs that have not ended, oldest first, also those of dead processes.
+
+    Raises:
+        InputError: the address can't be used.
+    """
+    return _of_experiment(config, "attributes.status = 'RUNNING'")
+
+
+def _of_experiment(config: TrackingConfig, query: str) -> list[RunRecord]:
+    """The experiment's runs that ``query`` finds, oldest first; none where there is no store."""
+    path = sqlite_path(config.uri)
+    if path and not path.exists():
+        return []
+    with contact(config.uri) as client:
+        experiment = client.get_experiment_by_name(config.experiment)
+        if experiment is None:
+            return []
+        return [_record(run) for run in _search(client, experiment.experiment_id, query)]
+
+
+def used_stages(config: TrackingConfig) -> set[str]:
+    """``stage/KEY`` of every stage that a finished or running run of the store has used.
+
+    Raises:
+        InputError: the address can't be used, or nothing is there.
+    """
+    used: set[str] = set()
+    with contact(config.uri) as client:
+        for experiment in client.search_experiments():
+            for status in ("FINISHED", "RUNNING"):
+                query = f"attributes.status = '{status}'"
+                for run in _search(client, experiment.experiment_id, query):
+                    for tag, keys in run.data.tags.items():
+                        if tag.startswith(STAGE_TAG):
+                            stage = tag.removeprefix(STAGE_TAG)
+                            used |= {f"{stage}/{key}" for key in keys.split()}
+    return used
+
+
+def running(config: TrackingConfig) -> RunRecord | None:
+    """A run of the store that a process is writing which may be alive, on whatever host."""
+    with contact(config.uri) as client:
+        for experiment in client.search_experiments():
+            for run in _search(client, experiment.experiment_id, "attributes.status = 'RUNNING'"):
+                record = _record(run)
+                ours = "pid" in record.tags  # other programs may leave theirs RUNNING for ever
+                if ours and not is_dead(record.tags):
+                    return record
+    return None
+
+
+def find_run(config: TrackingConfig, name: str) -> RunRecord:
+    """The finished run with the id ``name``, or the newest finished grid point of that name.
+
+    Names are looked up in every experiment of the store.
+
+    Raises:
+        InputError: there is none, with the names that are most like it; the run with this id
+            has not finished; or the address can't be used.
+    """
+    with contact(config.uri) as client:
+        if RUN_ID.fullmatch(name):
+            record = _record(client.get_run(name))
+            if record.status != "FINISHED":
+                raise InputError(f"run:{name}: is {record.status}, give a finished run")
+            return record
+        experiments = [found.experiment_id for found in client.search_experiments()]
+        newest_first = {"order_by": ["attributes.start_time DESC"]}
+        if "'" not in name:  # no run of ours has it in its name, and MLflow could not quote it
+            query = f"{FINISHED_POINT} AND attributes.run_name = '{name}'"
+            if named := client.search_runs(experiments, query, max_results=1, **newest_first):
+                return _record(named[0])
+        recent = client.search_runs(experiments, FINISHED_POINT, max_results=PAGE, **newest_first)
+    names = list(dict.fromkeys(run.info.run_name for run in recent))
+    there = difflib.get_close_matches(name, names, cutoff=0.0) or ["none at all"]
+    raise InputError(
+        f"run:{name}: no finished run of this name in {mask(config.uri)}; "
+        f"there is {', '.join(there)}"
+    )
+
+
+def _search(client: MlflowClient, experiment_id: str, query: str) -> list[Run]:
+    """All runs that ``query`` finds, oldest first."""
+    found: list[Run] = []
+    token = None
+    while True:
+        page = client.search_runs(
+            [experiment_id],
+            query,
+            max_results=PAGE,
+            order_by=["attributes.start_time ASC"],
+            page_token=token,
+        )
+        found += page
+        token = page.token
+        if not token:
+            return found
+
+
+def _children_of(run_id: str) -> str:
+    return f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{run_id}'"
+
+
+def _record(run: Run) -> RunRecord:
+    data = run.data
+    info = run.info
+    return RunRecord(
+        info.run_id,
+        info.run_name,
+        info.status,
+        dict(data.tags),
+        dict(data.params),
+        dict(data.metrics),
+    )

@@ -1,0 +1,1 @@
+"""From hard negatives to trained weights."""

@@ -1,0 +1,76 @@
+"""Live lines and log lines in a real pseudo-terminal, and in a pipe."""
+
+import os
+import pty
+import subprocess
+import sys
+import termios
+
+SCRIPT = """
+import logging, time
+from pipeline.infra.console import Console, live_line, own_line
+logging.basicConfig(level="INFO", handlers=[Console()], format="%(message)s")
+own_line("colbert_minilm_l6", {place})
+for number in live_line("train", "step", range(4)):
+    time.sleep(0.15)
+    if number == 1:
+        logging.info("the loss is flat")
+logging.info("done")
+"""
+
+
+def shown(place: int = 0) -> str:
+    """Everything that the script writes to a terminal of 60 columns."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (20, 60))
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT.format(place=place)], stderr=theirs
+    ) as process:
+        os.close(theirs)
+        written = b""
+        while True:
+            try:
+                written += os.read(ours, 4096)
+            except OSError:  # the other end is closed
+                break
+    os.close(ours)
+    assert process.returncode == 0
+    return written.decode()
+
+
+def screen(written: str) -> list[str]:
+    """The lines that remain, by the few control sequences that are used."""
+    lines, row, column = [""], 0, 0
+    text = written.replace("\x1b[2K", "\0").replace("\x1b[A", "\1")
+    for character in text:
+        if character == "\r":
+            column = 0
+        elif character == "\n":
+            row += 1
+            lines += [""] * (row + 1 - len(lines))
+        elif character == "\0":
+            lines[row] = ""
+        elif character == "\1":
+            row -= 1
+        else:
+            lines[row] = lines[row].ljust(column)[:column] + character + lines[row][column + 1 :]
+            column += 1
+    return [line.rstrip() for line in lines]
+
+
+def test_a_live_line_under_the_log_that_leaves_nothing() -> None:
+    written = shown()
+    assert "colbert_minilm_l6: train:  50%|" in written
+    assert "s/step" in written or "step/s" in written
+    assert [line for line in screen(written) if line] == ["the loss is flat", "done"]
+
+
+def test_the_line_of_a_second_process_is_below() -> None:
+    assert "\n\rcolbert_minilm_l6: train" in shown(place=1).replace("\r\n", "\n")
+
+
+def test_no_line_where_nobody_watches() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(place=0)], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == "the loss is flat\ndone\n"

@@ -1,0 +1,275 @@
+"""The report page: figures agree with the store, texts are escaped, a reader without eyes or
+network gets everything, and gaps are said."""
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+from math import nan
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import tracking
+from pipeline.config import ReportConfig, TrackingConfig
+from pipeline.evaluation.metrics import write_qrels, write_run
+from pipeline.evaluation.significance import intervals, paired_difference
+from pipeline.records import MODES, Hit, Qrels
+from pipeline.report.comparison import Comparison, by_first_stage, compare
+from pipeline.report.document import study
+from pipeline.report.format import percent
+from pipeline.report.page import html
+from pipeline.report.sections import published
+from pipeline.report.verdict import judge
+from pipeline.report.write import show
+from pipeline.tracking import RunRecord, Text
+from tests.report.test_terminal import NOTHING, RECORDS, VALUES, read
+
+EVIL = "<script>alert('x')</script> & <b>bold</b>"
+VOID = {"meta", "wbr", "br", "img", "input"}
+
+
+class Page(HTMLParser):
+    """What a screen reader would meet, and the text of every table."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.tables: list[list[list[str]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "script" in self.open or "style" in self.open:
+            return
+        self.text += data
+        if ("td" in self.open or "th" in self.open) and "small" not in self.open:
+            self.tables[-1][-1][-1] += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    def table(self, *heads: str) -> list[list[str]]:
+        """The rows of the first table with these heads."""
+        return next(t for t in self.tables if all(head in t[0] for head in heads))
+
+
+def sweep(folder: Path) -> tuple[TrackingConfig, str]:
+    """A store with the runs of test_table, with rankings, qrels and texts of one query each."""
+    config = TrackingConfig(uri=f"sqlite:///{folder}/mlflow.db", experiment="e")
+    qrels: Qrels = {f"q{i}": {"a b%": 1} for i in range(60)}
+    hits = [Hit("other", 2.0), Hit("a b%", 1.0)]
+    rankings = {"before": dict.fromkeys(qrels, hits), "after": dict.fromkeys(qrels, hits[::-1])}
+    for name, ranking in rankings.items():
+        write_run(folder / name, ranking, "tag")
+    write_qrels(folder / "qrels.txt", qrels)
+    texts = [
+        Text(q, f"{EVIL} of {q}", role, "a b%", f"passage {EVIL} of {q}")
+        for q in qrels
+        for role in ("relevant", *(f"{mode}_reranked" for mode in MODES))
+    ]
+    with tracking.run(config, "sweep", {"kind": "sweep"}) as parent:
+        child = replace(config, parent_run_id=parent.run_id)
+        for run in RECORDS:
+            if run.status != "FINISHED":
+                continue
+            with tracking.run(child, run.name, run.tags) as active:
+                active.log_params(run.params)
+                active.log_metrics(run.metrics)
+                tracking.log_per_query(active, read(run.run_id))
+                tracking.log_texts(active, texts)
+                active.log_file(folder / "qrels.txt", "runs")
+                for mode in MODES:
+                    for stage, source in ((mode, "before"), (f"{mode}_fused", "after")):
+                        file = folder / f"{stage}_at_10.run"
+                        file.write_bytes((folder / source).read_bytes())
+                        active.log_file(file, "runs")
+                    after = folder / f"{mode}_reranked_at_10.run"
+                    after.write_bytes((folder / "after").read_bytes())
+                    active.log_file(after, "runs")
+    return config, parent.run_id
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[RunRecord]]:
+    folder = tmp_path_factory.mktemp("page")
+    config, parent = sweep(folder)
+    files = show(config, ReportConfig(), parent, folder)
+    assert [file.name for file in files] == ["report.html", "report.md", "report.csv"]
+    return files[0].read_text(encoding="utf-8"), tracking.read_runs(config, parent)
+
+
+def page(*runs: RunRecord) -> Page:
+    parts = by_first_stage(runs).items()
+    return Page(written_page(*(compare(part, read, title=title) for title, part in parts)))
+
+
+def written_page(*comparisons: Comparison) -> str:
+    found = enumerate(comparisons, start=1)
+    return html([study(one, NOTHING, 100.0, f"s{number}") for number, one in found])
+
+
+def test_printed_figures_agree_with_the_store(written: tuple[str, list[RunRecord]]) -> None:
+    shown = Page(written[0])
+    tables = [t for t in shown.tables if t[1:2] == [["reranked", "fused"] * 3]]
+    assert len(tables) == 4
+    for table, metric in zip(
+        tables, ("ndcg_at_10", "hit_rate_at_10", "ndcg_at_5", "hit_rate_at_5"), strict=True
+    ):
+        rows = {row[0]: row[1:] for row in table if len(row) == 7}
+        for run in written[1]:
+            for mode, order, cell in zip(
+                (m for m in MODES for _ in range(2)),
+                ("reranked", "fused") * 3,
+                rows[run.name],
+                strict=True,
+            ):
+                stage = mode if run.name.startswith("none") else f"{mode}_{order}"
+                assert re.sub(r"[*≈]", "", cell) == f"{run.metrics[f'{stage}/{metric}']:.3f}"
+    # one gain and its interval, as they stand in small print
+    name = "colbert_minilm_l6_1neg_10ep"
+    after, before = (VALUES[name][s]["ndcg_at_10"] for s in ("vector_reranked", "vector"))
+    base = sum(before.values()) / len(before)
+    difference = paired_difference(after, before)
+    queries = sorted(before)
+    column, alone = (np.array([[values[q]] for q in queries]) for values in (after, before))
+    (low,), (high,) = intervals(column, alone)
+    assert f"<small>{percent(difference.mean / base)}</small>" in written[0]
+    assert f"<small>[{low:+.1%}, {high:+.1%}]</small>" in written[0]
+
+
+def test_the_verdict_names_what_to_take_and_why(written: tuple[str, list[RunRecord]]) -> None:
+    comparison = compare(RECORDS, read)
+    sentences = judge(comparison, 100).sentences
+    assert len(sentences) == 3
+    best = max(
+        (cell.value, column) for row in comparison.qualities[0].rows for column, cell in row.items()
+    )
+    assert sentences[0].startswith("Best quality: colbert_minilm_l6_1neg_10ep on ")
+    assert f"NDCG@10 {best[0]:.3f}" in sentences[0]
+    assert "p < 0.001, more than chance" in sentences[0]
+    assert "12.3 ms" in sentences[1]  # of the runs within the budget
+    assert sentences[2].startswith("Reranking is worth it here: ")
+    assert "no reranker is that fast" in judge(comparison, 10).sentences[1]
+    shown = Page(written[0])
+    glance = shown.table("search", "best reranker", "gain", "more than chance?")
+    assert [row[0] for row in glance[1:]] == ["vector", "FTS", "hybrid"]
+    assert all(row[6] == "yes (p < 0.001)" for row in glance[1:])
+
+
+def test_texts_are_shown_and_not_run(written: tuple[str, list[RunRecord]]) -> None:
+    shown = Page(written[0])
+    assert EVIL in shown.text
+    assert "<script>alert" not in written[0]
+    assert "Rank 2 → 1" in shown.text
+    assert shown.table("rank", "search alone", "reranked")[1] == ["1", "0", "60"]
+    comparison = compare([replace(run, name=EVIL) for run in RECORDS[:1]], read)
+    assert "<script>alert" not in written_page(comparison)
+
+
+def test_nothing_is_loaded_from_elsewhere(written: tuple[str, list[RunRecord]]) -> None:
+    shown = Page(written[0])
+    assert not shown.all("link") and not shown.all("img")
+    assert not any("src" in attributes for _, attributes in shown.tags)
+    assert all((a["href"] or "").startswith("#") for a in shown.all("a"))
+    assert written[0].count("plotly.js v") == 1
+
+
+def test_accessible(written: tuple[str, list[RunRecord]]) -> None:
+    shown = Page(written[0])
+    assert shown.open == []
+    assert shown.all("html")[0]["lang"] == "en"
+    assert shown.all("meta")[1]["name"] == "viewport"
+    levels = [int(tag[1]) for tag, _ in shown.tags if re.fullmatch("h[1-6]", tag)]
+    assert levels.count(1) == 1 and levels[0] == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    assert len(shown.all("caption")) == len(shown.all("table"))
+    assert all(attributes.get("scope") for attributes in shown.all("th"))
+    images = [a for a in shown.all("div") if a.get("role") == "img"]
+    assert images and all(image.get("aria-label") for image in images)
+    assert len(images) == len(shown.all("figure")) == len(shown.all("details"))
+    names = [a["id"] for _, a in shown.tags if a.get("id")]
+    assert len(names) == len(set(names))
+    assert {(a["href"] or "")[1:] for a in shown.all("a")} <= set(names)
+
+
+def luminance(colour: str) -> float:
+    """Of ``#rrggbb``, as WCAG 2 defines it."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return sum(w * p for w, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_contrast_of_every_text_on_every_ground(written: tuple[str, list[RunRecord]]) -> None:
+    colours = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", written[0]))
+    assert {"text", "quiet", "up", "down", "accent", "band"} <= set(colours)
+    for text in ("text", "quiet", "up", "down", "accent"):
+        for ground in ("#ffffff", colours["band"], "#e7f0f9"):
+            light, dark = sorted((luminance(colours[text]), luminance(ground)), reverse=True)
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, ground)
+
+
+def test_gaps_are_said() -> None:
+    assert "no run of this sweep has finished" in page().text
+    failed = page(RECORDS[1])
+    assert failed.table("status", "reason")[1][:2] == ["FAILED", "cross_encoder_bad|name"]
+    control = page(RECORDS[2])
+    assert "Nothing was reranked" in control.text
+    assert "nothing can be compared" in control.text
+    bare = RunRecord("id", "old", "FINISHED", {}, {}, {"vector/ndcg_at_10": nan})
+    said = page(bare).text
+    assert "Latency was not measured" in said and "nan" not in said
+    assert "the run logged no configuration" in said
+    slow = replace(
+        RECORDS[0], metrics={k: v for k, v in RECORDS[0].metrics.items() if "latency" not in k}
+    )
+    said = page(slow, RECORDS[2]).text
+    assert "unknown, as latency was not measured" in said
+    assert "It stored no texts" in said and "Its run files are not stored" in said
+
+
+def test_two_data_sets_are_compared_apart() -> None:
+    two = [
+        replace(run, params=run.params | {"data.fingerprint": letter * 64})
+        for letter in "ab"
+        for run in (RECORDS[0], RECORDS[2])
+    ]
+    shown = page(*two)
+    headings = re.findall(r"Verdict: (pydocs \w+)", shown.text)
+    assert headings == ["pydocs aaaaaaaa", "pydocs bbbbbbbb"]
+    assert sum(t[1:2] == [["reranked", "fused"] * 3] for t in shown.tables) == 2 * 4
+
+
+def test_published_figures_only_beside_gooaq() -> None:
+    gooaq = replace(
+        RECORDS[0],
+        tags=RECORDS[0].tags | {"dataset": "gooaq", "arch": "colbert"},
+        params={
+            "negatives": "1",
+            "epochs": "1",
+            "base.path": "answerdotai/answerai-colbert-small-v1",
+        },
+    )
+    rows = published.quality(compare([gooaq], read))
+    ours = f"{100 * gooaq.metrics['vector_reranked/hit_rate_at_10']:.2f}"
+    shown = ["finetuned", "answerai-colbert-small-v1-1-neg-1-epoch", "10", "70.00", ours]
+    assert shown in [row[:5] for row in rows]
+    assert len(published.latency(compare([gooaq], read))) == 24 == len(published.rows("latency"))
+    assert "Beside the published figures" in page(gooaq).text
+    assert "Beside the published figures" not in page(RECORDS[0]).text

@@ -1,0 +1,103 @@
+"""Which runs are one point, how points are named, and which are compared with one another."""
+
+from dataclasses import replace
+from math import isnan
+
+import pytest
+
+from pipeline.evaluation.significance import holm
+from pipeline.report.comparison import by_first_stage, compare
+from pipeline.report.uncertainty import COLUMNS
+from tests.report.test_terminal import RECORDS, VALUES, Stages, paired, record, stages
+
+
+def test_equal_names_are_told_apart() -> None:
+    base = record("colbert_x_1neg_1ep", "scratch", VALUES["colbert_minilm_l6_1neg_2ep"])
+    rates = [
+        replace(base, run_id=rate * 9, params={"train.learning_rate": rate, "seed": "1"})
+        for rate in ("0.1", "0.2")
+    ]
+    assert compare(rates, lambda _: {}).labels == [
+        "colbert_x_1neg_1ep (train.learning_rate=0.1)",
+        "colbert_x_1neg_1ep (train.learning_rate=0.2)",
+    ]
+    again = [replace(rates[0], run_id=letter * 9) for letter in "ab"]
+    assert compare(again, lambda _: {}).labels == [
+        "colbert_x_1neg_1ep (aaaaaaaa)",
+        "colbert_x_1neg_1ep (bbbbbbbb)",
+    ]
+
+
+def test_seeds_of_one_point_are_pooled() -> None:
+    both = [
+        record("colbert_x_1neg_1ep", "scratch", stages(seed, 0.05), note=str(seed))
+        for seed in (1, 2)
+    ]
+    runs = [replace(r, run_id=f"s{i}", params={"seed": str(i)}) for i, r in enumerate(both, 1)]
+    pooled = compare(runs, lambda run_id: stages(int(run_id[1:]), 0.05))
+    assert pooled.labels == ["colbert_x_1neg_1ep (2 seeds)"]
+    cell = pooled.qualities[0].rows[0]["vector_reranked"]
+    one, two = (run.metrics["vector_reranked/ndcg_at_10"] for run in runs)
+    assert cell.value == pytest.approx((one + two) / 2)
+    assert cell.spread == pytest.approx(abs(one - two) / 2**0.5)  # of two values
+    first, second = (stages(seed, 0.05) for seed in (1, 2))
+    mean = {
+        q: (v + second["vector_reranked"]["ndcg_at_10"][q]) / 2
+        for q, v in first["vector_reranked"]["ndcg_at_10"].items()
+    }
+    search = first["vector"]["ndcg_at_10"]
+    row = pooled.qualities[0].rows[0].values()
+    raw = [
+        paired(
+            {q: (v + second[c]["ndcg_at_10"][q]) / 2 for q, v in first[c]["ndcg_at_10"].items()},
+            first[mode]["ndcg_at_10"],
+        )
+        for c, mode in COLUMNS.items()
+    ]
+    assert [cell.p_value for cell in row] == holm([difference.p_value for difference in raw])
+    assert cell.gain == pytest.approx(raw[0].mean)
+    assert cell.relative == pytest.approx(raw[0].mean * len(mean) / sum(search.values()))
+
+
+def test_only_what_starts_from_the_same_search_is_compared() -> None:
+    params = {"data.fingerprint": "a" * 64, "embedder.max_length": "48"}
+    short, long, other = (
+        replace(RECORDS[0], run_id=str(i), params=params | changed)
+        for i, changed in enumerate(
+            ({}, {"embedder.max_length": "128"}, {"data.fingerprint": "b" * 64})
+        )
+    )
+    early = replace(RECORDS[1], params={})
+    assert by_first_stage([long, short, other, early]) == {
+        "pydocs aaaaaaaa, embedder.max_length=128": [long, early],
+        "pydocs aaaaaaaa, embedder.max_length=48": [short],
+        "pydocs bbbbbbbb": [other],
+    }
+    assert by_first_stage([]) == {"": []}
+
+
+def test_machines_do_not_keep_seeds_apart_but_latencies() -> None:
+    on = [("1", "A100"), ("2", "H100")]
+    runs = [
+        replace(
+            record("colbert_x_1neg_1ep", "scratch", stages(int(seed), 0.05)),
+            run_id=f"s{seed}",
+            params={"seed": seed, "machine.name": name, "machine.precision": "bf16"},
+        )
+        for seed, name in on
+    ]
+
+    def values(run_id: str) -> Stages:
+        return stages(int(run_id[1:]), 0.05)
+
+    pooled = compare(runs, values)
+    assert pooled.labels == ["colbert_x_1neg_1ep (2 seeds)"]
+    assert isnan(pooled.latency(pooled.runs[0]))  # it is of neither
+    assert not isnan(compare(runs[:1], values).latency(runs[0]))
+    twice = [replace(run, params=run.params | {"seed": "1"}) for run in runs]
+    assert compare(twice, values).labels == [
+        "colbert_x_1neg_1ep (A100)",
+        "colbert_x_1neg_1ep (H100)",
+    ]
+    fp32 = replace(runs[1], params=runs[1].params | {"machine.precision": "fp32"})
+    assert len(compare([runs[0], fp32], values).runs) == 2  # precision changes scores

@@ -1,0 +1,121 @@
+"""Search against brute force, odd query texts, ties, and candidates on disk."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.config import IndexConfig
+from pipeline.experiment.shared import Shared
+from pipeline.infra.stage_cache import stage_output, unfinished
+from pipeline.records import MODES, sort_hits
+from pipeline.retrieval import index as store
+from pipeline.retrieval.candidates import read_candidates, retrieve, write_candidates
+from pipeline.retrieval.embedder import Embedder, Vectors
+from pipeline.retrieval.index import PassageTable, build_table
+
+ODD = ['"quoted', "a AND b", "co:lon", "wild*card", "😀", "the of and", "(((", "x" * 5000, "-not"]
+
+
+def test_vector_search_is_exact(shared: Shared) -> None:
+    ids = list(shared.dataset.corpus)[:200]
+    queries = list(shared.dataset.test.queries.values())[:5]
+    vectors = shared.embedder.encode_queries(queries)
+    passages = shared.embedder.encode_passages([shared.dataset.corpus[i] for i in ids])
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    found = shared.table.search_vector(vectors, len(shared.table))
+    for row, hits in zip(vectors @ passages.T, found, strict=True):
+        scores = {hit.doc_id: hit.score for hit in hits}
+        assert len(scores) == len(shared.dataset.corpus)
+        assert np.allclose([scores[i] for i in ids], row, atol=1e-5)
+
+
+def test_a_batch_equals_single_searches(shared: Shared) -> None:
+    vectors = shared.embedder.encode_queries(["merge two configs", "shortest path in a graph"])
+    batch = shared.table.search_vector(vectors, 10)
+    assert batch == [shared.table.search_vector(one[None], 10)[0] for one in vectors]
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_odd_texts_are_only_words(shared: Shared, text: str) -> None:
+    candidates = retrieve({"q": text}, shared.table, shared.embedder, 10, 60)
+    assert len(candidates["vector"]["q"]) == 10
+    assert len(candidates["hybrid"]["q"]) == 10
+    assert candidates["fts"]["q"] == sort_hits(candidates["fts"]["q"])
+
+
+def test_ties_are_cut_by_id(shared: Shared, tmp_path: Path) -> None:
+    corpus = {f"d{number:02}": "the same text about graphs" for number in range(40)}
+    table_folder = tmp_path / "table"
+    build_table(table_folder, corpus, shared.embedder, IndexConfig(batch_size=7), tmp_path / "kept")
+    table = PassageTable(table_folder)
+    assert len(table) == 40
+    vector = shared.embedder.encode_queries(["graphs"])
+    everything = [hit.doc_id for hit in table.search_fts("graphs", 40)]
+    assert everything == sorted(corpus)
+    assert [hit.doc_id for hit in table.search_vector(vector, 40)[0]] == sorted(corpus)
+
+
+@pytest.mark.parametrize("graph", [50_000, 100])
+def test_above_the_threshold_the_index_finds_nearly_everything(
+    graph: int, shared: Shared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "PARTITION", graph)
+    config = IndexConfig(256, 100)
+    build_table(tmp_path, shared.dataset.corpus, shared.embedder, config, tmp_path / "kept")
+    vectors = shared.embedder.encode_queries(list(shared.dataset.test.queries.values()))
+    exact = shared.table.search_vector(vectors, 10)
+    indexed = PassageTable(tmp_path).search_vector(vectors, 10)
+    pairs = zip(exact, indexed, strict=True)
+    overlap = [len({h.doc_id for h in a} & {h.doc_id for h in b}) / 10 for a, b in pairs]
+    assert np.mean(overlap) > 0.9
+
+
+class Counting(Embedder):
+    """Counts the passages it embeds and gives up at the one after ``limit``."""
+
+    def __init__(self, inner: Embedder, limit: int) -> None:
+        self.inner, self.limit, self.passages = inner, limit, 0
+        self.dimension = inner.dimension
+
+    def encode_passages(self, texts: Sequence[str]) -> Vectors:
+        if self.passages + len(texts) > self.limit:
+            raise MemoryError
+        self.passages += len(texts)
+        return self.inner.encode_passages(texts)
+
+
+def test_embedding_goes_on_where_it_was_interrupted(shared: Shared, tmp_path: Path) -> None:
+    corpus = dict(list(shared.dataset.corpus.items())[:50])
+    config = IndexConfig(batch_size=10)
+    embedded = unfinished(tmp_path, "index", {})
+
+    def build(embedder: Embedder) -> Path:
+        def table(folder: Path) -> None:
+            build_table(folder, corpus, embedder, config, embedded)
+
+        return stage_output(tmp_path, "index", {}, table)
+
+    with pytest.raises(MemoryError):
+        build(Counting(shared.embedder, 30))
+    kept = sorted(path.name for path in embedded.iterdir())
+    assert kept == ["000000", "000001", "000002"]
+    (embedded / "000001" / "vectors.npy").write_bytes(b"damaged")
+    (embedded / "000002" / "manifest.json").unlink()  # as if killed while it was written
+
+    rest = Counting(shared.embedder, 1000)
+    resumed = PassageTable(build(rest)).table.to_arrow()
+    assert rest.passages == 40
+    assert not embedded.exists()
+    build_table(tmp_path / "whole", corpus, shared.embedder, config, tmp_path / "kept")
+    assert resumed == PassageTable(tmp_path / "whole").table.to_arrow()
+
+
+def test_candidates_survive_the_disk(shared: Shared, tmp_path: Path) -> None:
+    queries = dict(list(shared.dataset.test.queries.items())[:4]) | {"empty": "😀"}
+    candidates = retrieve(queries, shared.table, shared.embedder, 7, 60)
+    write_candidates(tmp_path, candidates)
+    assert read_candidates(tmp_path, queries) == candidates
+    assert candidates["fts"]["empty"] == []
+    assert set(candidates) == set(MODES)

@@ -1,0 +1,99 @@
+"""A point that fails, from the command line: repeated, stopping the sweep or not, gone on with."""
+
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from pipeline import tracking
+from pipeline.experiment import recipe as experiment
+from pipeline.records import InputError
+from tests.conftest import TINY, command, compose_config, tracked
+
+SWEEP = (
+    *TINY,
+    "train.max_steps=2",
+    "base=modernbert_tiny",
+    "base.path=broken,random:modernbert",
+)
+
+
+def attempts(folder: Path) -> list[tuple[str, str]]:
+    """Base and status of every attempt of the only sweep, oldest first."""
+    config = tracked(folder)
+    found = tracking.read_attempts(config, sweep_of(folder))
+    return [(run.params["base.path"], run.status) for run in found]
+
+
+def sweep_of(folder: Path) -> str:
+    """The run id of the only sweep."""
+    client = MlflowClient(tracked(folder).uri)
+    experiment = client.get_experiment_by_name("pydocs")
+    (sweep,) = client.search_runs([experiment.experiment_id], "tags.kind = 'sweep'")
+    return str(sweep.info.run_id)
+
+
+def test_retries_and_fail_fast_and_going_on(tmp_path: Path) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "config.json").write_text('{"model_type": "modernbert"}')
+    (tmp_path / "broken" / "model.safetensors").write_bytes(b"half")
+    done = command(*SWEEP, "retries=1", "fail_fast=true", cwd=tmp_path, to="sweep")
+    assert done.returncode == 1, done.stderr
+    assert attempts(tmp_path) == [("broken", "FAILED")] * 2
+    assert "failed and is run again: " in done.stderr
+    assert "0 of 2 points" in done.stdout
+    assert "failed: RuntimeError: 1 point failed" in done.stderr
+    assert "SKIPPED cross_encoder_modernbert_tiny_1neg_1ep: not started" in done.stdout
+
+    done = command(*SWEEP, cwd=tmp_path, to="sweep")
+    assert done.returncode == 1, done.stderr
+    assert "0 points finished before" in done.stderr
+    assert attempts(tmp_path)[2:] == [("broken", "FAILED"), ("random:modernbert", "FINISHED")]
+    assert "1 of 2 points" in done.stdout
+    stages = {
+        tag
+        for run in tracking.read_runs(tracked(tmp_path), sweep_of(tmp_path))
+        for tag in run.tags
+        if tag.startswith("stage.")
+    }
+    assert {"stage.base", "stage.candidates", "stage.dataset", "stage.index"} <= stages
+    assert "stage.negatives" in stages
+
+
+@pytest.mark.parametrize("stage", ["base", "index", "train", "score"])
+def test_a_failed_point_has_its_stage_and_log(stage: str, tmp_path: Path, outputs: Path) -> None:
+    """Whatever it fails in; only a mistake in a single command leaves nothing behind."""
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "config.json").write_text('{"model_type": "modernbert"}')
+    (broken / "model.safetensors").write_bytes(b"half")
+    overrides = {
+        "base": ["base.path=no/such/model"],
+        "index": ["base=modernbert_tiny", f"embedder.path={broken}"],
+        "train": [f"base.path={broken}"],
+        "score": [f"base.path={broken}", "epochs=0"],
+    }[stage]
+    config = compose_config([*TINY, f"output_dir={outputs}", *overrides])
+    config.tracking.uri = f"sqlite:///{tmp_path}/mlflow.db"
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "pipeline.log").write_text("what was done\n")
+    error = InputError if stage == "base" else Exception
+    with tracking.run(config.tracking, "sweep", {}) as parent:
+        config.tracking.parent_run_id = parent.run_id
+        with pytest.raises(error):
+            experiment.run(config, folder)
+    (point,) = tracking.read_runs(config.tracking, parent.run_id)
+    assert (point.status, point.tags["stage"]) == ("FAILED", stage)
+    assert point.tags["failure"]
+    assert point.params["base.path"] == config.base.path
+    client = MlflowClient(config.tracking.uri)
+    files = {file.path for file in client.list_artifacts(point.run_id)}
+    assert {"pipeline.log", "traceback.txt"} <= files
+
+    config.tracking.parent_run_id = None
+    with pytest.raises(error):
+        experiment.run(config, folder)
+    experiments = [found.experiment_id for found in client.search_experiments()]
+    alone = client.search_runs(experiments, "tags.kind = 'point' AND attributes.status = 'FAILED'")
+    assert [run.data.tags["stage"] for run in alone] == [stage] * (1 if stage == "base" else 2)

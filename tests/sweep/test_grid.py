@@ -1,0 +1,59 @@
+"""A sweep over several data sets: one sweep in one experiment, compared apart, gone on with."""
+
+import csv
+from pathlib import Path
+
+from mlflow import MlflowClient
+
+from pipeline import tracking
+from pipeline.sweep.grid import Grid
+from tests.conftest import command, tracked
+from tests.data.test_beir import CORPUS, jsonl, write
+
+CONTROL = ("arch=none", "base=none", "negatives=0", "epochs=0")
+BRIEF = ("eval.top_k=[2,4]", "eval.overfetch=1", "latency.enabled=false", "hardware.precision=fp32")
+LINES = ",".join(
+    f"'dataset=beir dataset.path={name} dataset.name={name}'" for name in ("first", "second")
+)
+
+
+def test_a_sweep_over_two_data_sets_is_one_sweep(tmp_path: Path) -> None:
+    write(tmp_path / "first")
+    write(tmp_path / "second", corpus=jsonl([*CORPUS, {"_id": "d7", "text": "Elks swim."}]))
+    words = (*CONTROL, *BRIEF, f"grid=[{LINES}]")
+    done = command(*words, cwd=tmp_path, to="sweep")
+    assert done.returncode == 0, done.stderr
+    assert "2 of 2 points" in done.stdout
+    for name in ("first", "second"):
+        assert f"\n1 run on {name} " in f"\n{done.stdout}"
+
+    config = tracked(tmp_path)  # of the data set of the sweep itself, pydocs
+    sweep = tracking.latest_sweep(config)
+    assert sweep is not None
+    runs = tracking.read_attempts(config, sweep)
+    assert [(run.tags["dataset"], run.status) for run in runs] == [
+        ("first", "FINISHED"),
+        ("second", "FINISHED"),
+    ]
+    experiments = {e.name for e in MlflowClient(config.uri).search_experiments()}
+    assert experiments == {"Default", "pydocs"}
+    with (tmp_path / "outputs" / "report" / "report.csv").open() as file:
+        shown = [(row["dataset"], row["run_id"]) for row in csv.DictReader(file)]
+    assert shown == [(run.tags["dataset"], run.run_id) for run in runs]
+
+    again = command(*words, cwd=tmp_path, to="sweep")
+    assert again.returncode == 0, again.stderr
+    assert "complete: all 2 points had finished" in again.stdout
+    assert tracking.read_attempts(config, sweep) == runs
+
+
+def test_the_first_data_set_names_the_experiment(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    paths = f"dataset.path={tmp_path}/first,{tmp_path}/second"
+    grid = Grid([*CONTROL, "dataset=beir", paths, "dataset.name=b,a"])
+    assert grid.config.tracking.experiment == "b"
+    assert [point.tracking.experiment for point in grid.points] == ["b", "a", "b", "a"]
+    assert Grid([*CONTROL, "dataset=gooaq,pydocs"]).config.dataset.name == "gooaq"
+    named = Grid([*CONTROL, "dataset=gooaq,pydocs", "tracking.experiment=both"])
+    assert named.config.tracking.experiment == "both"

@@ -1,0 +1,176 @@
+"""The same sweep through Hydra's other launchers, in their local modes, and a worker that dies."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from omegaconf import OmegaConf
+
+from pipeline import tracking
+from pipeline.config import TrackingConfig
+from pipeline.sweep.grid import Grid
+from pipeline.sweep.launch import at_once
+from tests.conftest import CHILD, TINY, command, tracked
+
+SWEEP = (
+    *TINY,
+    "hardware.precision=fp32",
+    "hardware.threads=1",
+    "base=modernbert_tiny",
+    "train.max_steps=40",
+    "arch=cross_encoder,colbert",
+)
+JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+LOCAL = {
+    "submitit": ("hydra/launcher=submitit_local", "hydra.launcher.timeout_min=10"),
+    "ray": (
+        "hydra/launcher=ray",
+        "+hydra.launcher.ray.remote.num_cpus=1",
+        "+hydra.launcher.ray.init.include_dashboard=false",
+        "+hydra.launcher.ray.init.num_cpus=2",  # a worker each
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def one_by_one(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, float]]:
+    """Run name -> quality metrics of the sweep through the basic launcher."""
+    folder = tmp_path_factory.mktemp("basic")
+    done = command(*SWEEP, cwd=folder, to="sweep")
+    assert done.returncode == 0, done.stderr
+    return quality(folder)
+
+
+def quality(folder: Path) -> dict[str, dict[str, float]]:
+    config = tracked(folder)
+    parent = tracking.latest_sweep(config)
+    assert parent is not None
+    attempts = tracking.read_attempts(config, parent)
+    finished = [run for run in attempts if run.status == "FINISHED"]
+    assert len({run.name for run in finished}) == len(finished)
+    return {
+        run.name: {name: value for name, value in run.metrics.items() if "/ndcg_at" in name}
+        for run in finished
+    }
+
+
+@pytest.mark.parametrize("launcher", list(LOCAL))
+def test_a_launcher_gives_what_the_basic_one_gives(
+    launcher: str, one_by_one: dict[str, dict[str, float]], tmp_path: Path
+) -> None:
+    words = (*SWEEP, *LOCAL[launcher])
+    done = command(*words, cwd=tmp_path, to="sweep")
+    assert done.returncode == 0, done.stderr
+    assert "2 of 2 points" in done.stdout
+    assert quality(tmp_path) == one_by_one
+    assert "Traceback" not in done.stderr
+    for name in one_by_one:  # each point has its own log
+        (log,) = tmp_path.glob(f"outputs/sweeps/*/*_{name}/pipeline.log")
+        assert re.search(rf"pipeline.experiment.recipe: {name} on ", log.read_text())
+
+
+def test_points_of_a_killed_worker_are_run_again(
+    one_by_one: dict[str, dict[str, float]], tmp_path: Path
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "sweep", *SWEEP, *JOBLIB],
+        cwd=tmp_path,
+        env=CHILD,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    config = tracked(tmp_path)
+    victim = None
+    while victim is None:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.3)
+        if (tmp_path / "outputs" / "mlflow.db").exists():
+            victim = next(
+                (run for run in children(config) if run.status == "RUNNING" and run.params), None
+            )
+    os.kill(int(victim.tags["pid"]), signal.SIGKILL)
+    output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert "the launcher gave up: TerminatedWorkerError" in errors
+    assert re.search(f"came to no end, run again: .*{victim.name}", errors)
+    assert "2 of 2 points" in output
+    lost = [run for run in children(config) if run.run_id == victim.run_id]
+    assert [run.status for run in lost] == ["FAILED"]
+    assert lost[0].tags["failure"] == "its process was killed, perhaps for want of memory"
+    assert quality(tmp_path) == one_by_one
+
+
+def children(config: TrackingConfig) -> list[tracking.RunRecord]:
+    """All attempts of the newest sweep, also while nothing has finished."""
+    client = MlflowClient(config.uri)
+    experiment = client.get_experiment_by_name(config.experiment)
+    if experiment is None:
+        return []
+    sweeps = client.search_runs([experiment.experiment_id], "tags.kind = 'sweep'")
+    return tracking.read_attempts(config, sweeps[0].info.run_id) if sweeps else []
+
+
+def test_how_many_points_share_the_machine() -> None:
+    def of(**launcher: object) -> int:
+        return at_once(OmegaConf.create({"hydra": {"launcher": launcher}}), 6)
+
+    assert of(_target_="x.BasicLauncher") == 1
+    assert of(_target_="x.JoblibLauncher", n_jobs=4) == 4
+    assert of(_target_="x.JoblibLauncher", n_jobs=8) == 6
+    assert of(_target_="x.JoblibLauncher", n_jobs=-1) == min(6, os.cpu_count() or 1)
+    assert of(_target_="x.LocalLauncher") == 6
+    assert of(_target_="x.SlurmLauncher") == 1
+
+
+def test_the_launcher_is_no_part_of_a_point() -> None:
+    grid = Grid(["arch=colbert,cross_encoder", *JOBLIB])
+    assert grid.overrides == [["arch=colbert"], ["arch=cross_encoder"]]
+    assert grid.master.hydra.launcher.n_jobs == 2
+    slurm = Grid(["arch=colbert", "hydra/launcher=slurm"]).master.hydra.launcher
+    assert str(slurm._target_).endswith("SlurmLauncher")
+    assert slurm.max_num_timeout > 0
+
+
+PLACES = """
+import os, sys, time
+from pathlib import Path
+from pipeline.sweep.places import take_share
+take_share(Path(sys.argv[1]), 2)
+take_share(Path(sys.argv[1]), 2)
+import torch
+print(os.environ["CUDA_VISIBLE_DEVICES"], torch.get_num_threads(), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_processes_that_share_a_machine_take_one_gpu_each(tmp_path: Path) -> None:
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", PLACES, str(tmp_path)],
+            env=os.environ | {"CUDA_VISIBLE_DEVICES": "4,7"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def told(process: subprocess.Popen[str]) -> list[str]:
+        assert process.stdout is not None
+        return process.stdout.readline().split()
+
+    first, second = start(), start()
+    threads = str(max(1, (os.cpu_count() or 1) // 2))
+    place = told(first)
+    assert sorted([place, told(second)]) == [["4", threads], ["7", threads]]
+    first.kill()
+    first.wait()
+    third = start()  # takes the place of the first
+    assert told(third) == place
+    for process in (second, third):
+        process.communicate()

@@ -1,0 +1,87 @@
+"""The run of a sweep: from before its first work, gone on with, and only one process at a time."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from filelock import FileLock, Timeout
+
+from pipeline import tracking
+from pipeline.config import TrackingConfig
+from pipeline.experiment import shared
+from pipeline.infra.errors import exit_code
+from pipeline.records import InputError
+from pipeline.report import write as show
+from pipeline.sweep import launch, resume
+from pipeline.sweep import run as sweep
+from pipeline.sweep.launch import Launched
+from tests.conftest import tracked
+
+LINES = ["arch=none base=none negatives=0 epochs=0", "arch=colbert"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[[Sequence[str]], int]:
+    """The exit code of a sweep of these lines."""
+    words = [f"output_dir={tmp_path / 'outputs'}", "hydra/job_logging=none"]
+    return lambda lines: exit_code(lambda: sweep.run([*words, f"grid={list(lines)}"]))
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> TrackingConfig:
+    return tracked(tmp_path)
+
+
+def test_a_sweep_is_running_before_what_its_points_share_is_made(
+    run: Callable[[Sequence[str]], int],
+    config: TrackingConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lock = FileLock(tmp_path / "outputs" / ".sweep.lock")
+    runs = []
+
+    def find(config: TrackingConfig, keys: Sequence[str]) -> resume.Earlier:
+        with pytest.raises(Timeout):
+            lock.acquire(timeout=0)
+        return found(config, keys)
+
+    def prepare(*of: object) -> None:
+        running = tracking.running(config)
+        assert running is not None
+        runs.append(running.run_id)
+        assert run(LINES) == 1
+        raise InputError("passages.jsonl:3: no text")
+
+    found = resume.find
+    monkeypatch.setattr(resume, "find", find)
+    monkeypatch.setattr(shared, "prepare", prepare)
+    assert run(LINES) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("refused: sweep (")
+    assert second == "error: passages.jsonl:3: no text"
+    ended = tracking.read_run(config, runs[0])
+    assert (ended.status, ended.tags["failure"]) == ("FAILED", "passages.jsonl:3: no text")
+
+
+def test_lines_in_another_order_are_the_same_sweep(
+    run: Callable[[Sequence[str]], int],
+    config: TrackingConfig,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parents = []
+
+    def nothing(grid: object, keys: object, parent: str, numbers: Sequence[int]) -> Launched:
+        parents.append(parent)
+        return Launched({}, dict.fromkeys(numbers, "no luck"))
+
+    monkeypatch.setattr(launch, "launch", nothing)
+    monkeypatch.setattr(sweep, "_prepare", lambda points: None)
+    monkeypatch.setattr(show, "show", lambda *of: [])
+    assert run(LINES) == 1
+    assert run(LINES[::-1]) == 1
+    assert parents == parents[:1] * 2
+    params = tracking.read_run(config, parents[0]).params
+    assert params["points"] == "2"
+    assert params["grid"].index("arch=none") < params["grid"].index("arch=colbert")
