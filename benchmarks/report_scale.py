@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from pipeline import tracking
-from pipeline.config import TrackingConfig
+from pipeline.config.stages import TrackingConfig
 from pipeline.evaluation.metrics import means
 from pipeline.records import MODES
+from pipeline.tracking import writer
 
 QUERIES = [f"query-{i:05}" for i in range(2_000)]
 ARCHES, BASES = ("cross_encoder", "colbert"), ("minilm", "modernbert", "answerai", "tiny", "large")
@@ -33,7 +33,7 @@ def make(config: TrackingConfig) -> None:
     """A sweep of the grid with values that only look like results."""
     rng = np.random.default_rng(0)
     rank = {mode: rng.geometric(0.15, len(QUERIES)) for mode in MODES}  # of the relevant passage
-    with tracking.run(config, "sweep", {"kind": "sweep"}) as parent:
+    with writer.run(config, "sweep", {"kind": "sweep"}) as parent:
         child = replace(config, parent_run_id=parent.run_id)
         for arch, base, negatives, epochs in tqdm(GRID, unit="run"):
             stages = {}
@@ -51,10 +51,10 @@ def make(config: TrackingConfig) -> None:
             params |= {"base.name": base, "data.fingerprint": "0" * 64, "machine.device": "cpu"}
             tags = {"arch": arch, "base": base, "initialisation": "scratch", "kind": "point"}
             name = f"{arch}_{base}_{negatives}neg_{epochs}ep"
-            with tracking.run(child, name, tags | {"dataset": "scale"}) as run:
+            with writer.run(child, name, tags | {"dataset": "scale"}) as run:
                 run.log_params(params)
                 run.log_metrics(metrics)
-                tracking.log_per_query(run, stages)
+                writer.log_per_query(run, stages)
 
 
 def _moved(rng: np.random.Generator, rank: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]

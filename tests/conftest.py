@@ -17,14 +17,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from pipeline.commands.ui import ENVIRONMENT
-from pipeline.config import (
-    Config,
-    HardwareConfig,
-    TrackingConfig,
-    conf_dir,
-    register_schemas,
-    typed,
-)
+from pipeline.config import Config, conf_dir, register_schemas, typed
+from pipeline.config.stages import HardwareConfig, TrackingConfig
 from pipeline.experiment.shared import Shared, prepare
 from pipeline.infra import hardware, quiet
 from pipeline.infra.hardware import Hardware

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipeline.audit.findings import Finding, Report
-from pipeline.config import ColumnsConfig, require
+from pipeline.config.bounds import require
+from pipeline.config.datasets import ColumnsConfig
 from pipeline.infra.console import live_line
 from pipeline.records import InputError
 

@@ -9,7 +9,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from pipeline.audit.findings import SNIPPET, Sightings, snippet
-from pipeline.config import require
+from pipeline.config.bounds import require
 from pipeline.data.labelled.judged import SPLITS
 from pipeline.data.labelled.rows import Fault, LabelledRow
 from pipeline.data.near_duplicates import Texts

@@ -5,7 +5,8 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from pipeline.config import ColumnsConfig, conf_dir, register_schemas, typed
+from pipeline.config import conf_dir, register_schemas, typed
+from pipeline.config.datasets import ColumnsConfig
 from pipeline.infra.errors import exit_code
 from pipeline.records import InputError
 

@@ -70,12 +70,12 @@ def clean(overrides: Sequence[str], dry_run: bool) -> None:
     from pipeline.config.compose import compose
 
     config = compose(overrides)
-    from pipeline import tracking
+    from pipeline.tracking import reader
 
-    if not dry_run and (alive := tracking.running(config.tracking)):
+    if not dry_run and (alive := reader.running(config.tracking)):
         process = f"pid {alive.tags['pid']} on {alive.tags['host']}"
         raise Refused(f"{alive.name} is running, {process}: wait for it or stop it")
-    used = tracking.used_stages(config.tracking)  # after that, so that it has what has just ended
+    used = reader.used_stages(config.tracking)  # after that, so that it has what has just ended
     found = entries(Path(config.output_dir) / "cache", used)
     _show(found)
     superfluous = [entry for entry in found if entry.why != "used"]

@@ -35,19 +35,19 @@ def compare(words: Sequence[str], search: str = MODES[0]) -> Path:
 
     config = compose([word for word in words if "=" in word])
 
-    from pipeline import tracking
     from pipeline.report.pair.difference import Stored, differ
     from pipeline.report.pair.page import html
     from pipeline.report.pair.terminal import show
+    from pipeline.tracking import artifacts, reader
 
-    runs = [tracking.find_run(config.tracking, name) for name in names]
+    runs = [reader.find_run(config.tracking, name) for name in names]
     if runs[0].run_id == runs[1].run_id:
         raise InputError(f"{names[0]} and {names[1]} are the same run, {runs[0].run_id}")
     a, b = (
         Stored(
             run,
-            tracking.read_per_query(config.tracking, run.run_id),
-            tracking.read_texts(config.tracking, run.run_id),
+            artifacts.read_per_query(config.tracking, run.run_id),
+            artifacts.read_texts(config.tracking, run.run_id),
         )
         for run in runs
     )

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.config import Config, GooaqConfig
+from pipeline.config import Config
+from pipeline.config.datasets import GooaqConfig
 from pipeline.infra.errors import exit_code
 from pipeline.sweep.grid import Grid
 

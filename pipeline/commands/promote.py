@@ -15,8 +15,9 @@ from pipeline.infra.errors import exit_code
 from pipeline.records import FIRST_STAGE, InputError, Refused
 
 if TYPE_CHECKING:  # MLflow takes a second to import, and --help must be fast
-    from pipeline.config import TrackingConfig
-    from pipeline.tracking import ModelVersion, RunRecord
+    from pipeline.config.stages import TrackingConfig
+    from pipeline.tracking.reader import RunRecord
+    from pipeline.tracking.registry import ModelVersion
 
 EPILOG = """\
   RUN is the name of a finished run (the newest of that name) or its id.
@@ -61,19 +62,19 @@ def promote(words: Sequence[str]) -> str:
 
     config = compose(overrides)
 
-    from pipeline import tracking
+    from pipeline.tracking import references, registry
 
-    reference = names[0] if tracking.is_reference(names[0]) else f"run:{names[0]}"
-    run = tracking.find_model(config.tracking, reference)
-    folder = tracking.model_folder(config.tracking, run, Path(config.output_dir) / "cache")
+    reference = names[0] if references.is_reference(names[0]) else f"run:{names[0]}"
+    run = references.find_model(config.tracking, reference)
+    folder = references.model_folder(config.tracking, run, Path(config.output_dir) / "cache")
     name = own.get("name") or run.tags.get("dataset", "")
-    current = tracking.champion(config.tracking, name)
+    current = registry.champion(config.tracking, name)
     if current is not None and current.run_id == run.run_id:
         return f"{run.name} is the champion already: models:/{name}/{current.version}"
     why = "forced"
     if own["force"].lower() == "false":
         why = "the first" if current is None else _better(config.tracking, run, current)
-    version = tracking.promote(config.tracking, run, folder, name)
+    version = registry.promote(config.tracking, run, folder, name)
     return f"{run.name} is models:/{name}@champion, version {version.version} ({why})"
 
 
@@ -83,10 +84,10 @@ def _better(config: "TrackingConfig", run: "RunRecord", current: "ModelVersion")
     Raises:
         Refused: it does not, the difference may be chance, or the two can't be compared.
     """
-    from pipeline import tracking
     from pipeline.evaluation.significance import LEVEL, paired_difference
+    from pipeline.tracking import artifacts, reader
 
-    held = tracking.find_run(config, current.run_id)
+    held = reader.find_run(config, current.run_id)
     title = f"the champion models:/{current.name}/{current.version} ({held.name})"
     anyway = "force=true promotes it all the same"
     for key in SAME:
@@ -98,7 +99,7 @@ def _better(config: "TrackingConfig", run: "RunRecord", current: "ModelVersion")
     metric = f"{STAGE}/{METRIC}"
     if metric not in run.metrics or metric not in held.metrics:
         raise Refused(f"{run.name} or {title} has no {metric}; {anyway}")
-    ours, theirs = (tracking.read_per_query(config, r.run_id) for r in (run, held))
+    ours, theirs = (artifacts.read_per_query(config, r.run_id) for r in (run, held))
     figures = f"{metric} {run.metrics[metric]:.4f} against {held.metrics[metric]:.4f}"
     gain = run.metrics[metric] - held.metrics[metric]
     chance = False

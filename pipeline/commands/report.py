@@ -11,8 +11,8 @@ from pipeline.infra.redact import mask
 from pipeline.records import InputError
 
 if TYPE_CHECKING:  # MLflow takes a second to import, and --help must be fast
-    from pipeline.config import TrackingConfig
-    from pipeline.tracking import RunRecord
+    from pipeline.config.stages import TrackingConfig
+    from pipeline.tracking.reader import RunRecord
 
 EPILOG = """\
   RUN is the run id of a sweep, or the name of a finished run (the newest of that name) or its
@@ -63,15 +63,15 @@ def _find(config: "TrackingConfig", name: str) -> "RunRecord":
     Raises:
         InputError: there is none, or the run is something else.
     """
-    from pipeline import tracking
     from pipeline.config.compose import RUN_ID
+    from pipeline.tracking import reader
 
     name = name.removeprefix("run:")
     if RUN_ID.fullmatch(name):
-        run = tracking.read_run(config, name)
+        run = reader.read_run(config, name)
         if run.tags.get("kind") == "sweep":
             return run
-    run = tracking.find_run(config, name)
+    run = reader.find_run(config, name)
     if run.tags.get("kind") != "point":
         raise InputError(f"run:{name}: {run.name} is neither a sweep nor a grid point")
     return run
@@ -79,11 +79,11 @@ def _find(config: "TrackingConfig", name: str) -> "RunRecord":
 
 def _newest(config: "TrackingConfig") -> list["RunRecord"]:
     """The latest sweep, else all finished points; says so if it is not a sweep."""
-    from pipeline import tracking
+    from pipeline.tracking import reader
 
-    if sweep := tracking.latest_sweep(config):
-        return [tracking.read_run(config, sweep)]
-    runs = tracking.read_finished(config)
+    if sweep := reader.latest_sweep(config):
+        return [reader.read_run(config, sweep)]
+    runs = reader.read_finished(config)
     store = f"experiment {config.experiment} of {mask(config.uri)}"
     if runs:
         print(f"no finished sweep in {store}: its single runs are compared, {len(runs)} in all")

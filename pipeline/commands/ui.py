@@ -18,8 +18,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from pipeline.config import sqlite_path
 from pipeline.config.compose import compose
+from pipeline.config.stages import sqlite_path
 from pipeline.infra.errors import exit_code
 from pipeline.infra.redact import mask
 from pipeline.records import InputError
@@ -46,9 +46,9 @@ def serve(port: int, overrides: Sequence[str]) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         with _server(tracked.uri, port) as (process, log):
-            from pipeline import tracking  # MLflow: a second, while the server starts
+            from pipeline.tracking import description
 
-            page = tracking.first_page(tracked)
+            page = description.first_page(tracked)
             _wait_until_it_answers(process, f"{address}/health", log)
             print(f"MLflow UI: {address}{page}  (Ctrl-C stops it)", flush=True)
             if code := process.wait():

@@ -49,44 +49,6 @@ from pipeline.config.stages import (
 from pipeline.config.suggestions import added, known_keys, no_such_key
 from pipeline.records import InputError
 
-__all__ = [
-    "COLBERT_LOSSES",
-    "CROSS_ENCODER_LOSSES",
-    "DISTILLING",
-    "KEYS",
-    "SCHEMAS",
-    "ArchConfig",
-    "BaseConfig",
-    "BeirConfig",
-    "ColbertConfig",
-    "ColumnsConfig",
-    "Config",
-    "CrossEncoderConfig",
-    "DatasetConfig",
-    "EmbedderConfig",
-    "EvalConfig",
-    "ForgettingConfig",
-    "FusionConfig",
-    "GooaqConfig",
-    "HardwareConfig",
-    "IndexConfig",
-    "LabelledConfig",
-    "LatencyConfig",
-    "MiningConfig",
-    "NoArchConfig",
-    "PydocsConfig",
-    "ReportConfig",
-    "RerankConfig",
-    "TrackingConfig",
-    "TrainConfig",
-    "conf_dir",
-    "no_such_key",
-    "register_schemas",
-    "require",
-    "sqlite_path",
-    "typed",
-]
-
 
 @dataclass
 class Config:

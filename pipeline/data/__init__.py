@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.config import BeirConfig, DatasetConfig, GooaqConfig, LabelledConfig, PydocsConfig
+from pipeline.config.datasets import (
+    BeirConfig,
+    DatasetConfig,
+    GooaqConfig,
+    LabelledConfig,
+    PydocsConfig,
+)
 from pipeline.data import beir, gooaq, pydocs
 from pipeline.data.corpus import Corpus, update_digest
 from pipeline.data.labelled import split as labelled

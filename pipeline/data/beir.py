@@ -10,7 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.config import BeirConfig, require
+from pipeline.config.bounds import require
+from pipeline.config.datasets import BeirConfig
 from pipeline.data.corpus import Corpus, CorpusWriter, DuplicateId
 from pipeline.data.readers.lines import (
     fail,

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.config import GooaqConfig, require
+from pipeline.config.bounds import require
+from pipeline.config.datasets import GooaqConfig
 from pipeline.data.corpus import Corpus, CorpusWriter
 from pipeline.data.readers.lines import file_facts, numbered_lines, numbered_objects, text_field
 from pipeline.data.splits import (

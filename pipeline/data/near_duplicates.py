@@ -12,7 +12,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config import require
+from pipeline.config.bounds import require
 from pipeline.data.splits import text_key, words
 
 SHINGLE = 3  # words; a text of fewer has its single words as shingles

@@ -17,7 +17,8 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from pipeline.config import PydocsConfig, require
+from pipeline.config.bounds import require
+from pipeline.config.datasets import PydocsConfig
 from pipeline.data.corpus import CorpusWriter
 from pipeline.data.splits import Splits, limit_corpus, sample, text_key
 from pipeline.infra.console import live_line

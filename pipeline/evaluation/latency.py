@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from lancedb.rerankers import Reranker as LanceDBReranker
 
-from pipeline.config import LatencyConfig
+from pipeline.config.stages import LatencyConfig
 from pipeline.infra.console import live_line
 from pipeline.infra.hardware import Hardware
 from pipeline.protocols import Scorer

@@ -7,7 +7,7 @@ all of it is cut from one list and read from one scoring pass.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipeline.config import EvalConfig, FusionConfig
+from pipeline.config.stages import EvalConfig, FusionConfig
 from pipeline.evaluation.metrics import PerQuery, means, score
 from pipeline.records import Hit, Qrels, Ranking, sort_hits
 from pipeline.retrieval.fusion import WEIGHTS, fuse

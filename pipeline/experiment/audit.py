@@ -5,7 +5,9 @@ import logging
 from pathlib import Path
 
 from pipeline.audit import audit
-from pipeline.config import ColbertConfig, Config, CrossEncoderConfig, LabelledConfig
+from pipeline.config import Config
+from pipeline.config.datasets import LabelledConfig
+from pipeline.config.models import ColbertConfig, CrossEncoderConfig
 from pipeline.data.labelled import split as labelled
 from pipeline.infra import model_files as weights
 from pipeline.infra import provenance

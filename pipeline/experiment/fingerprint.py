@@ -9,11 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from pipeline import data, tracking
-from pipeline.config import Config, TrackingConfig
+from pipeline import data
+from pipeline.config import Config
+from pipeline.config.stages import TrackingConfig
 from pipeline.infra import provenance
 from pipeline.infra.model_files import content_hash
 from pipeline.infra.stage_cache import content_key
+from pipeline.tracking import references
 
 RUNTIME = (
     "tracking",
@@ -68,6 +70,6 @@ def _referenced(value: object, config: TrackingConfig) -> list[str]:
     """The run ids behind ``run:NAME`` and the like: they may mean another model tomorrow."""
     if isinstance(value, Mapping):
         return [run for part in value.values() for run in _referenced(part, config)]
-    if isinstance(value, str) and tracking.is_reference(value):
-        return [tracking.find_model(config, value).run_id]
+    if isinstance(value, str) and references.is_reference(value):
+        return [references.find_model(config, value).run_id]
     return []

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline import data
-from pipeline.config import Config, EvalConfig
+from pipeline.config import Config
+from pipeline.config.stages import EvalConfig
 from pipeline.evaluation.quality import evaluate
 from pipeline.experiment.shared import prepare
 from pipeline.infra.hardware import Hardware

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from pipeline import tracking
-from pipeline.config import DISTILLING, Config
+from pipeline.config import Config
+from pipeline.config.models import DISTILLING
 from pipeline.evaluation.quality import evaluate
 from pipeline.experiment.shared import Shared
 from pipeline.infra import distributed, provenance
@@ -18,6 +18,7 @@ from pipeline.records import TrainingExample
 from pipeline.rerankers import OnLog, Reranker, load_reranker
 from pipeline.rerankers.saved import load_saved
 from pipeline.rerankers.scores import score_candidates
+from pipeline.tracking import writer
 from pipeline.training.negatives import TrainingSet
 from pipeline.training.train import Outcome, plan, train, with_teacher
 
@@ -36,7 +37,7 @@ class Training:
 
 
 def fit(
-    config: Config, shared: Shared, base: Path, machine: Hardware, record: tracking.ActiveRun
+    config: Config, shared: Shared, base: Path, machine: Hardware, record: writer.ActiveRun
 ) -> tuple[Path, dict[str, float]]:
     """The folder of the trained model, and the metrics ``train/...`` of what it took.
 

@@ -16,8 +16,9 @@ from typing import NamedTuple
 
 from omegaconf import OmegaConf
 
-from pipeline import data, tracking
-from pipeline.config import Config, LabelledConfig
+from pipeline import data
+from pipeline.config import Config
+from pipeline.config.datasets import LabelledConfig
 from pipeline.evaluation.metrics import write_qrels, write_run
 from pipeline.evaluation.quality import Evaluation, choose_weights, evaluate
 from pipeline.experiment import model as fit
@@ -28,7 +29,7 @@ from pipeline.experiment.forgetting import ForgettingCheck
 from pipeline.experiment.latency import timings_of
 from pipeline.experiment.scores import candidates_of_dev, score
 from pipeline.experiment.shared import Shared, prepare
-from pipeline.infra import distributed, hardware, provenance
+from pipeline.infra import distributed, hardware, provenance, redact
 from pipeline.infra import model_files as weights
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.redact import mask
@@ -38,7 +39,7 @@ from pipeline.rerankers import Reranker, Scorer, load_reranker
 from pipeline.rerankers.saved import check_base
 from pipeline.rerankers.scores import PairScores, collapsed
 from pipeline.rerankers.windows import WindowedScorer
-from pipeline.tracking import model_card
+from pipeline.tracking import attempts, model_card, reader, writer
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ def run(config: Config, folder: Path) -> str:
     """
     with distributed.leading():  # at whose end the other processes end, whatever happens here
         tags = _tags(config)
-        if done := tracking.earlier_attempt(config.tracking, tags["fingerprint"]):
+        if done := attempts.earlier_attempt(config.tracking, tags["fingerprint"]):
             log.info("%s: finished before, run %s", config.run_name, done)
             return done
         return _run(config, folder, tags)
@@ -102,7 +103,7 @@ def _run(config: Config, folder: Path, tags: Mapping[str, str]) -> str:
     stages = watch_stages()
     parent = config.tracking.parent_run_id
     # What points share is measured once in a sweep, so what it has made itself is not too old.
-    begun = tracking.started(config.tracking, parent) if parent else time.time()
+    begun = reader.started(config.tracking, parent) if parent else time.time()
     rebuild_stages(begun if config.force else 0.0, OF_POINTS)
     ready: _Ready | Exception | None = None
     if parent is None:  # a mistake in a single command leaves no run
@@ -112,10 +113,10 @@ def _run(config: Config, folder: Path, tags: Mapping[str, str]) -> str:
             raise
         except Exception as error:
             ready = error
-    with tracking.run(config.tracking, config.run_name, tags, folder=folder) as record:
+    with writer.run(config.tracking, config.run_name, tags, folder=folder) as record:
         if isinstance(ready, Exception):
             raise ready
-        record.log_params(tracking.flatten(asdict(config)))
+        record.log_params(redact.flatten(asdict(config)))
         machine, base, shared, audited = ready or _ready(config)
         dataset = shared.dataset
         folder.mkdir(parents=True, exist_ok=True)
@@ -150,10 +151,10 @@ def _run(config: Config, folder: Path, tags: Mapping[str, str]) -> str:
         metrics = evaluation.metrics()
         record.log_metrics(metrics | timings | costs)
         record.log_metrics({f"{m}_fused/weight": w for m, w in fusion_weights.items()})
-        tracking.log_per_query(record, evaluation.per_query)
+        writer.log_per_query(record, evaluation.per_query)
         ndcg = f"ndcg_at_{max(config.eval.top_k)}"
-        tracking.log_query_table(record, dataset.test.queries, evaluation.per_query, ndcg)
-        tracking.log_texts(record, texts.sample(dataset, evaluation))
+        writer.log_query_table(record, dataset.test.queries, evaluation.per_query, ndcg)
+        writer.log_texts(record, texts.sample(dataset, evaluation))
         _write_runs(folder / "runs", evaluation, dataset, config.run_name)
         licence = model_card.licence(config.base, base)
         card = model_card.render(config, dataset, evaluation.per_query, costs, licence)
@@ -162,7 +163,7 @@ def _run(config: Config, folder: Path, tags: Mapping[str, str]) -> str:
         if reranker is not None:
             reranker.save(folder / "model")
             (folder / "model" / "README.md").write_text(card, encoding="utf-8")
-            record.log_tags({tracking.MODEL_FOLDER: str((folder / "model").resolve())})
+            record.log_tags({writer.MODEL_FOLDER: str((folder / "model").resolve())})
         for file in sorted(folder.glob("runs/*")):
             record.log_file(file, "runs")
         record.log_file(folder / "model_card.md")
@@ -209,7 +210,7 @@ def _load(config: Config, folder: Path, machine: Hardware) -> Reranker | None:
 
 
 def _train(
-    config: Config, shared: Shared, base: Path, machine: Hardware, record: tracking.ActiveRun
+    config: Config, shared: Shared, base: Path, machine: Hardware, record: writer.ActiveRun
 ) -> tuple[Path, dict[str, float]]:
     """The trained model's folder and metrics, with the forgetting check around training."""
     if config.forgetting.dataset is None:
@@ -235,7 +236,7 @@ def _scorer(config: Config, reranker: Reranker) -> Scorer:
 
 
 def _evaluate(
-    config: Config, shared: Shared, scores: PairScores | None, record: tracking.ActiveRun
+    config: Config, shared: Shared, scores: PairScores | None, record: writer.ActiveRun
 ) -> tuple[Evaluation, dict[str, float]]:
     """The evaluation on test queries, with fusion weights chosen on dev queries."""
     dev, test = shared.dataset.dev, shared.dataset.test

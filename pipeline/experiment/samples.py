@@ -5,7 +5,7 @@ So that a report can show a win or a loss without the data set at hand.
 
 from pipeline.evaluation.quality import Evaluation
 from pipeline.records import MODES, Dataset
-from pipeline.tracking import Text
+from pipeline.tracking.artifacts import Text
 
 QUERIES = 2_000  # of a run, those first on which a reranker and its search differ most
 PASSAGE_CHARACTERS = 500

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import data
-from pipeline.config import Config, EmbedderConfig
+from pipeline.config import Config
+from pipeline.config.models import EmbedderConfig
 from pipeline.infra import provenance
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.stage_cache import enter_stage, stage_output, unfinished

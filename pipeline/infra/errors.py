@@ -11,7 +11,8 @@ from types import FrameType
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
-from pipeline.config import KEYS, no_such_key
+from pipeline.config import KEYS
+from pipeline.config.suggestions import no_such_key
 from pipeline.infra.redact import mask
 from pipeline.records import InputError, Refused
 

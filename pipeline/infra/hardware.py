@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from pipeline.config import HardwareConfig
+from pipeline.config.stages import HardwareConfig
 from pipeline.records import InputError
 
 

@@ -28,11 +28,12 @@ from transformers import (
     set_seed,
 )
 
-from pipeline.config import BaseConfig, TrackingConfig
+from pipeline.config.models import BaseConfig
+from pipeline.config.stages import TrackingConfig
 from pipeline.infra import provenance
 from pipeline.infra.stage_cache import stage_output
 from pipeline.records import InputError
-from pipeline.tracking import find_model, is_reference, model_folder
+from pipeline.tracking.references import find_model, is_reference, model_folder
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from pipeline.report.uncertainty import (
     value_of,
     weigh,
 )
-from pipeline.tracking import RunRecord
+from pipeline.tracking.reader import RunRecord
 
 MEASURES = {"ndcg": "NDCG", "hit_rate": "Hit rate"}
 GROUPS = ("none", "untrained", "dedicated", "scratch", "finetuned")

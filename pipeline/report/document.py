@@ -9,7 +9,7 @@ from pipeline.report.sections import tables as sections
 from pipeline.report.sections.queries import Stored
 from pipeline.report.terminal import header
 from pipeline.report.verdict import Verdict, judge
-from pipeline.tracking import RunRecord
+from pipeline.tracking.reader import RunRecord
 
 
 @dataclass(frozen=True)

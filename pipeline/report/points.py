@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.evaluation.metrics import PerQuery
-from pipeline.tracking import RunRecord
+from pipeline.tracking.reader import RunRecord
 
 COMPARED = re.compile(r"(ndcg|hit_rate)_at_\d+")
 # What runs of one point may differ by. Precision is not among it: it changes scores.

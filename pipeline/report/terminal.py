@@ -17,7 +17,7 @@ from pipeline.report.comparison import Cell, Comparison, Quality, ceilings, natu
 from pipeline.report.format import MISSING, duration, milliseconds
 from pipeline.report.points import Point
 from pipeline.report.uncertainty import COLUMNS
-from pipeline.tracking import RunRecord
+from pipeline.tracking.reader import RunRecord
 
 LEGEND = (
     "vector, fts, hybrid: the reranker's order; fused: its order fused with the search's; "

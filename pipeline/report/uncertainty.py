@@ -22,7 +22,7 @@ from pipeline.evaluation.significance import (
 )
 from pipeline.records import MODES
 from pipeline.report.points import Point
-from pipeline.tracking import RunRecord
+from pipeline.tracking.reader import RunRecord
 
 COLUMNS = {f"{mode}_{stage}": mode for mode in MODES for stage in ("reranked", "fused")}
 """The stages that a table compares, each with the search it starts from."""

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pipeline import tracking
-from pipeline.config import ReportConfig, TrackingConfig
+from pipeline.config.stages import ReportConfig, TrackingConfig
 from pipeline.report.comparison import by_first_stage, compare
 from pipeline.report.sections.queries import Stored
 from pipeline.report.terminal import print_tables, write_csv
-from pipeline.tracking import RunRecord
+from pipeline.tracking import artifacts, reader
+from pipeline.tracking.reader import RunRecord
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +24,9 @@ def show(
     Raises:
         InputError: the tracking store can't be read or has no such sweep.
     """
-    runs = tracking.read_runs(config, parent_run_id)
-    runs += tracking.read_skipped(config, parent_run_id)
-    sweep = tracking.read_run(config, parent_run_id)
+    runs = reader.read_runs(config, parent_run_id)
+    runs += artifacts.read_skipped(config, parent_run_id)
+    sweep = reader.read_run(config, parent_run_id)
     return show_runs(config, report, runs, output, sweep)
 
 
@@ -55,16 +55,16 @@ def show_runs(
         print(f"no run to compare, {output / 'report'} is as it was")
         return []
     comparisons = [
-        compare(part, lambda r: tracking.read_per_query(config, r), report.baseline, title)
+        compare(part, lambda r: artifacts.read_per_query(config, r), report.baseline, title)
         for title, part in by_first_stage(runs).items()
     ]
     if report.baseline and not any(comparison.baseline for comparison in comparisons):
         log.warning("report.baseline=%s: no finished run of that name here", report.baseline)
     console = Console(highlight=False)
     stored = Stored(
-        ranking=lambda run, stage, k: tracking.read_ranking(config, run.run_id, stage, k),
-        relevant=lambda run: tracking.read_relevant(config, run.run_id),
-        texts=lambda run: tracking.read_texts(config, run.run_id),
+        ranking=lambda run, stage, k: artifacts.read_ranking(config, run.run_id, stage, k),
+        relevant=lambda run: artifacts.read_relevant(config, run.run_id),
+        texts=lambda run: artifacts.read_texts(config, run.run_id),
     )
     studies = [
         study(comparison, stored, report.latency_budget_ms, f"s{number}", sweep)

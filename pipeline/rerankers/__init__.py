@@ -4,7 +4,7 @@ from pathlib import Path
 
 from transformers import set_seed
 
-from pipeline.config import ArchConfig, ColbertConfig, CrossEncoderConfig
+from pipeline.config.models import ArchConfig, ColbertConfig, CrossEncoderConfig
 from pipeline.infra.hardware import Hardware
 from pipeline.protocols import FitRequest, OnLog, Reranker, Scorer, Scores
 

@@ -18,7 +18,7 @@ from sentence_transformers import SentenceTransformerTrainer, SentenceTransforme
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
-from pipeline.config import ColbertConfig
+from pipeline.config.models import ColbertConfig
 from pipeline.infra.console import live_line
 from pipeline.infra.distributed import rank, world_size
 from pipeline.infra.hardware import Hardware

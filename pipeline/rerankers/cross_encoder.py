@@ -26,7 +26,7 @@ from sentence_transformers.cross_encoder.losses import (
 )
 from torch.nn.parallel import DistributedDataParallel
 
-from pipeline.config import CrossEncoderConfig
+from pipeline.config.models import CrossEncoderConfig
 from pipeline.infra.console import live_line
 from pipeline.infra.distributed import rank
 from pipeline.infra.hardware import Hardware

@@ -8,7 +8,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import ArchConfig, ColbertConfig, CrossEncoderConfig, RerankConfig
+from pipeline.config.models import ArchConfig, ColbertConfig, CrossEncoderConfig
+from pipeline.config.stages import RerankConfig
 from pipeline.infra.hardware import Hardware
 from pipeline.records import InputError
 from pipeline.rerankers import Scorer, load_reranker

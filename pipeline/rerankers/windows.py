@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.config import RerankConfig
+from pipeline.config.stages import RerankConfig
 from pipeline.protocols import Scorer, Scores
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from sentence_transformers import SentenceTransformer
 
-from pipeline.config import EmbedderConfig
+from pipeline.config.models import EmbedderConfig
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import content_hash, locate
 

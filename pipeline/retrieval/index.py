@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from lancedb.index import FTS, HnswSq
 
-from pipeline.config import IndexConfig
+from pipeline.config.stages import IndexConfig
 from pipeline.infra.console import live_line
 from pipeline.infra.manifest import damage, seal
 from pipeline.records import Hit, sort_hits

@@ -19,12 +19,13 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict
 
-from pipeline import tracking
 from pipeline.config.compose import quoted
 from pipeline.infra.errors import one_line
 from pipeline.sweep.grid import Grid
 from pipeline.sweep.resume import KILLED
 from pipeline.sweep.task import Reported
+from pipeline.tracking import liveness, reader
+from pipeline.tracking.attempts import end
 
 log = logging.getLogger("pipeline")
 
@@ -148,8 +149,8 @@ class _Sweep:
         """The names of points, for a message."""
         return ", ".join(self._grid.points[number].run_name for number in numbers)
 
-    def _attempts(self) -> list[tracking.RunRecord]:
-        return tracking.read_attempts(self._grid.config.tracking, self._parent)
+    def _attempts(self) -> list[reader.RunRecord]:
+        return reader.read_attempts(self._grid.config.tracking, self._parent)
 
 
 def _groups(grid: Grid, numbers: Sequence[int]) -> Iterator[list[int]]:
@@ -204,12 +205,12 @@ def _end_lost(grid: Grid, parent_run_id: str) -> None:
     """Wait for points that still run, and record those as FAILED whose process is gone."""
     config, said = grid.config.tracking, False
     while True:
-        attempts = tracking.read_attempts(config, parent_run_id)
+        attempts = reader.read_attempts(config, parent_run_id)
         running = [run for run in attempts if run.status == "RUNNING"]
-        alive = [run for run in running if not tracking.is_dead(run.tags)]
+        alive = [run for run in running if not liveness.is_dead(run.tags)]
         for run in running:
             if run not in alive:
-                tracking.end(config, run.run_id, "FAILED", KILLED)
+                end(config, run.run_id, "FAILED", KILLED)
         if not alive:
             return
         if not said:

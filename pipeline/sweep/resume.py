@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeline import tracking
-from pipeline.config import TrackingConfig
+from pipeline.config.stages import TrackingConfig
 from pipeline.infra.stage_cache import content_key
 from pipeline.records import Refused
+from pipeline.tracking import liveness, reader
+from pipeline.tracking.attempts import end
 
 KILLED = "its process was killed, perhaps for want of memory"
 """Why a point has failed whose process its sweep has outlived."""
@@ -56,11 +57,11 @@ def find(config: TrackingConfig, fingerprints: Sequence[str]) -> Earlier:
         Refused: a process that may be alive is working on it.
         InputError: the tracking store can't be used.
     """
-    sweep = tracking.find_sweep(config, sweep_fingerprint(fingerprints))
-    attempts = tracking.read_attempts(config, sweep.run_id) if sweep else []
-    running = tracking.read_running(config)
+    sweep = reader.find_sweep(config, sweep_fingerprint(fingerprints))
+    attempts = reader.read_attempts(config, sweep.run_id) if sweep else []
+    running = reader.read_running(config)
     ours = {run.run_id for run in (*attempts, sweep) if run}
-    lost = [run for run in running if tracking.is_dead(run.tags)]
+    lost = [run for run in running if liveness.is_dead(run.tags)]
     for run in running:
         if run.run_id in ours and run not in lost:
             process = f"pid {run.tags.get('pid')} on {run.tags.get('host')}"
@@ -73,7 +74,7 @@ def find(config: TrackingConfig, fingerprints: Sequence[str]) -> Earlier:
         all_there = finished >= set(fingerprints)
         complete = all_there and sweep is not None and run.run_id == sweep.run_id
         reason = f"its process, pid {run.tags['pid']}, is gone"
-        tracking.end(config, run.run_id, "FINISHED" if complete else "KILLED", reason)
+        end(config, run.run_id, "FINISHED" if complete else "KILLED", reason)
     if sweep is None:
         return Earlier()
     # Those that were RUNNING have just become KILLED.

@@ -36,12 +36,12 @@ def run(overrides: Sequence[str]) -> None:
         Refused: another process is running this sweep.
     """
     grid = Grid(overrides)  # before the heavy imports: a mistake is told at once
-    from pipeline import tracking
     from pipeline.experiment.fingerprint import fingerprints
-    from pipeline.infra import quiet
+    from pipeline.infra import quiet, redact
     from pipeline.report.write import show
     from pipeline.sweep import resume
     from pipeline.sweep.launch import launch
+    from pipeline.tracking import reader, writer
 
     quiet.silence()
     config, output = grid.config, Path(grid.config.output_dir)
@@ -57,7 +57,7 @@ def run(overrides: Sequence[str]) -> None:
         with FileLock(output / ".sweep.lock"):
             earlier = resume.Earlier() if config.force else resume.find(config.tracking, known)
             if pending := earlier.pending(known):
-                opened = tracking.run(config.tracking, "sweep", tags, earlier.run_id)
+                opened = writer.run(config.tracking, "sweep", tags, earlier.run_id)
                 parent = stack.enter_context(opened)
         if not pending and earlier.run_id:
             show(config.tracking, config.report, earlier.run_id, output)
@@ -65,9 +65,9 @@ def run(overrides: Sequence[str]) -> None:
             return
         # MLflow changes no param, and in a sweep that is gone on with the lines may be in another
         # order.
-        if not tracking.read_run(config.tracking, parent.run_id).params:
+        if not reader.read_run(config.tracking, parent.run_id).params:
             about = {"grid": list(config.grid), "points": len(grid.points)}
-            parent.log_params(tracking.flatten(about))
+            parent.log_params(redact.flatten(about))
         names = [{"name": p.run_name, "dataset": p.dataset.name} for p in grid.points]
         parent.log_points(dict(zip(known, names, strict=True)))
         _start_log(grid)

@@ -80,10 +80,10 @@ class Reported:
 
 
 def _outcome(config: DictConfig, run_id: str) -> str:
-    from pipeline import tracking  # the job has imported both
     from pipeline.experiment.recipe import headline
+    from pipeline.tracking import reader
 
-    return headline(tracking.read_run(typed(config).tracking, run_id).metrics)
+    return headline(reader.read_run(typed(config).tracking, run_id).metrics)
 
 
 def duration(seconds: float) -> str:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.config import TrackingConfig
+from pipeline.config.stages import TrackingConfig
 from pipeline.evaluation.metrics import PerQuery
 from pipeline.tracking.reader import RunRecord, read_attempts, read_run
 from pipeline.tracking.store import contact

@@ -5,7 +5,7 @@ import time
 
 from mlflow import MlflowClient
 
-from pipeline.config import TrackingConfig
+from pipeline.config.stages import TrackingConfig
 from pipeline.tracking.liveness import is_dead, is_mine
 from pipeline.tracking.reader import read_attempts
 from pipeline.tracking.store import expect

@@ -10,7 +10,7 @@ import re
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run
 
-from pipeline.config import TrackingConfig
+from pipeline.config.stages import TrackingConfig
 from pipeline.tracking import view
 
 NOTE_TAG = "mlflow.note.content"  # the description of an experiment or a run in the UI

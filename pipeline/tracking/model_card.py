@@ -10,7 +10,8 @@ from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from pipeline.config import BaseConfig, Config
+from pipeline.config import Config
+from pipeline.config.models import BaseConfig
 from pipeline.evaluation.metrics import PerQuery, means
 from pipeline.evaluation.significance import interval
 from pipeline.records import MODES, Dataset

@@ -7,8 +7,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-from pipeline.config import TrackingConfig, sqlite_path
 from pipeline.config.compose import RUN_ID
+from pipeline.config.stages import TrackingConfig, sqlite_path
 from pipeline.infra.redact import mask
 from pipeline.records import InputError
 from pipeline.tracking.liveness import is_dead

@@ -11,7 +11,7 @@ what promotion uploaded to the run's artifacts.
 
 from pathlib import Path
 
-from pipeline.config import TrackingConfig
+from pipeline.config.stages import TrackingConfig
 from pipeline.infra.stage_cache import stage_output
 from pipeline.records import InputError
 from pipeline.tracking.reader import RunRecord, find_run

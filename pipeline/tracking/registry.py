@@ -7,7 +7,7 @@ from typing import NamedTuple
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from pipeline.config import TrackingConfig
+from pipeline.config.stages import TrackingConfig
 from pipeline.infra.redact import mask
 from pipeline.records import InputError
 from pipeline.tracking.reader import RunRecord

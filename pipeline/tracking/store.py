@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from pipeline.config import TrackingConfig, sqlite_path
+from pipeline.config.stages import TrackingConfig, sqlite_path
 from pipeline.infra.redact import mask
 from pipeline.records import InputError
 from pipeline.tracking.description import describe

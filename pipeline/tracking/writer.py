@@ -23,7 +23,7 @@ from mlflow.utils.validation import (
     MAX_TAG_VAL_LENGTH,
 )
 
-from pipeline.config import TrackingConfig
+from pipeline.config.stages import TrackingConfig
 from pipeline.evaluation.metrics import PerQuery
 from pipeline.infra.errors import by_signal, one_line
 from pipeline.infra.redact import mask

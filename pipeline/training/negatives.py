@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
-from pipeline.config import MiningConfig
+from pipeline.config.stages import MiningConfig
 from pipeline.infra.console import live_line
 from pipeline.records import Dataset, Hit, TrainingExample, TrainingRow
 from pipeline.retrieval.embedder import Embedder

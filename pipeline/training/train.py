@@ -11,7 +11,7 @@ from statistics import fmean
 from accelerate.utils import find_executable_batch_size
 from scipy.stats import ttest_ind
 
-from pipeline.config import TrainConfig
+from pipeline.config.stages import TrainConfig
 from pipeline.infra.distributed import world_size
 from pipeline.infra.hardware import Hardware
 from pipeline.records import InputError, TrainingExample

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import PydocsConfig
+from pipeline.config.datasets import PydocsConfig
 from pipeline.data.near_duplicates import groups
 from pipeline.data.pydocs import read_pairs
 

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.audit import Report, audit
 from pipeline.commands.audit import main
-from pipeline.config import ColumnsConfig
+from pipeline.config.datasets import ColumnsConfig
 from pipeline.records import InputError
 from tests.audit.conftest import Row, rows_of, write
 

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import tracking
-from pipeline.config import TrackingConfig
-from pipeline.tracking import RunRecord
+from pipeline.config.stages import TrackingConfig
+from pipeline.tracking import reader, writer
+from pipeline.tracking.reader import RunRecord
 from tests.conftest import CHILD, TINY, free_port, mlflow_server
 
 KILLS = int(os.environ.get("CHAOS_KILLS", "2"))
@@ -109,13 +109,13 @@ def finished_runs(folder: Path, uri: str | None = None) -> list[RunRecord]:
     """All finished runs of grid points; asserts that no run is left open."""
     uri = uri or f"sqlite:///{folder}/outputs/mlflow.db"
     config = TrackingConfig(uri=uri, experiment="pydocs")
-    parent = tracking.latest_sweep(config)
+    parent = reader.latest_sweep(config)
     assert parent is not None
-    attempts = tracking.read_attempts(config, parent)
+    attempts = reader.read_attempts(config, parent)
     assert {run.status for run in attempts} <= {"FINISHED", "KILLED", "FAILED"}
     finished = [run for run in attempts if run.status == "FINISHED"]
     assert {run.run_id for run in finished} <= {
-        run.run_id for run in tracking.read_runs(config, parent)
+        run.run_id for run in reader.read_runs(config, parent)
     }
     return finished
 
@@ -129,7 +129,7 @@ def outcomes(runs: list[RunRecord]) -> Outcomes:
     found: Outcomes = {}
     for run in runs:
         metrics = {name: value for name, value in run.metrics.items() if name not in MEASURED}
-        weights = Path(run.tags[tracking.MODEL_FOLDER], "model.safetensors").read_bytes()
+        weights = Path(run.tags[writer.MODEL_FOLDER], "model.safetensors").read_bytes()
         assert run.tags["fingerprint"] not in found, run.name
         found[run.tags["fingerprint"]] = {**metrics, "weights": hashlib.sha256(weights).hexdigest()}
     return found

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import tracking
 from pipeline.commands.clean_cache import clean, entries, remove
-from pipeline.config import TrackingConfig
+from pipeline.config.stages import TrackingConfig
 from pipeline.infra.stage_cache import only_builder, stage_output
 from pipeline.records import InputError
+from pipeline.tracking import reader, writer
 
 
 @pytest.fixture
@@ -29,12 +29,12 @@ def test_the_cache_is_cleaned_of_what_no_run_uses(cache: Path, config: TrackingC
     names = sorted(
         path.name for path in (cache / "index").glob("*[0-9a-f]") if "-" not in path.name
     )
-    with tracking.run(config, "point", {}) as run:
+    with writer.run(config, "point", {}) as run:
         run.log_stages({f"index/{names[0]}"})
-    with pytest.raises(KeyboardInterrupt), tracking.run(config, "point", {}) as run:
+    with pytest.raises(KeyboardInterrupt), writer.run(config, "point", {}) as run:
         run.log_stages({f"index/{names[1]}"})
         raise KeyboardInterrupt
-    used = tracking.used_stages(config)
+    used = reader.used_stages(config)
     found = {entry.path.name: entry.why for entry in entries(cache, used)}
     assert found == {
         names[0]: "used",

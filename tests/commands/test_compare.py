@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import tracking
 from pipeline.commands.compare import compare
-from pipeline.config import TrackingConfig
+from pipeline.config.stages import TrackingConfig
 from pipeline.records import InputError
 from pipeline.report.pair.difference import Stored, differ
 from pipeline.report.pair.terminal import header
-from pipeline.tracking import Text
+from pipeline.tracking import artifacts, reader, writer
+from pipeline.tracking.artifacts import Text
 
 QUERIES = [f"q{i}" for i in range(8)]
 LOW = dict.fromkeys(QUERIES, 0.25)
@@ -43,22 +43,22 @@ def make_run(
 ) -> None:
     stage = "vector" if group == "none" else "vector_reranked"
     tags = {"kind": "point", "dataset": "d", "initialisation": group}
-    with tracking.run(config, name, tags) as run:
+    with writer.run(config, name, tags) as run:
         run.log_params({"data.fingerprint": "a" * 64, **params})
         mean = sum(values.values()) / len(values)
         metrics = {"vector/ndcg_at_10": 0.2, f"{stage}/ndcg_at_10": mean}
         run.log_metrics(metrics | {"train/seconds": 10.0 if name == "low" else 25.0})
-        tracking.log_per_query(run, {stage: {"ndcg_at_10": dict(values)}})
+        writer.log_per_query(run, {stage: {"ndcg_at_10": dict(values)}})
         passages = {"relevant": "the answer", stage: f"{name} {SCRIPT}"}
-        tracking.log_texts(
+        writer.log_texts(
             run, [Text("q0", f"why {SCRIPT}", role, role, text) for role, text in passages.items()]
         )
 
 
 def stored(config: TrackingConfig, name: str) -> Stored:
-    run = tracking.find_run(config, name)
+    run = reader.find_run(config, name)
     return Stored(
-        run, tracking.read_per_query(config, run.run_id), tracking.read_texts(config, run.run_id)
+        run, artifacts.read_per_query(config, run.run_id), artifacts.read_texts(config, run.run_id)
     )
 
 

@@ -7,9 +7,8 @@ from math import inf
 
 import pytest
 
-from pipeline import tracking
 from pipeline.commands.evaluate import evaluate, parse
-from pipeline.config import EvalConfig
+from pipeline.config.stages import EvalConfig
 from pipeline.evaluation.significance import PairedDifference
 from pipeline.experiment.head_to_head import (
     LABELLED,
@@ -25,6 +24,7 @@ from pipeline.infra.hardware import Hardware
 from pipeline.records import Dataset, Hit, InputError, QuerySet, Refused
 from pipeline.report.pair.comparison import Row, compare, gate, worst_cases
 from pipeline.rerankers.saved import load_saved
+from pipeline.tracking import reader
 from tests.conftest import SMALL, Trained
 
 QUERIES = {q: f"text of {q}" for q in ("a", "b", "c", "d")}
@@ -147,7 +147,7 @@ def test_against_no_reranking_is_what_the_run_logged(
     captured = capsys.readouterr()
     found = json.loads(captured.out)
     assert captured.err == ""
-    logged = tracking.find_run(run.config.tracking, run.run_id).metrics
+    logged = reader.find_run(run.config.tracking, run.run_id).metrics
     assert (found["mode"], found["queries"], found["gate"]) == ("retrieve", 60, None)
     assert list(found["searches"]) == ["vector", "fts", "hybrid"]
     for search, row in found["searches"].items():

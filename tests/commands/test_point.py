@@ -12,8 +12,8 @@ import ir_measures
 import pytest
 from mlflow.tracking import MlflowClient
 
-from pipeline import tracking
 from pipeline.evaluation.metrics import means
+from pipeline.tracking import artifacts, reader, store
 from tests.conftest import SMALL, command, mlflow_server, tracked
 
 POINTS = ("arch=colbert,cross_encoder", "base=modernbert_tiny", "eval.overfetch=2")
@@ -31,9 +31,9 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
 
 def test_a_sweep_is_one_parent_and_a_run_a_point(swept: tuple[Path, str, str]) -> None:
     config = tracked(swept[0])
-    parent = tracking.latest_sweep(config)
+    parent = reader.latest_sweep(config)
     assert parent is not None
-    runs = {run.name: run for run in tracking.read_runs(config, parent)}
+    runs = {run.name: run for run in reader.read_runs(config, parent)}
     assert sorted(runs) == [
         "colbert_modernbert_tiny_1neg_1ep",
         "cross_encoder_modernbert_tiny_1neg_1ep",
@@ -61,9 +61,9 @@ def test_metrics_follow_from_the_exported_run_files(
     swept: tuple[Path, str, str], tmp_path: Path
 ) -> None:
     config = tracked(swept[0])
-    parent = tracking.latest_sweep(config)
+    parent = reader.latest_sweep(config)
     assert parent is not None
-    run = tracking.read_runs(config, parent)[0]
+    run = reader.read_runs(config, parent)[0]
     client = MlflowClient(config.uri)
     files = Path(client.download_artifacts(run.run_id, "runs", str(tmp_path)))
     qrels = list(ir_measures.read_trec_qrels(str(files / "qrels.txt")))
@@ -78,7 +78,7 @@ def test_metrics_follow_from_the_exported_run_files(
         assert values[hit] == pytest.approx(run.metrics[f"{stage}/hit_rate_at_{k}"], abs=1e-9)
         checked += 1
     assert checked == 3 * 3 * 2
-    per_query = tracking.read_per_query(config, run.run_id)
+    per_query = artifacts.read_per_query(config, run.run_id)
     for stage, values_of in per_query.items():
         for metric, mean in means(values_of).items():
             assert mean == pytest.approx(run.metrics[f"{stage}/{metric}"], abs=1e-9)
@@ -86,9 +86,9 @@ def test_metrics_follow_from_the_exported_run_files(
 
 def test_the_artifacts_and_the_model(swept: tuple[Path, str, str], tmp_path: Path) -> None:
     config = tracked(swept[0])
-    parent = tracking.latest_sweep(config)
+    parent = reader.latest_sweep(config)
     assert parent is not None
-    run = tracking.read_runs(config, parent)[0]
+    run = reader.read_runs(config, parent)[0]
     names = {file.path for file in MlflowClient(config.uri).list_artifacts(run.run_id)}
     assert {"config.yaml", "model_card.md", "per_query.parquet", "pipeline.log", "runs"} <= names
     (saved,) = (swept[0] / "outputs" / "sweeps").glob(f"*/*_{run.name}/model")
@@ -114,13 +114,13 @@ def test_the_sweep_ends_with_the_table_and_the_ui(swept: tuple[Path, str, str]) 
 
 def test_the_sweeps_page_opens_with_its_table(swept: tuple[Path, str, str]) -> None:
     config = tracked(swept[0])
-    parent = tracking.latest_sweep(config)
+    parent = reader.latest_sweep(config)
     assert parent is not None
-    sweep = tracking.read_run(config, parent)
+    sweep = reader.read_run(config, parent)
     note = sweep.tags["mlflow.note.content"]
     assert "| scratch | colbert_modernbert_tiny_1neg_1ep |" in note
     assert sweep.params["points"] == "2"
-    run = tracking.read_runs(config, parent)[0]
+    run = reader.read_runs(config, parent)[0]
     client = MlflowClient(config.uri)
     (used,) = client.get_run(run.run_id).inputs.dataset_inputs
     fingerprint = run.params["data.fingerprint"]
@@ -132,7 +132,7 @@ def test_the_sweeps_page_opens_with_its_table(swept: tuple[Path, str, str]) -> N
 
 def test_the_ui_serves_the_runs_on_loopback(swept: tuple[Path, str, str], tmp_path: Path) -> None:
     config = tracked(swept[0])
-    body = json.dumps({"experiment_ids": [tracking.open_experiment(config)]}).encode()
+    body = json.dumps({"experiment_ids": [store.open_experiment(config)]}).encode()
     with mlflow_server(tmp_path, config.uri) as uri:
         url, kind = f"{uri}/api/2.0/mlflow/runs/search", {"Content-Type": "application/json"}
         request = urllib.request.Request(url, body, kind)

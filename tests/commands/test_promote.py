@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import tracking
 from pipeline.commands.promote import promote
-from pipeline.config import TrackingConfig
+from pipeline.config.stages import TrackingConfig
 from pipeline.records import InputError, Refused
+from pipeline.tracking import reader, references, registry, writer
 
 QUERIES = [f"q{i}" for i in range(40)]
 SAME_DATA = {"data.fingerprint": "a" * 64, "embedder.path": "package:x", "eval.overfetch": "4"}
@@ -33,14 +33,14 @@ def make_run(
 ) -> str:
     """A finished run with these per-query values, and a model of one file."""
     metric = {"ndcg_at_10": dict(values)}
-    with tracking.run(store, name, {"kind": "point", "dataset": "d", "arch": "colbert"}) as run:
+    with writer.run(store, name, {"kind": "point", "dataset": "d", "arch": "colbert"}) as run:
         run.log_params(params)
         run.log_metrics({"vector_reranked/ndcg_at_10": sum(values.values()) / len(values)})
-        tracking.log_per_query(run, {"vector_reranked": metric})
+        writer.log_per_query(run, {"vector_reranked": metric})
         if folder is not None:
             folder.mkdir(parents=True)
             (folder / "config.json").write_text(json.dumps({"made_by": name}))
-            run.log_tags({tracking.MODEL_FOLDER: str(folder)})
+            run.log_tags({writer.MODEL_FOLDER: str(folder)})
     return run.run_id
 
 
@@ -49,8 +49,8 @@ def word(store: TrackingConfig) -> str:
 
 
 def made_by(store: TrackingConfig, reference: str, tmp_path: Path) -> str:
-    run = tracking.find_model(store, reference)
-    folder = tracking.model_folder(store, run, tmp_path / "cache")
+    run = references.find_model(store, reference)
+    folder = references.model_folder(store, run, tmp_path / "cache")
     return str(json.loads((folder / "config.json").read_text())["made_by"])
 
 
@@ -69,10 +69,10 @@ def test_the_champion_moves_to_what_beats_it(store: TrackingConfig, tmp_path: Pa
         promote(["lucky", "name=moves", word(store)])
     assert "lucky does not beat the champion models:/moves/1 (low)" in str(caught.value)
     assert "0.3250 against 0.2500, p = 0.1250; force=true" in str(caught.value)
-    assert tracking.champion(store, "moves") == (
+    assert registry.champion(store, "moves") == (
         "moves",
         "1",
-        tracking.find_run(store, "low").run_id,
+        reader.find_run(store, "low").run_id,
     )
 
     said = promote(["high", "name=moves", word(store)])
@@ -141,7 +141,7 @@ def test_bad_input_changes_nothing(
     with pytest.raises(Exception, match="(?s)" + said) as caught:
         promote([*words, word(store)])
     assert not isinstance(caught.value, Refused)
-    assert tracking.champion(store, "bad") is None
+    assert registry.champion(store, "bad") is None
 
 
 def test_the_command_refuses_with_one_line_and_exit_code_1(

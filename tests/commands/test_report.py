@@ -9,29 +9,29 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import tracking
 from pipeline.commands.report import main, report
-from pipeline.config import TrackingConfig
+from pipeline.config.stages import TrackingConfig
 from pipeline.records import InputError
-from pipeline.tracking import RunRecord
+from pipeline.tracking import reader, writer
+from pipeline.tracking.reader import RunRecord
 from tests.report.test_terminal import RECORDS, read
 
 
 def store_run(config: TrackingConfig, run: RunRecord, **tags: str) -> str:
     with (
         suppress(ValueError),
-        tracking.run(config, run.name, {"kind": "point", **run.tags, **tags}) as active,
+        writer.run(config, run.name, {"kind": "point", **run.tags, **tags}) as active,
     ):
         active.log_params(run.params)
         active.log_metrics(run.metrics)
-        tracking.log_per_query(active, read(run.run_id))
+        writer.log_per_query(active, read(run.run_id))
         if run.status == "FAILED":
             raise ValueError("out | of memory")
     return active.run_id
 
 
 def store_sweep(config: TrackingConfig) -> str:
-    with tracking.run(config, "sweep", {"kind": "sweep"}) as parent:
+    with writer.run(config, "sweep", {"kind": "sweep"}) as parent:
         child = replace(config, parent_run_id=parent.run_id)
         for run in RECORDS[:4]:
             store_run(child, run)
@@ -56,13 +56,13 @@ def test_nothing_yet(
     report(words)
     assert capsys.readouterr().out == said
     assert list(tmp_path.iterdir()) == []
-    with tracking.run(config, "sweep", {"kind": "sweep"}) as empty:
+    with writer.run(config, "sweep", {"kind": "sweep"}) as empty:
         store_run(replace(config, parent_run_id=empty.run_id), RECORDS[1])  # which fails
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "report.md").write_text("of yesterday")
     report(words)
     assert capsys.readouterr().out == said
-    with tracking.run(config, "sweep", {"kind": "sweep"}) as empty:
+    with writer.run(config, "sweep", {"kind": "sweep"}) as empty:
         pass
     report([*words, empty.run_id])
     assert "no run to compare" in capsys.readouterr().out
@@ -107,7 +107,7 @@ def test_runs_that_are_no_sweeps_are_compared_together(
 
 
 def test_a_run_of_another_kind(words: list[str], config: TrackingConfig) -> None:
-    with tracking.run(config, "other", {}) as run:
+    with writer.run(config, "other", {}) as run:
         pass
     with pytest.raises(InputError, match=f"^run:{run.run_id}: other is neither a sweep nor a"):
         report([*words, run.run_id])
@@ -130,7 +130,7 @@ def test_the_command_reads_the_latest_sweep_or_one_by_its_run_id(
     assert files == [f"{tmp_path}/report/report.{kind}" for kind in ("html", "md", "csv")]
     assert "colbert_minilm_l6_1neg_10ep" in Path(files[0]).read_text()
     assert "colbert_minilm_l6_1neg_10ep" in Path(files[1]).read_text()
-    assert tracking.read_runs(config, sweep)[0].run_id in Path(files[2]).read_text()
+    assert reader.read_runs(config, sweep)[0].run_id in Path(files[2]).read_text()
 
     report([words[0], sweep])  # whatever the experiment
     assert capsys.readouterr().out == done.stdout

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import tracking
-from pipeline.config import TrackingConfig
+from pipeline.config.stages import TrackingConfig
+from pipeline.tracking import reader, writer
 from tests.conftest import free_port
 
 BEST, WORSE, FAILED = (f"cross_encoder_ms_marco_minilm_{n}neg_1ep" for n in (1, 2, 3))
@@ -52,19 +52,19 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> TrackingConfig:
     """A sweep of two points and one that failed, the best neither first nor last."""
     folder = tmp_path_factory.mktemp("ui")
     config = TrackingConfig(uri=f"sqlite:///{folder}/mlflow.db", experiment="pydocs")
-    with tracking.run(config, "sweep", {"kind": "sweep"}) as parent:
+    with writer.run(config, "sweep", {"kind": "sweep"}) as parent:
         parent.log_note("- the note of the sweep")
         child = replace(config, parent_run_id=parent.run_id)
         tags = {"kind": "point", "initialisation": "finetuned"}
         for name, ndcg in ((WORSE, 0.5), (BEST, 0.6543)):
-            with tracking.run(child, name, tags) as run:
+            with writer.run(child, name, tags) as run:
                 metrics = {"vector/ndcg_at_5": 0.4, "vector_reranked/ndcg_at_5": ndcg}
                 run.log_metrics(metrics | {"latency/vector_20/total_p50_ms": 12.5})
                 run.log_dataset("pydocs", "a" * 64, {"test_queries": 2})
                 values = {"vector_reranked": {"ndcg_at_5": {"q1": ndcg, "q2": ndcg}}}
                 texts = {"q1": "one", "q2": "two"}
-                tracking.log_query_table(run, texts, values, "ndcg_at_5")
-        with pytest.raises(ZeroDivisionError), tracking.run(child, FAILED, tags):
+                writer.log_query_table(run, texts, values, "ndcg_at_5")
+        with pytest.raises(ZeroDivisionError), writer.run(child, FAILED, tags):
             raise ZeroDivisionError
     return config
 
@@ -97,7 +97,7 @@ def test_the_browser_shows_the_sweep(page: str, store: TrackingConfig, tmp_path:
     browser = [str(chromium()), *QUIET, f"--user-data-dir={tmp_path}", *SHOWN, page]
     done = subprocess.run(browser, capture_output=True, text=True, timeout=300, check=False)
     seen = done.stdout
-    sweep = tracking.latest_sweep(store)
+    sweep = reader.latest_sweep(store)
     for said in ("Rerankers on one data set", f"runs/{sweep}?", f"runs/{sweep}/artifacts/report"):
         assert said in seen, seen[-2000:]
 

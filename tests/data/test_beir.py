@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import BeirConfig
+from pipeline.config.datasets import BeirConfig
 from pipeline.data import load, summary
 from pipeline.data.splits import normalise
 from pipeline.records import Dataset, InputError, QuerySet

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.config import GooaqConfig
+from pipeline.config.datasets import GooaqConfig
 from pipeline.data import load
 from pipeline.data.splits import normalise
 from pipeline.records import InputError

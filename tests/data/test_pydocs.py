@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import PydocsConfig
+from pipeline.config.datasets import PydocsConfig
 from pipeline.data import load, pydocs
 from pipeline.data.splits import normalise
 from pipeline.records import Dataset, InputError

@@ -4,7 +4,7 @@ from math import log2
 
 import pytest
 
-from pipeline.config import EvalConfig, FusionConfig
+from pipeline.config.stages import EvalConfig, FusionConfig
 from pipeline.evaluation.quality import evaluate
 from pipeline.records import Hit, Qrels, Ranking
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import tracking
 from pipeline.experiment import recipe as experiment
 from pipeline.experiment.shared import Shared
 from pipeline.records import InputError
+from pipeline.tracking import reader
 from tests.conftest import SMALL, Compose, compose_config
 
 TINY = (
@@ -53,7 +53,7 @@ def test_one_run_from_file_to_record(
     overrides = [*TINY, "dataset=labelled", f"dataset.path={labelled_file}"]
     config = compose_config([*overrides, f"output_dir={outputs}"])
     run_id = experiment.run(config, tmp_path / "run")
-    record = tracking.find_run(config.tracking, run_id)
+    record = reader.find_run(config.tracking, run_id)
     assert record.status == "FINISHED"
     assert record.params["dataset.name"] == "labelled"
     for when in ("before", "after"):
@@ -66,7 +66,7 @@ def test_one_run_from_file_to_record(
     start = ["base=model", f"base.path={tmp_path / 'run/model'}", "base.name=tuned"]
     again = compose_config([*overrides, f"output_dir={outputs}", *start, *ruinous])
     assert again.initialisation == "finetuned"
-    undone = tracking.find_run(again.tracking, experiment.run(again, tmp_path / "again"))
+    undone = reader.find_run(again.tracking, experiment.run(again, tmp_path / "again"))
     assert undone.metrics["train/dev_after"] < undone.metrics["train/dev_before"]
     assert undone.tags["best"] == "start"
     assert "so the start is kept" in undone.tags["warnings"]

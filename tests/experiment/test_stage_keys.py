@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from pipeline.config import EmbedderConfig
+from pipeline.config.models import EmbedderConfig
 from pipeline.experiment import recipe as experiment
 from pipeline.experiment.fingerprint import fingerprints
 from pipeline.experiment.shared import Shared, prepare

@@ -11,7 +11,6 @@ import torch
 from mlflow import MlflowClient
 from safetensors.numpy import load_file
 
-from pipeline import tracking
 from pipeline.experiment import recipe as experiment
 from pipeline.experiment.fingerprint import fingerprints
 from pipeline.experiment.shared import Shared
@@ -19,6 +18,7 @@ from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
 from pipeline.records import InputError
 from pipeline.rerankers import load_reranker
+from pipeline.tracking import writer
 from pipeline.training.negatives import TrainingSet
 from pipeline.training.train import plan, train
 from tests.conftest import CHILD, Compose, compose_config, tracked
@@ -98,10 +98,10 @@ def test_two_processes_take_the_steps_of_one(arch: str, tmp_path: Path) -> None:
 
 def test_all_processes_end_with_a_point_that_has_finished_before(tmp_path: Path) -> None:
     config = compose_config([*POINT, f"output_dir={tmp_path / 'outputs'}"])
-    with tracking.run(config.tracking, "sweep", {}) as parent:
+    with writer.run(config.tracking, "sweep", {}) as parent:
         config.tracking.parent_run_id = parent.run_id
         tags = {"kind": "point", "fingerprint": fingerprints([config])[0]}
-        with tracking.run(config.tracking, config.run_name, tags):
+        with writer.run(config.tracking, config.run_name, tags):
             pass
         done = by_two(*POINT, f"tracking.parent_run_id={parent.run_id}", cwd=tmp_path, limit=300)
     assert done.returncode == 0, done.stderr

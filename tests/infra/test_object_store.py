@@ -16,10 +16,10 @@ import lancedb
 import pytest
 from pyarrow.fs import FileSystem
 
-from pipeline import tracking
 from pipeline.infra.object_store import ObjectStore
 from pipeline.infra.stage_cache import rebuild_stages, share_stages, stage_output
 from pipeline.records import InputError
+from pipeline.tracking import reader
 from tests.conftest import BRIEF, TINY, command, free_port, tracked
 
 BUCKET = "stages"
@@ -187,7 +187,7 @@ def test_a_point_on_a_second_machine_trains_and_indexes_nothing(
         (tmp_path / machine).mkdir()
         result = command(*words, cwd=tmp_path / machine)
         assert result.returncode == 0, result.stderr
-        run = tracking.find_run(tracked(tmp_path / machine), "colbert_minilm_l3_1neg_1ep")
+        run = reader.find_run(tracked(tmp_path / machine), "colbert_minilm_l3_1neg_1ep")
         metrics.append({name: value for name, value in run.metrics.items() if "/" in name})
         if machine == "one":
             shutil.rmtree(tmp_path / "one" / "outputs" / "cache")

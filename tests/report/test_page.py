@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import tracking
-from pipeline.config import ReportConfig, TrackingConfig
+from pipeline.config.stages import ReportConfig, TrackingConfig
 from pipeline.evaluation.metrics import write_qrels, write_run
 from pipeline.evaluation.significance import intervals, paired_difference
 from pipeline.records import MODES, Hit, Qrels
@@ -23,7 +22,9 @@ from pipeline.report.page import html
 from pipeline.report.sections import published
 from pipeline.report.verdict import judge
 from pipeline.report.write import show
-from pipeline.tracking import RunRecord, Text
+from pipeline.tracking import reader, writer
+from pipeline.tracking.artifacts import Text
+from pipeline.tracking.reader import RunRecord
 from tests.report.test_terminal import NOTHING, RECORDS, VALUES, read
 
 EVIL = "<script>alert('x')</script> & <b>bold</b>"
@@ -84,16 +85,16 @@ def sweep(folder: Path) -> tuple[TrackingConfig, str]:
         for q in qrels
         for role in ("relevant", *(f"{mode}_reranked" for mode in MODES))
     ]
-    with tracking.run(config, "sweep", {"kind": "sweep"}) as parent:
+    with writer.run(config, "sweep", {"kind": "sweep"}) as parent:
         child = replace(config, parent_run_id=parent.run_id)
         for run in RECORDS:
             if run.status != "FINISHED":
                 continue
-            with tracking.run(child, run.name, run.tags) as active:
+            with writer.run(child, run.name, run.tags) as active:
                 active.log_params(run.params)
                 active.log_metrics(run.metrics)
-                tracking.log_per_query(active, read(run.run_id))
-                tracking.log_texts(active, texts)
+                writer.log_per_query(active, read(run.run_id))
+                writer.log_texts(active, texts)
                 active.log_file(folder / "qrels.txt", "runs")
                 for mode in MODES:
                     for stage, source in ((mode, "before"), (f"{mode}_fused", "after")):
@@ -112,7 +113,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[RunReco
     config, parent = sweep(folder)
     files = show(config, ReportConfig(), parent, folder)
     assert [file.name for file in files] == ["report.html", "report.md", "report.csv"]
-    return files[0].read_text(encoding="utf-8"), tracking.read_runs(config, parent)
+    return files[0].read_text(encoding="utf-8"), reader.read_runs(config, parent)
 
 
 def page(*runs: RunRecord) -> Page:

@@ -5,8 +5,8 @@ from dataclasses import asdict
 
 import pytest
 
-from pipeline import tracking
 from pipeline.config.compose import compose
+from pipeline.infra import redact
 from pipeline.report.sections import reproduce
 
 
@@ -26,12 +26,12 @@ from pipeline.report.sections import reproduce
     ],
 )
 def test_the_command_composes_to_the_same_configuration(words: list[str]) -> None:
-    logged = tracking.flatten(asdict(compose(words)))
+    logged = redact.flatten(asdict(compose(words)))
     line = reproduce.command(logged)
     assert line is not None
     start, *again = shlex.split(line.removeprefix("python -m "))
     assert start == "pipeline"
-    found = tracking.flatten(asdict(compose(again)))
+    found = redact.flatten(asdict(compose(again)))
     skipped = ("grid", "output_dir", "tracking.")
     assert {k: v for k, v in found.items() if not k.startswith(skipped)} == {
         k: v for k, v in logged.items() if not k.startswith(skipped)

@@ -25,7 +25,7 @@ from pipeline.report.document import study
 from pipeline.report.markdown import markdown
 from pipeline.report.sections.queries import Stored
 from pipeline.report.uncertainty import COLUMNS
-from pipeline.tracking import RunRecord
+from pipeline.tracking.reader import RunRecord
 
 QUERIES = 60
 NOTHING = Stored(lambda *_: {}, lambda _: {}, lambda _: [])

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.config import COLBERT_LOSSES, CROSS_ENCODER_LOSSES, DISTILLING
+from pipeline.config.models import COLBERT_LOSSES, CROSS_ENCODER_LOSSES, DISTILLING
 from pipeline.experiment.shared import Shared
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base

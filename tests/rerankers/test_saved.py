@@ -110,7 +110,7 @@ def test_behind_lancedb(
 
 @pytest.mark.parametrize("arch", ARCHES)
 def test_the_card_is_valid_for_the_hub(arch: str, trained: Callable[[str], Trained]) -> None:
-    from pipeline import tracking
+    from pipeline.tracking import artifacts
 
     run = trained(arch)
     text = (run.folder / "README.md").read_text(encoding="utf-8")
@@ -120,7 +120,7 @@ def test_the_card_is_valid_for_the_hub(arch: str, trained: Callable[[str], Train
     library = {"cross_encoder": "sentence-transformers", "colbert": "PyLate"}
     assert data.library_name == library[arch]
     assert data.model_name == run.config.run_name
-    per_query = tracking.read_per_query(run.config.tracking, run.run_id)
+    per_query = artifacts.read_per_query(run.config.tracking, run.run_id)
     for result, mode in zip(data.eval_results or (), ("vector", "fts", "hybrid"), strict=True):
         mean = means(per_query[f"{mode}_reranked"])["ndcg_at_10"]
         assert result.metric_value == pytest.approx(mean, abs=5e-5)

@@ -7,13 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.config import (
-    ArchConfig,
-    ColbertConfig,
-    CrossEncoderConfig,
-    NoArchConfig,
-    RerankConfig,
-)
+from pipeline.config.models import ArchConfig, ColbertConfig, CrossEncoderConfig, NoArchConfig
+from pipeline.config.stages import RerankConfig
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
 from pipeline.records import InputError

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from pipeline import tracking
 from pipeline.experiment import recipe as experiment
 from pipeline.records import InputError
+from pipeline.tracking import reader, writer
 from tests.conftest import TINY, command, compose_config, tracked
 
 SWEEP = (
@@ -21,7 +21,7 @@ SWEEP = (
 def attempts(folder: Path) -> list[tuple[str, str]]:
     """Base and status of every attempt of the only sweep, oldest first."""
     config = tracked(folder)
-    found = tracking.read_attempts(config, sweep_of(folder))
+    found = reader.read_attempts(config, sweep_of(folder))
     return [(run.params["base.path"], run.status) for run in found]
 
 
@@ -52,7 +52,7 @@ def test_retries_and_fail_fast_and_going_on(tmp_path: Path) -> None:
     assert "1 of 2 points" in done.stdout
     stages = {
         tag
-        for run in tracking.read_runs(tracked(tmp_path), sweep_of(tmp_path))
+        for run in reader.read_runs(tracked(tmp_path), sweep_of(tmp_path))
         for tag in run.tags
         if tag.startswith("stage.")
     }
@@ -79,11 +79,11 @@ def test_a_failed_point_has_its_stage_and_log(stage: str, tmp_path: Path, output
     folder.mkdir()
     (folder / "pipeline.log").write_text("what was done\n")
     error = InputError if stage == "base" else Exception
-    with tracking.run(config.tracking, "sweep", {}) as parent:
+    with writer.run(config.tracking, "sweep", {}) as parent:
         config.tracking.parent_run_id = parent.run_id
         with pytest.raises(error):
             experiment.run(config, folder)
-    (point,) = tracking.read_runs(config.tracking, parent.run_id)
+    (point,) = reader.read_runs(config.tracking, parent.run_id)
     assert (point.status, point.tags["stage"]) == ("FAILED", stage)
     assert point.tags["failure"]
     assert point.params["base.path"] == config.base.path

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from pipeline import tracking
 from pipeline.sweep.grid import Grid
+from pipeline.tracking import reader
 from tests.conftest import command, tracked
 from tests.data.test_beir import CORPUS, jsonl, write
 
@@ -28,9 +28,9 @@ def test_a_sweep_over_two_data_sets_is_one_sweep(tmp_path: Path) -> None:
         assert f"\n1 run on {name} " in f"\n{done.stdout}"
 
     config = tracked(tmp_path)  # of the data set of the sweep itself, pydocs
-    sweep = tracking.latest_sweep(config)
+    sweep = reader.latest_sweep(config)
     assert sweep is not None
-    runs = tracking.read_attempts(config, sweep)
+    runs = reader.read_attempts(config, sweep)
     assert [(run.tags["dataset"], run.status) for run in runs] == [
         ("first", "FINISHED"),
         ("second", "FINISHED"),
@@ -44,7 +44,7 @@ def test_a_sweep_over_two_data_sets_is_one_sweep(tmp_path: Path) -> None:
     again = command(*words, cwd=tmp_path, to="sweep")
     assert again.returncode == 0, again.stderr
     assert "complete: all 2 points had finished" in again.stdout
-    assert tracking.read_attempts(config, sweep) == runs
+    assert reader.read_attempts(config, sweep) == runs
 
 
 def test_the_first_data_set_names_the_experiment(tmp_path: Path) -> None:

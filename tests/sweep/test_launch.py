@@ -17,13 +17,13 @@ from hydra.core.utils import JobReturn, JobStatus
 from mlflow import MlflowClient
 from omegaconf import DictConfig
 
-from pipeline import tracking
 from pipeline.sweep import launch
 from pipeline.sweep import task as progress
 from pipeline.sweep.grid import Grid
 from pipeline.sweep.launch import Launched
 from pipeline.sweep.resume import KILLED
 from pipeline.sweep.task import Reported
+from pipeline.tracking import attempts, reader, writer
 
 KEYS = ["a", "b", "c", "d"]  # the fingerprints of the points
 
@@ -110,7 +110,7 @@ class Launcher:
             runs: dict[int, str] = {}
             for number in numbers[start : start + self.workers]:
                 tags = {"fingerprint": self.recorded.get(number, KEYS[number])}
-                with tracking.run(config, f"point{number}", tags) as run:
+                with writer.run(config, f"point{number}", tags) as run:
                     runs[number] = run.run_id
             if dead := set(runs) & set(self.kills):
                 for number, run_id in runs.items():
@@ -123,7 +123,7 @@ class Launcher:
             for number, run_id in runs.items():
                 failed = number in self.fails
                 if failed:
-                    tracking.end(config, run_id, "FAILED", "no luck")
+                    attempts.end(config, run_id, "FAILED", "no luck")
                 status = JobStatus.FAILED if failed else JobStatus.COMPLETED
                 results.append(JobReturn(status=status, _return_value=run_id))
                 if failed:
@@ -138,9 +138,9 @@ def launched(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Launc
     def of(stub: object, numbers: Sequence[int] = range(4), fail_fast: bool = False) -> Launched:
         monkeypatch.setattr(launch, "_launch", stub)
         grid.config.fail_fast = fail_fast
-        with tracking.run(grid.config.tracking, "sweep", {"kind": "sweep"}) as parent:
+        with writer.run(grid.config.tracking, "sweep", {"kind": "sweep"}) as parent:
             result = launch.launch(grid, KEYS, parent.run_id, numbers)
-        attempts = tracking.read_attempts(grid.config.tracking, parent.run_id)
+        attempts = reader.read_attempts(grid.config.tracking, parent.run_id)
         assert "RUNNING" not in {run.status for run in attempts}
         return result
 
@@ -169,7 +169,7 @@ def test_what_ends_while_it_is_waited_for_has_finished(
     left: list[str] = []
 
     def wait(seconds: float) -> None:
-        tracking.end(grid.config.tracking, left.pop(), "FINISHED", "")
+        attempts.end(grid.config.tracking, left.pop(), "FINISHED", "")
 
     monkeypatch.setattr("time.sleep", wait)
     launcher = Launcher(kills=[1], goes_on=left.append)

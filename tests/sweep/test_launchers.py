@@ -12,10 +12,10 @@ import pytest
 from mlflow import MlflowClient
 from omegaconf import OmegaConf
 
-from pipeline import tracking
-from pipeline.config import TrackingConfig
+from pipeline.config.stages import TrackingConfig
 from pipeline.sweep.grid import Grid
 from pipeline.sweep.launch import at_once
+from pipeline.tracking import reader
 from tests.conftest import CHILD, TINY, command, tracked
 
 SWEEP = (
@@ -49,9 +49,9 @@ def one_by_one(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, 
 
 def quality(folder: Path) -> dict[str, dict[str, float]]:
     config = tracked(folder)
-    parent = tracking.latest_sweep(config)
+    parent = reader.latest_sweep(config)
     assert parent is not None
-    attempts = tracking.read_attempts(config, parent)
+    attempts = reader.read_attempts(config, parent)
     finished = [run for run in attempts if run.status == "FINISHED"]
     assert len({run.name for run in finished}) == len(finished)
     return {
@@ -107,14 +107,14 @@ def test_points_of_a_killed_worker_are_run_again(
     assert quality(tmp_path) == one_by_one
 
 
-def children(config: TrackingConfig) -> list[tracking.RunRecord]:
+def children(config: TrackingConfig) -> list[reader.RunRecord]:
     """All attempts of the newest sweep, also while nothing has finished."""
     client = MlflowClient(config.uri)
     experiment = client.get_experiment_by_name(config.experiment)
     if experiment is None:
         return []
     sweeps = client.search_runs([experiment.experiment_id], "tags.kind = 'sweep'")
-    return tracking.read_attempts(config, sweeps[0].info.run_id) if sweeps else []
+    return reader.read_attempts(config, sweeps[0].info.run_id) if sweeps else []
 
 
 def test_how_many_points_share_the_machine() -> None:

@@ -12,14 +12,15 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from pipeline import tracking
 from pipeline.commands.clean_cache import clean
-from pipeline.config import TrackingConfig
+from pipeline.config.stages import TrackingConfig
 from pipeline.experiment.fingerprint import fingerprints
 from pipeline.infra.errors import exit_code
 from pipeline.records import Refused
 from pipeline.sweep import resume
+from pipeline.tracking import attempts, liveness, reader, writer
 from pipeline.tracking.liveness import process_tags
+from pipeline.tracking.store import open_experiment
 from tests.conftest import Compose
 
 POINTS = ["a" * 16, "b" * 16]
@@ -49,7 +50,7 @@ def dead() -> Mapping[str, str]:
 
 def left_running(config: TrackingConfig, name: str, tags: Mapping[str, str]) -> str:
     """A run as a killed process leaves it."""
-    experiment = tracking.open_experiment(config)
+    experiment = open_experiment(config)
     client = MlflowClient(config.uri)
     parent = {"mlflow.parentRunId": config.parent_run_id} if config.parent_run_id else {}
     run = client.create_run(experiment, run_name=name, tags={**parent, **tags})
@@ -63,7 +64,7 @@ def sweep_tags(points: list[str]) -> dict[str, str]:
 def point(config: TrackingConfig, parent: str, fingerprint: str) -> str:
     """A finished point."""
     child = replace(config, parent_run_id=parent)
-    with tracking.run(child, "point", {"kind": "point", "fingerprint": fingerprint}) as run:
+    with writer.run(child, "point", {"kind": "point", "fingerprint": fingerprint}) as run:
         return run.run_id
 
 
@@ -111,7 +112,7 @@ def test_changed_data_and_replaced_models_are_other_points(
     named.tracking = replace(store, experiment="models")
     keys = []
     for _ in range(2):
-        with tracking.run(named.tracking, "start", {"kind": "point"}):
+        with writer.run(named.tracking, "start", {"kind": "point"}):
             pass
         keys += fingerprints([named])
     assert keys[0] != keys[1]
@@ -122,7 +123,7 @@ def test_nothing_to_go_on_with(config: TrackingConfig, tmp_path: Path) -> None:
     assert resume.find(nowhere, POINTS) == resume.Earlier()
     assert list(tmp_path.iterdir()) == []
     assert resume.find(config, POINTS) == resume.Earlier()
-    with tracking.run(config, "sweep", sweep_tags(POINTS[:1])):
+    with writer.run(config, "sweep", sweep_tags(POINTS[:1])):
         pass
     assert resume.find(config, POINTS) == resume.Earlier()
 
@@ -136,20 +137,20 @@ def test_what_a_dead_process_left_is_killed_and_the_rest_is_kept(
     left_running(child, "point", {**dead, "fingerprint": POINTS[1]})
     earlier = resume.find(config, POINTS[::-1])
     assert earlier == resume.Earlier(parent, frozenset(POINTS[:1]), {POINTS[1]: 1})
-    lost = [run for run in tracking.read_attempts(config, parent) if run.run_id != done]
+    lost = [run for run in reader.read_attempts(config, parent) if run.run_id != done]
     assert [run.status for run in lost] == ["KILLED"]
     assert lost[0].tags["failure"] == f"its process, pid {dead['pid']}, is gone"
     status = MlflowClient(config.uri).get_run(parent).info.status
     assert status == "KILLED"
 
-    with tracking.run(config, "sweep", sweep_tags(POINTS), parent) as run:
+    with writer.run(config, "sweep", sweep_tags(POINTS), parent) as run:
         assert run.run_id == parent
         again = point(config, parent, POINTS[1])
     found = MlflowClient(config.uri).get_run(parent)
     assert found.info.status == "FINISHED"
     assert found.data.tags["pid"] == str(os.getpid())
     assert "failure" not in found.data.tags
-    assert [run.run_id for run in tracking.read_runs(config, parent)] == [done, again]
+    assert [run.run_id for run in reader.read_runs(config, parent)] == [done, again]
     assert resume.find(config, POINTS) == resume.Earlier(parent, frozenset(POINTS))
 
 
@@ -161,7 +162,7 @@ def test_what_has_lost_its_process_most_often_comes_last(
     child = replace(config, parent_run_id=parent)
     for key, failure in [("a", resume.KILLED), ("a", resume.KILLED), ("c", "a mistake")]:
         lost = left_running(child, "point", {"fingerprint": key})
-        tracking.end(config, lost, "FAILED", failure)
+        attempts.end(config, lost, "FAILED", failure)
     left_running(child, "point", {**dead, "fingerprint": "b"})
     point(config, parent, "d")
     earlier = resume.find(config, keys)
@@ -179,14 +180,14 @@ def test_whatever_a_dead_process_left_is_killed(
     of_sweep = left_running(child, "point", {**dead, "fingerprint": "of other code"})
     foreign = left_running(config, "of another tool", {})
     client = MlflowClient(config.uri)
-    with tracking.run(config, "alive", {}) as alive:
-        assert "index/abc" in tracking.used_stages(config)
+    with writer.run(config, "alive", {}) as alive:
+        assert "index/abc" in reader.used_stages(config)
         assert resume.find(config, POINTS) == resume.Earlier()
         ended = [client.get_run(run_id).info.status for run_id in (single, sweep, of_sweep)]
         assert ended == ["KILLED"] * 3
-        running = {run.run_id for run in tracking.read_running(config)}
+        running = {run.run_id for run in reader.read_running(config)}
         assert running == {foreign, alive.run_id}
-    assert "index/abc" not in tracking.used_stages(config)
+    assert "index/abc" not in reader.used_stages(config)
 
 
 def test_a_sweep_that_lost_only_its_end_is_finished(
@@ -200,8 +201,8 @@ def test_a_sweep_that_lost_only_its_end_is_finished(
 
 
 def test_a_living_process_is_left_alone(config: TrackingConfig, dead: Mapping[str, str]) -> None:
-    with tracking.run(config, "sweep", sweep_tags(POINTS)) as parent:
-        running = tracking.running(config)
+    with writer.run(config, "sweep", sweep_tags(POINTS)) as parent:
+        running = reader.running(config)
         assert running is not None
         assert running.run_id == parent.run_id
         with pytest.raises(Refused, match=f"is running: pid {os.getpid()} on .*force=true"):
@@ -219,7 +220,7 @@ def test_a_point_that_is_queued_again_ends_dead_attempts(
     config: TrackingConfig, dead: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    with tracking.run(config, "sweep", {}) as parent:
+    with writer.run(config, "sweep", {}) as parent:
         child = replace(config, parent_run_id=parent.run_id)
         of_point = {**dead, "fingerprint": "f"}
         left_running(child, "here", of_point)
@@ -228,8 +229,8 @@ def test_a_point_that_is_queued_again_ends_dead_attempts(
         requeued = {**process_tags(), "host": "elsewhere", "fingerprint": "f"}  # the same job
         left_running(child, "before it was queued again", requeued)
         left_running(child, "this process", {**of_point, **process_tags()})
-        assert tracking.earlier_attempt(child, "f") is None
-        status = {run.status for run in tracking.read_attempts(config, parent.run_id)}
+        assert attempts.earlier_attempt(child, "f") is None
+        status = {run.status for run in reader.read_attempts(config, parent.run_id)}
     assert status == {"KILLED"}
 
 
@@ -242,38 +243,38 @@ def test_a_point_that_runs_elsewhere_is_waited_for(
     caplog.set_level("INFO")
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     monkeypatch.setattr("pipeline.tracking.attempts.POLL", 0.05)
-    with tracking.run(config, "sweep", {}) as parent:
+    with writer.run(config, "sweep", {}) as parent:
         child = replace(config, parent_run_id=parent.run_id)
         elsewhere = {**process_tags(), "host": "elsewhere", "fingerprint": "f"}
         other = left_running(child, "alive", elsewhere)
-        timer = threading.Timer(1, lambda: tracking.end(config, other, "FINISHED", ""))
+        timer = threading.Timer(1, lambda: attempts.end(config, other, "FINISHED", ""))
         timer.start()
-        assert tracking.earlier_attempt(child, "f") == other
+        assert attempts.earlier_attempt(child, "f") == other
         timer.join()
     assert sum("on elsewhere, which runs this point" in said for said in caplog.messages) == 1
 
 
 def test_a_pid_that_somebody_else_has_now() -> None:
     mine = process_tags()
-    assert not tracking.is_dead(mine)
-    assert tracking.is_dead({**mine, "pid_started": str(float(mine["pid_started"]) - 100)})
-    assert not tracking.is_dead({**mine, "host": "elsewhere", "pid": "1"})
+    assert not liveness.is_dead(mine)
+    assert liveness.is_dead({**mine, "pid_started": str(float(mine["pid_started"]) - 100)})
+    assert not liveness.is_dead({**mine, "host": "elsewhere", "pid": "1"})
 
 
 def test_each_point_is_shown_once(config: TrackingConfig) -> None:
-    with tracking.run(config, "sweep", {"kind": "sweep"}) as parent:
+    with writer.run(config, "sweep", {"kind": "sweep"}) as parent:
         child = replace(config, parent_run_id=parent.run_id)
         ids = []
         for fingerprint, fails in [("a", True), ("a", False), ("a", True), ("b", True)] * 2:
             tags = {"fingerprint": fingerprint}
             expected = pytest.raises(ValueError, match="x") if fails else nullcontext()
-            with expected, tracking.run(child, "point", tags) as run:
+            with expected, writer.run(child, "point", tags) as run:
                 ids.append(run.run_id)
                 if fails:
                     raise ValueError("x")
-    shown = tracking.read_runs(config, parent.run_id)
+    shown = reader.read_runs(config, parent.run_id)
     assert {run.run_id for run in shown} == {ids[5], ids[7]}
-    assert len(tracking.read_attempts(config, parent.run_id)) == 8
+    assert len(reader.read_attempts(config, parent.run_id)) == 8
 
 
 def test_sigterm_ends_like_ctrl_c() -> None:

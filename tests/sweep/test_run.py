@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock, Timeout
 
-from pipeline import tracking
-from pipeline.config import TrackingConfig
+from pipeline.config.stages import TrackingConfig
 from pipeline.experiment import shared
 from pipeline.infra.errors import exit_code
 from pipeline.records import InputError
@@ -15,6 +14,7 @@ from pipeline.report import write as show
 from pipeline.sweep import launch, resume
 from pipeline.sweep import run as sweep
 from pipeline.sweep.launch import Launched
+from pipeline.tracking import reader
 from tests.conftest import tracked
 
 LINES = ["arch=none base=none negatives=0 epochs=0", "arch=colbert"]
@@ -48,7 +48,7 @@ def test_a_sweep_is_running_before_what_its_points_share_is_made(
         return found(config, keys)
 
     def prepare(*of: object) -> None:
-        running = tracking.running(config)
+        running = reader.running(config)
         assert running is not None
         runs.append(running.run_id)
         assert run(LINES) == 1
@@ -61,7 +61,7 @@ def test_a_sweep_is_running_before_what_its_points_share_is_made(
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith("refused: sweep (")
     assert second == "error: passages.jsonl:3: no text"
-    ended = tracking.read_run(config, runs[0])
+    ended = reader.read_run(config, runs[0])
     assert (ended.status, ended.tags["failure"]) == ("FAILED", "passages.jsonl:3: no text")
 
 
@@ -82,6 +82,6 @@ def test_lines_in_another_order_are_the_same_sweep(
     assert run(LINES) == 1
     assert run(LINES[::-1]) == 1
     assert parents == parents[:1] * 2
-    params = tracking.read_run(config, parents[0]).params
+    params = reader.read_run(config, parents[0]).params
     assert params["points"] == "2"
     assert params["grid"].index("arch=none") < params["grid"].index("arch=colbert")

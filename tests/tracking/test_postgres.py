@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from pipeline import tracking
-from pipeline.config import TrackingConfig
+from pipeline.config.stages import TrackingConfig
+from pipeline.tracking import artifacts, reader, writer
 from tests.conftest import free_port, mlflow_server
 
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))  # Debian's, not in PATH
@@ -27,11 +27,13 @@ POINT = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from pipeline import tracking
-from pipeline.config import TrackingConfig
+from pipeline.tracking import artifacts
+from pipeline.tracking import reader
+from pipeline.tracking import writer
+from pipeline.config.stages import TrackingConfig
 uri, parent, number, steps, file = sys.argv[1:]
 config = TrackingConfig(uri=uri, experiment="shared", parent_run_id=parent)
-with tracking.run(config, f"point{number}", {"kind": "point", "fingerprint": number}) as run:
+with writer.run(config, f"point{number}", {"kind": "point", "fingerprint": number}) as run:
     run.log_params({f"p{i}": f"{number}-{i}" for i in range(120)})
     for step in range(int(steps)):
         run.log_metrics({"train/loss": float(number) + step}, step)
@@ -88,7 +90,7 @@ def test_four_points_at_once(served: str, tmp_path: Path) -> None:
     config = TrackingConfig(uri=served, experiment="shared")
     file = tmp_path / "vector_at_10.run"
     file.write_text("q1 Q0 d1 1 0.5 tag\n")
-    with tracking.run(config, "sweep", {"kind": "sweep"}) as parent:
+    with writer.run(config, "sweep", {"kind": "sweep"}) as parent:
         arguments = [served, parent.run_id]
         points = [
             subprocess.Popen(
@@ -102,7 +104,7 @@ def test_four_points_at_once(served: str, tmp_path: Path) -> None:
         for point in points:
             _, errors = point.communicate()
             assert point.returncode == 0, errors
-    runs = tracking.read_runs(config, parent.run_id)
+    runs = reader.read_runs(config, parent.run_id)
     assert sorted(run.name for run in runs) == [f"point{number}" for number in range(POINTS)]
     client = MlflowClient(served)
     for run in runs:
@@ -112,13 +114,13 @@ def test_four_points_at_once(served: str, tmp_path: Path) -> None:
         assert run.metrics.items() >= {f"vector/m{i}": float(i) for i in range(200)}.items()
         curve = client.get_metric_history(run.run_id, "train/loss")
         assert [point.value for point in curve] == [float(number) + step for step in range(STEPS)]
-        loaded = tracking.download(config, run.run_id, "runs/vector_at_10.run", tmp_path)
+        loaded = artifacts.download(config, run.run_id, "runs/vector_at_10.run", tmp_path)
         assert loaded is not None
         assert loaded.read_text() == file.read_text()
 
 
 def test_the_database_itself_is_an_address_too(postgres: str, tmp_path: Path) -> None:
     config = TrackingConfig(uri=postgres, experiment="direct", artifact_location=str(tmp_path))
-    with tracking.run(config, "point", {"kind": "point"}) as run:
+    with writer.run(config, "point", {"kind": "point"}) as run:
         run.log_metrics({"vector/ndcg_at_10": 0.5})
-    assert tracking.read_run(config, run.run_id).metrics == {"vector/ndcg_at_10": 0.5}
+    assert reader.read_run(config, run.run_id).metrics == {"vector/ndcg_at_10": 0.5}

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import tracking
 from pipeline.commands.promote import promote
 from pipeline.config.compose import name_of, quoted, with_named_base
 from pipeline.experiment import recipe as experiment
+from pipeline.infra import redact
 from pipeline.infra.model_files import Runs, locate, prepare_base
 from pipeline.records import InputError
 from pipeline.report.sections import reproduce
 from pipeline.rerankers.saved import check_base, detect_arch, saved_arch
 from pipeline.sweep.grid import Grid
+from pipeline.tracking import reader
 from tests.conftest import BRIEF, SMALL, Compose, Trained, compose_config
 
 HEX = "0123456789abcdef" * 2
@@ -81,7 +82,7 @@ def test_an_existing_folder_is_a_reference(tmp_path: Path, monkeypatch: pytest.M
 def test_a_quoted_value_is_read_back_as_it_is(text: str) -> None:
     words = [f"tracking.experiment={quoted(text)}"]
     assert compose_config(words).tracking.experiment == text
-    logged = tracking.flatten(asdict(compose_config([f"embedder.query_prefix={quoted(text)}"])))
+    logged = redact.flatten(asdict(compose_config([f"embedder.query_prefix={quoted(text)}"])))
     line = reproduce.command(logged)
     assert line is not None
     again = compose_config(shlex.split(line.removeprefix("python -m pipeline ")))
@@ -175,8 +176,8 @@ def test_a_run_goes_on_from_a_run(
     words = ["arch=colbert", *BRIEF[3:], "negatives=1", "epochs=0", f"base=run:{start.run_id}"]
     config = compose_config([*SMALL, f"output_dir={outputs}", *with_named_base(words)])
     assert config.initialisation == "dedicated"
-    again = tracking.find_run(config.tracking, experiment.run(config, tmp_path))
-    first = tracking.find_run(config.tracking, start.run_id)
+    again = reader.find_run(config.tracking, experiment.run(config, tmp_path))
+    first = reader.find_run(config.tracking, start.run_id)
     for metric in ("vector_reranked/ndcg_at_10", "hybrid_fused/ndcg_at_5"):
         assert again.metrics[metric] == first.metrics[metric]
     card = (tmp_path / "model_card.md").read_text()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import tracking
-from pipeline.config import TrackingConfig
+from pipeline.config.stages import TrackingConfig
+from pipeline.tracking import artifacts, reader, references, registry, writer
 from tests.conftest import mlflow_server
 
 
@@ -21,16 +21,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def test_through_a_server(server: str) -> None:
     config = TrackingConfig(uri=server, experiment="remote")
-    with tracking.run(config, "sweep", {"kind": "sweep"}) as parent:
+    with writer.run(config, "sweep", {"kind": "sweep"}) as parent:
         child = replace(config, parent_run_id=parent.run_id)
-    with tracking.run(child, "point", {}) as run:
+    with writer.run(child, "point", {}) as run:
         run.log_metrics({"vector/ndcg_at_10": 0.5, "gone": nan})
-        tracking.log_per_query(run, {"vector": {"ndcg_at_10": {"q": 0.5}}})
-    assert tracking.latest_sweep(config) == parent.run_id
-    (record,) = tracking.read_runs(config, parent.run_id)
+        writer.log_per_query(run, {"vector": {"ndcg_at_10": {"q": 0.5}}})
+    assert reader.latest_sweep(config) == parent.run_id
+    (record,) = reader.read_runs(config, parent.run_id)
     assert record.metrics["vector/ndcg_at_10"] == 0.5
     assert isnan(record.metrics["gone"])
-    stored = tracking.read_per_query(config, record.run_id)
+    stored = artifacts.read_per_query(config, record.run_id)
     assert stored == {"vector": {"ndcg_at_10": {"q": 0.5}}}
 
 
@@ -40,15 +40,15 @@ def test_a_promoted_model_through_a_server(server: str, tmp_path: Path) -> None:
     (folder / "1_Dense").mkdir(parents=True)
     for name in ("config.json", "1_Dense/config.json"):
         (folder / name).write_text("{}")
-    with tracking.run(config, "point", {"kind": "point"}) as run:
-        run.log_tags({tracking.MODEL_FOLDER: str(folder)})
-    record = tracking.find_run(config, "point")
-    assert tracking.model_folder(config, record, cache) == folder
-    version = tracking.promote(config, record, folder, "served")
-    assert tracking.champion(config, "served") == version == ("served", "1", run.run_id)
+    with writer.run(config, "point", {"kind": "point"}) as run:
+        run.log_tags({writer.MODEL_FOLDER: str(folder)})
+    record = reader.find_run(config, "point")
+    assert references.model_folder(config, record, cache) == folder
+    version = registry.promote(config, record, folder, "served")
+    assert registry.champion(config, "served") == version == ("served", "1", run.run_id)
     (folder / "config.json").unlink()
     for reference in ("models:/served@champion", "models:/served/1", "run:point"):
-        found = tracking.find_model(config, reference)
-        downloaded = tracking.model_folder(config, found, cache)
+        found = references.find_model(config, reference)
+        downloaded = references.model_folder(config, found, cache)
         assert downloaded.is_relative_to(cache)
         assert (downloaded / "1_Dense" / "config.json").read_text() == "{}"

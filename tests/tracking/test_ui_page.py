@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from pipeline import tracking
-from pipeline.config import TrackingConfig
+from pipeline.config.stages import TrackingConfig
+from pipeline.tracking import description, reader, store, writer
 
 
 @pytest.fixture
@@ -17,9 +17,9 @@ def config(tmp_path: Path) -> TrackingConfig:
 
 
 def test_a_long_note_is_cut_after_a_line(config: TrackingConfig) -> None:
-    with tracking.run(config, "sweep", {}) as run:
+    with writer.run(config, "sweep", {}) as run:
         run.log_note("| a | row |\n" * 1000)
-    note = tracking.read_run(config, run.run_id).tags["mlflow.note.content"]
+    note = reader.read_run(config, run.run_id).tags["mlflow.note.content"]
     assert len(note) <= 8000
     table, _, pointer = note.partition("\n\n")
     assert set(table.splitlines()) == {"| a | row |"}
@@ -32,25 +32,25 @@ def test_the_description_follows_the_code_but_not_over_an_edit(config: TrackingC
             MlflowClient(config.uri).set_experiment_tag(
                 experiment_id, key.replace("__", "."), value
             )
-        assert tracking.open_experiment(config) == experiment_id
+        assert store.open_experiment(config) == experiment_id
         return str(
             MlflowClient(config.uri).get_experiment(experiment_id).tags["mlflow.note.content"]
         )
 
-    experiment_id = tracking.open_experiment(config)
+    experiment_id = store.open_experiment(config)
     note = describe()
     old = "Rerankers on one data set: as an older version had it"
     assert describe(mlflow__note__content=old, description_digest="x") == old  # somebody's edit
     digest = hashlib.sha256(old.encode()).hexdigest()[:12]
     assert describe(description_digest=digest) == note
-    with tracking.run(config, "sweep", {"kind": "sweep"}) as sweep:
+    with writer.run(config, "sweep", {"kind": "sweep"}) as sweep:
         assert describe() == note  # its table comes at its end
     page = f"(#/experiments/{experiment_id}/runs/{sweep.run_id}?"
     linked = describe()
     assert page in linked.splitlines()[0]
-    with tracking.run(config, "sweep", {"kind": "sweep"}):
+    with writer.run(config, "sweep", {"kind": "sweep"}):
         pass
     assert page not in describe()
     assert describe(mlflow__note__content="ours alone") == "ours alone"
-    assert tracking.first_page(config).startswith(f"/#/experiments/{experiment_id}/runs?")
-    assert tracking.first_page(replace(config, experiment="none")) == ""
+    assert description.first_page(config).startswith(f"/#/experiments/{experiment_id}/runs?")
+    assert description.first_page(replace(config, experiment="none")) == ""

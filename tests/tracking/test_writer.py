@@ -14,9 +14,10 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
-from pipeline import tracking
-from pipeline.config import TrackingConfig
+from pipeline.config.stages import TrackingConfig
 from pipeline.records import InputError
+from pipeline.tracking import artifacts, reader, writer
+from pipeline.tracking.store import open_experiment
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +38,8 @@ def client(config: TrackingConfig) -> MlflowClient:
 
 
 def test_open_experiment_creates_folder_database_and_experiment(store: TrackingConfig) -> None:
-    experiment_id = tracking.open_experiment(store)
-    assert tracking.open_experiment(store) == experiment_id
+    experiment_id = open_experiment(store)
+    assert open_experiment(store) == experiment_id
     experiment = client(store).get_experiment(experiment_id)
     assert "vector_reranked" in experiment.tags["mlflow.note.content"]
     assert experiment.artifact_location.startswith("file:///")
@@ -47,15 +48,15 @@ def test_open_experiment_creates_folder_database_and_experiment(store: TrackingC
 
 def test_a_given_artifact_location_is_used(config: TrackingConfig, tmp_path: Path) -> None:
     config.artifact_location = str(tmp_path / "elsewhere")
-    with tracking.run(config, "point", {}) as run:
+    with writer.run(config, "point", {}) as run:
         run.log_text("hello", "notes/hello.txt")
     assert [path.name for path in (tmp_path / "elsewhere").rglob("*.txt")] == ["hello.txt"]
 
 
 def test_a_deleted_experiment_is_named(config: TrackingConfig) -> None:
-    client(config).delete_experiment(tracking.open_experiment(config))
+    client(config).delete_experiment(open_experiment(config))
     with pytest.raises(InputError, match=r"tracking\.experiment=test_a_deleted"):
-        tracking.open_experiment(config)
+        open_experiment(config)
 
 
 def test_a_run_is_written_and_read_back(
@@ -64,9 +65,9 @@ def test_a_run_is_written_and_read_back(
     (tmp_path / "model card.md").write_text("# card")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with tracking.run(config, "sweep", {"kind": "sweep"}) as parent:
+        with writer.run(config, "sweep", {"kind": "sweep"}) as parent:
             child_config = replace(config, parent_run_id=parent.run_id)
-            with tracking.run(child_config, "none_none_0neg_0ep", {"arch": "none"}) as run:
+            with writer.run(child_config, "none_none_0neg_0ep", {"arch": "none"}) as run:
                 run.log_params({"train.batch_size": 16, "uri": "postgresql://me:hunter2@db/x"})
                 run.log_params({f"many.{i}": i for i in range(250)})
                 run.log_params({"grid": "x" * 7000})
@@ -77,7 +78,7 @@ def test_a_run_is_written_and_read_back(
                 run.log_tags({"long": "y" * 9000})
                 run.log_file(tmp_path / "model card.md", "cards")
                 run.log_text("text", "note.txt")
-            (record,) = tracking.read_runs(config, parent.run_id)
+            (record,) = reader.read_runs(config, parent.run_id)
     assert mlflow.active_run() is None
     assert capfd.readouterr() == ("", "")
 
@@ -117,12 +118,12 @@ def test_a_run_is_written_and_read_back(
 def test_a_failed_run_says_why(
     store: TrackingConfig, error: BaseException, status: str, reason: str
 ) -> None:
-    with tracking.run(store, "sweep", {}) as parent:
+    with writer.run(store, "sweep", {}) as parent:
         child = replace(store, parent_run_id=parent.run_id)
-        with pytest.raises(type(error)) as caught, tracking.run(child, "point", {}):
+        with pytest.raises(type(error)) as caught, writer.run(child, "point", {}):
             raise error
         assert caught.value is error
-    (record,) = tracking.read_runs(store, parent.run_id)
+    (record,) = reader.read_runs(store, parent.run_id)
     assert record.status == status
     assert record.tags["failure"].startswith(reason)
     assert "pw" not in record.tags["failure"]
@@ -139,18 +140,18 @@ def test_a_schedulers_handler_that_exits_kills_the_run(config: TrackingConfig) -
 
     before = signal.signal(signal.SIGUSR2, Scheduler().requeue)
     try:
-        with pytest.raises(SystemExit), tracking.run(config, "point", {}) as run:
+        with pytest.raises(SystemExit), writer.run(config, "point", {}) as run:
             os.kill(os.getpid(), signal.SIGUSR2)
             time.sleep(5)
     finally:
         signal.signal(signal.SIGUSR2, before)
-    record = tracking.read_run(config, run.run_id)
+    record = reader.read_run(config, run.run_id)
     assert (record.status, record.tags["failure"]) == ("KILLED", "interrupted")
 
 
 def test_a_failure_that_cannot_be_recorded_does_not_hide_the_first(config: TrackingConfig) -> None:
     def fail() -> None:
-        with tracking.run(config, "point", {}) as run:
+        with writer.run(config, "point", {}) as run:
             client(config).delete_run(run.run_id)  # MLflow refuses to write to it now
             raise ValueError("first")
 
@@ -160,32 +161,32 @@ def test_a_failure_that_cannot_be_recorded_does_not_hide_the_first(config: Track
 
 
 def test_latest_sweep_is_the_newest_with_a_finished_run(config: TrackingConfig) -> None:
-    assert tracking.latest_sweep(config) is None  # not even an experiment
-    with tracking.run(config, "sweep", {"kind": "sweep"}) as empty:
-        assert tracking.latest_sweep(config) is None
+    assert reader.latest_sweep(config) is None  # not even an experiment
+    with writer.run(config, "sweep", {"kind": "sweep"}) as empty:
+        assert reader.latest_sweep(config) is None
     sweeps = []
     for _ in range(2):
-        with tracking.run(config, "sweep", {"kind": "sweep"}) as parent:
+        with writer.run(config, "sweep", {"kind": "sweep"}) as parent:
             child = replace(config, parent_run_id=parent.run_id)
             for _ in range(2):
-                with tracking.run(child, "point", {"kind": "point"}):
+                with writer.run(child, "point", {"kind": "point"}):
                     pass
         sweeps.append(parent.run_id)
-        assert tracking.latest_sweep(config) == parent.run_id
-    with tracking.run(config, "sweep", {"kind": "sweep"}):
-        assert tracking.latest_sweep(config) == sweeps[1]
-    assert tracking.read_runs(config, empty.run_id) == []
-    assert len(tracking.read_runs(config, sweeps[0])) == 2
+        assert reader.latest_sweep(config) == parent.run_id
+    with writer.run(config, "sweep", {"kind": "sweep"}):
+        assert reader.latest_sweep(config) == sweeps[1]
+    assert reader.read_runs(config, empty.run_id) == []
+    assert len(reader.read_runs(config, sweeps[0])) == 2
 
 
 def test_points_without_a_run_are_of_their_own_data_set(config: TrackingConfig) -> None:
     points = {key: {"name": f"point_{key}", "dataset": f"data_{key}"} for key in "abc"}
-    with tracking.run(config, "sweep", {"kind": "sweep", "dataset": "data_a"}) as parent:
+    with writer.run(config, "sweep", {"kind": "sweep", "dataset": "data_a"}) as parent:
         parent.log_points(points)
-        with tracking.run(replace(config, parent_run_id=parent.run_id), "x", {"fingerprint": "b"}):
+        with writer.run(replace(config, parent_run_id=parent.run_id), "x", {"fingerprint": "b"}):
             pass
-        waiting = tracking.read_skipped(config, parent.run_id)
-    skipped = tracking.read_skipped(config, parent.run_id)
+        waiting = artifacts.read_skipped(config, parent.run_id)
+    skipped = artifacts.read_skipped(config, parent.run_id)
     assert [(run.name, run.tags["dataset"]) for run in skipped] == [
         ("point_a", "data_a"),
         ("point_c", "data_c"),
@@ -198,26 +199,26 @@ def test_reading_pages_through_many_runs(
     config: TrackingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.tracking.reader.PAGE", 2)
-    with tracking.run(config, "sweep", {}) as parent:
+    with writer.run(config, "sweep", {}) as parent:
         for i in range(5):
-            with tracking.run(replace(config, parent_run_id=parent.run_id), f"p{i}", {}):
+            with writer.run(replace(config, parent_run_id=parent.run_id), f"p{i}", {}):
                 pass
-        names = [record.name for record in tracking.read_runs(config, parent.run_id)]
+        names = [record.name for record in reader.read_runs(config, parent.run_id)]
     assert names == ["p0", "p1", "p2", "p3", "p4"]
 
 
 def test_reading_creates_nothing(tmp_path: Path) -> None:
     config = TrackingConfig(uri=f"sqlite:///{tmp_path}/none/mlflow.db", experiment="e")
-    assert tracking.latest_sweep(config) is None
+    assert reader.latest_sweep(config) is None
     with pytest.raises(InputError, match="no such database"):
-        tracking.read_runs(config, "some-run")
+        reader.read_runs(config, "some-run")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unknown_run_is_named(store: TrackingConfig) -> None:
-    tracking.open_experiment(store)
+    open_experiment(store)
     with pytest.raises(InputError, match="nosuchrun"):
-        tracking.read_runs(store, "nosuchrun")
+        reader.read_runs(store, "nosuchrun")
 
 
 def test_per_query_values_survive(config: TrackingConfig) -> None:
@@ -225,16 +226,16 @@ def test_per_query_values_survive(config: TrackingConfig) -> None:
         "vector": {"ndcg_at_10": {"q|1": 0.1 + 0.2, "é": 1.0}, "mrr_at_5": {"q|1": 0.0, "é": nan}},
         "vector_reranked": {"ndcg_at_10": {"q|1": 1 / 3, "é": 0.0}},
     }
-    with tracking.run(config, "point", {}) as run:
-        assert tracking.read_per_query(config, run.run_id) == {}
-        tracking.log_per_query(run, per_query)
-    stored = tracking.read_per_query(config, run.run_id)
+    with writer.run(config, "point", {}) as run:
+        assert artifacts.read_per_query(config, run.run_id) == {}
+        writer.log_per_query(run, per_query)
+    stored = artifacts.read_per_query(config, run.run_id)
     assert isnan(stored["vector"]["mrr_at_5"].pop("é"))
     del per_query["vector"]["mrr_at_5"]["é"]
     assert stored == per_query
-    with tracking.run(config, "empty", {}) as run:
-        tracking.log_per_query(run, {})
-    assert tracking.read_per_query(config, run.run_id) == {}
+    with writer.run(config, "empty", {}) as run:
+        writer.log_per_query(run, {})
+    assert artifacts.read_per_query(config, run.run_id) == {}
 
 
 def test_the_table_of_queries_is_bounded_and_compares_the_reranker(
@@ -247,8 +248,8 @@ def test_the_table_of_queries_is_bounded_and_compares_the_reranker(
         "vector_reranked": {"ndcg_at_10": values},
         "vector_candidates": {"recall_at_40": values},
     }
-    with tracking.run(config, "point", {}) as run:
-        tracking.log_query_table(run, queries, per_query, "ndcg_at_10")
+    with writer.run(config, "point", {}) as run:
+        writer.log_query_table(run, queries, per_query, "ndcg_at_10")
     file = client(config).download_artifacts(run.run_id, "per_query.json", str(tmp_path))
     table = json.loads(Path(file).read_text())
     names = ["query", "vector_reranked/ndcg_at_10", "vector/ndcg_at_10", "query_id"]
@@ -276,7 +277,7 @@ def test_a_wrong_address_is_one_line(uri: str, reason: str, tmp_path: Path) -> N
     before = dict(os.environ)
     config = TrackingConfig(uri=uri.format(tmp=tmp_path), experiment="e")
     with pytest.raises(InputError, match=reason) as caught:
-        tracking.open_experiment(config)
+        open_experiment(config)
     message = str(caught.value)
     assert message.startswith("tracking.uri=")
     assert "\n" not in message

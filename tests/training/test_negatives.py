@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.config import MiningConfig
+from pipeline.config.stages import MiningConfig
 from pipeline.experiment.shared import Shared
 from pipeline.records import Dataset, QuerySet
 from pipeline.training.negatives import TrainingSet, mine_negatives

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.config import LabelledConfig
+from pipeline.config.datasets import LabelledConfig
 from pipeline.data.corpus import CorpusWriter
 from pipeline.data.labelled.rows import Fault, LabelledRow, read_rows
 from pipeline.data.readers.lines import fail

@@ -13,7 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from pipeline.config import ColumnsConfig
+from pipeline.config.datasets import ColumnsConfig
 from pipeline.data.readers.tables import (
     Entry,
     Fault,

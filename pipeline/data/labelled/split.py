@@ -14,7 +14,8 @@ from collections.abc import Hashable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from pipeline.config import LabelledConfig, require
+from pipeline.config.bounds import require
+from pipeline.config.datasets import LabelledConfig
 from pipeline.data import near_duplicates
 from pipeline.data.corpus import Corpus
 from pipeline.data.labelled.judged import ALL, Judged, read_judged

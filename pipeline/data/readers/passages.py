@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.config import ColumnsConfig
+from pipeline.config.datasets import ColumnsConfig
 from pipeline.data.labelled.rows import TEXTS
 from pipeline.data.readers.lines import fail
 from pipeline.data.readers.tables import Fault, first_of, optional_text, records, required_text

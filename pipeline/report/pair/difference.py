@@ -13,7 +13,8 @@ from pipeline.evaluation.metrics import PerQuery
 from pipeline.evaluation.significance import PairedDifference, paired_difference
 from pipeline.report.comparison import natural
 from pipeline.report.uncertainty import COLUMNS
-from pipeline.tracking import RunRecord, Text
+from pipeline.tracking.artifacts import Text
+from pipeline.tracking.reader import RunRecord
 
 DISAGREEMENTS = 10  # queries shown for either run
 MEASURES = ("ndcg", "hit_rate")

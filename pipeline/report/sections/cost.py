@@ -8,7 +8,7 @@ from pipeline.report.comparison import Comparison
 from pipeline.report.format import SEARCHES, duration, number
 from pipeline.report.sections import published, reproduce
 from pipeline.report.terminal import unfinished
-from pipeline.tracking import RunRecord
+from pipeline.tracking.reader import RunRecord
 
 
 def cost(comparison: Comparison, sweep: RunRecord | None) -> Section:

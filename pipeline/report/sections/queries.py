@@ -8,7 +8,8 @@ import numpy as np
 from pipeline.report.comparison import Comparison
 from pipeline.report.uncertainty import COLUMNS
 from pipeline.report.verdict import System
-from pipeline.tracking import RunRecord, Text
+from pipeline.tracking.artifacts import Text
+from pipeline.tracking.reader import RunRecord
 
 SHOWN = 10  # wins, and losses
 BINS = (1, 3, 5, 10, 20, 50, 100)  # last rank of each bar; one more where ranks go deeper

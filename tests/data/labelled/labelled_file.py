@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.config import LabelledConfig
+from pipeline.config.datasets import LabelledConfig
 from pipeline.data import load
 from pipeline.data.splits import normalise
 from pipeline.records import Dataset, QuerySet

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import ColumnsConfig
+from pipeline.config.datasets import ColumnsConfig
 from pipeline.records import InputError
 from tests.data.labelled.labelled_file import (
     NAMES,

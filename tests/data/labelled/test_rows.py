@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.config import ColumnsConfig
+from pipeline.config.datasets import ColumnsConfig
 from pipeline.data.labelled.rows import Fault, LabelledRow, read_rows
 from pipeline.records import InputError
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import ColumnsConfig
+from pipeline.config.datasets import ColumnsConfig
 from tests.data.labelled.labelled_file import Row, assert_no_leaks, made, pairs, splits, write
 
 CHECKOUT = Path(__file__).parents[3]
