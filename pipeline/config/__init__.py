@@ -15,15 +15,12 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from pipeline.config.bounds import at_least, require
 from pipeline.config.datasets import (
     BeirConfig,
-    ColumnsConfig,
     DatasetConfig,
     GooaqConfig,
     LabelledConfig,
     PydocsConfig,
 )
 from pipeline.config.models import (
-    COLBERT_LOSSES,
-    CROSS_ENCODER_LOSSES,
     DISTILLING,
     ArchConfig,
     BaseConfig,
@@ -35,7 +32,6 @@ from pipeline.config.models import (
 from pipeline.config.stages import (
     EvalConfig,
     ForgettingConfig,
-    FusionConfig,
     HardwareConfig,
     IndexConfig,
     LatencyConfig,
@@ -44,7 +40,6 @@ from pipeline.config.stages import (
     RerankConfig,
     TrackingConfig,
     TrainConfig,
-    sqlite_path,
 )
 from pipeline.config.suggestions import added, known_keys, no_such_key
 from pipeline.records import InputError
