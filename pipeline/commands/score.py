@@ -18,7 +18,7 @@ from pipeline.infra.errors import exit_code
 from pipeline.records import InputError
 
 if TYPE_CHECKING:  # torch takes seconds to import, and --help must be fast
-    from pipeline.rerankers import Scorer
+    from pipeline.protocols import Scorer
 
 EPILOG = """\
   model=REF is a folder, run:RUN_NAME, models:/NAME@champion or a hub id; hardware.*, rerank.*,

@@ -6,7 +6,7 @@ from pipeline.config import Config
 from pipeline.evaluation.quality import evaluate
 from pipeline.experiment.shared import prepare
 from pipeline.infra.hardware import Hardware
-from pipeline.rerankers import Scorer
+from pipeline.protocols import Scorer
 from pipeline.rerankers.scores import score_candidates
 
 

@@ -14,8 +14,8 @@ from pipeline.config.stages import EvalConfig
 from pipeline.evaluation.quality import evaluate
 from pipeline.experiment.shared import prepare
 from pipeline.infra.hardware import Hardware
+from pipeline.protocols import Scorer
 from pipeline.records import Dataset, Hit, InputError, Qrels, Ranking
-from pipeline.rerankers import Scorer
 from pipeline.rerankers.scores import score_candidates
 
 LABELLED = "labelled"

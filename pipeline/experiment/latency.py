@@ -12,7 +12,7 @@ from pipeline.infra import model_files as weights
 from pipeline.infra import provenance
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.stage_cache import content_key, stage_output
-from pipeline.rerankers import Scorer
+from pipeline.protocols import Scorer
 
 log = logging.getLogger(__name__)
 

@@ -14,8 +14,9 @@ from pipeline.infra import distributed, provenance
 from pipeline.infra import model_files as weights
 from pipeline.infra.hardware import Hardware, measured
 from pipeline.infra.stage_cache import stage_output, unfinished
+from pipeline.protocols import OnLog, Reranker
 from pipeline.records import TrainingExample
-from pipeline.rerankers import OnLog, Reranker, load_reranker
+from pipeline.rerankers import load_reranker
 from pipeline.rerankers.saved import load_saved
 from pipeline.rerankers.scores import score_candidates
 from pipeline.tracking import writer

@@ -34,8 +34,9 @@ from pipeline.infra import model_files as weights
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.redact import mask
 from pipeline.infra.stage_cache import enter_stage, rebuild_stages, watch_stages
+from pipeline.protocols import Reranker, Scorer
 from pipeline.records import Dataset, InputError
-from pipeline.rerankers import Reranker, Scorer, load_reranker
+from pipeline.rerankers import load_reranker
 from pipeline.rerankers.saved import check_base
 from pipeline.rerankers.scores import PairScores, collapsed
 from pipeline.rerankers.windows import WindowedScorer

@@ -10,8 +10,8 @@ from pipeline.infra import model_files as weights
 from pipeline.infra import provenance
 from pipeline.infra.hardware import Hardware, measured
 from pipeline.infra.stage_cache import stage_output
+from pipeline.protocols import Scorer
 from pipeline.records import Ranking
-from pipeline.rerankers import Scorer
 from pipeline.rerankers.scores import PairScores, read_scores, score_candidates, write_scores
 
 COST = "cost.json"

@@ -6,9 +6,7 @@ from transformers import set_seed
 
 from pipeline.config.models import ArchConfig, ColbertConfig, CrossEncoderConfig
 from pipeline.infra.hardware import Hardware
-from pipeline.protocols import FitRequest, OnLog, Reranker, Scorer, Scores
-
-__all__ = ["FitRequest", "OnLog", "Reranker", "Scorer", "Scores", "load_reranker"]
+from pipeline.protocols import Reranker
 
 
 def load_reranker(

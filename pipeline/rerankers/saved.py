@@ -11,8 +11,9 @@ from typing import Any
 from pipeline.config.models import ArchConfig, ColbertConfig, CrossEncoderConfig
 from pipeline.config.stages import RerankConfig
 from pipeline.infra.hardware import Hardware
+from pipeline.protocols import Scorer
 from pipeline.records import InputError
-from pipeline.rerankers import Scorer, load_reranker
+from pipeline.rerankers import load_reranker
 from pipeline.rerankers.windows import WindowedScorer
 
 log = logging.getLogger(__name__)

@@ -14,8 +14,8 @@ from scipy.stats import ttest_ind
 from pipeline.config.stages import TrainConfig
 from pipeline.infra.distributed import world_size
 from pipeline.infra.hardware import Hardware
+from pipeline.protocols import FitRequest, OnLog, Reranker, Scorer
 from pipeline.records import InputError, TrainingExample
-from pipeline.rerankers import FitRequest, OnLog, Reranker, Scorer
 from pipeline.training.checkpoints import snapshot
 from pipeline.training.examples import counted_by
 

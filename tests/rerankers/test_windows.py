@@ -11,8 +11,9 @@ from pipeline.config.models import ArchConfig, ColbertConfig, CrossEncoderConfig
 from pipeline.config.stages import RerankConfig
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
+from pipeline.protocols import Reranker
 from pipeline.records import InputError
-from pipeline.rerankers import Reranker, load_reranker
+from pipeline.rerankers import load_reranker
 from pipeline.rerankers.saved import load_saved
 from pipeline.rerankers.windows import WindowedScorer
 from tests.conftest import Compose

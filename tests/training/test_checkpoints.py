@@ -17,7 +17,8 @@ from pipeline.experiment.shared import Shared
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.manifest import MANIFEST
 from pipeline.infra.model_files import prepare_base
-from pipeline.rerankers import Reranker, load_reranker
+from pipeline.protocols import Reranker
+from pipeline.rerankers import load_reranker
 from pipeline.training.checkpoints import newest, step_of
 from pipeline.training.negatives import TrainingSet
 from pipeline.training.train import plan, train

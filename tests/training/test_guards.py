@@ -12,7 +12,8 @@ from pipeline.config import Config
 from pipeline.experiment.shared import Shared
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
-from pipeline.rerankers import FitRequest, Reranker, load_reranker
+from pipeline.protocols import FitRequest, Reranker
+from pipeline.rerankers import load_reranker
 from pipeline.rerankers.scores import collapsed
 from pipeline.training.negatives import TrainingSet
 from pipeline.training.train import Outcome, plan, train

@@ -11,8 +11,9 @@ from pipeline.config.stages import TrainConfig
 from pipeline.experiment.shared import Shared
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
+from pipeline.protocols import Reranker
 from pipeline.records import InputError
-from pipeline.rerankers import Reranker, load_reranker
+from pipeline.rerankers import load_reranker
 from pipeline.rerankers.cross_encoder import CrossEncoderReranker
 from pipeline.training.negatives import TrainingSet
 from pipeline.training.train import plan, train
