@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from pipeline.config.stages import TrackingConfig
 from pipeline.evaluation.metrics import means
-from pipeline.records import MODES
+from pipeline.records import SEARCHES
 from pipeline.tracking import writer
 
 QUERIES = [f"query-{i:05}" for i in range(2_000)]
@@ -32,17 +32,17 @@ CUTOFFS = (5, 10)
 def make(config: TrackingConfig) -> None:
     """A sweep of the grid with values that only look like results."""
     rng = np.random.default_rng(0)
-    rank = {mode: rng.geometric(0.15, len(QUERIES)) for mode in MODES}  # of the relevant passage
+    rank = {mode: rng.geometric(0.15, len(QUERIES)) for mode in SEARCHES}  # of the relevant passage
     with writer.run(config, "sweep", {"kind": "sweep"}) as parent:
         child = replace(config, parent_run_id=parent.run_id)
         for arch, base, negatives, epochs in tqdm(GRID, unit="run"):
             stages = {}
-            for mode in MODES:
+            for mode in SEARCHES:
                 for stage in (mode, f"{mode}_reranked", f"{mode}_fused"):
                     moved = rank[mode] if stage == mode else _moved(rng, rank[mode])
                     stages[stage] = _per_query(moved)
             metrics = {f"{s}/{m}": v for s, p in stages.items() for m, v in means(p).items()}
-            for mode, limit in product(MODES, (20, 50, 100)):
+            for mode, limit in product(SEARCHES, (20, 50, 100)):
                 for statistic, factor in {"p50": 1.0, "p95": 1.6}.items():
                     name = f"latency/{mode}_{limit}/total_{statistic}_ms"
                     metrics[name] = factor * limit * rng.uniform(1, 5)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-MODES = ("vector", "fts", "hybrid")
+SEARCHES = ("vector", "fts", "hybrid")
 """The three ways to search, in the order in which every table shows them."""
 
 FIRST_STAGE = (

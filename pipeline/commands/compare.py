@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.infra.errors import exit_code
-from pipeline.records import MODES, InputError
+from pipeline.records import SEARCHES, InputError
 
 EPILOG = """\
   RUN is the name of a finished run (the newest of that name) or its id.
@@ -18,7 +18,7 @@ examples:
 """
 
 
-def compare(words: Sequence[str], search: str = MODES[0]) -> Path:
+def compare(words: Sequence[str], search: str = SEARCHES[0]) -> Path:
     """Print how the two runs among ``words`` differ, and write it as HTML; returns the file.
 
     Words with a ``=`` are overrides of the configuration: tracking.uri and output_dir matter.
@@ -73,7 +73,10 @@ def main() -> int:
     )
     parser.add_argument("words", nargs="*", metavar="RUN or KEY=VALUE")
     parser.add_argument(
-        "--search", choices=MODES, default=MODES[0], help="whose queries are shown (%(default)s)"
+        "--search",
+        choices=SEARCHES,
+        default=SEARCHES[0],
+        help="whose queries are shown (%(default)s)",
     )
     arguments = parser.parse_intermixed_args()
     return exit_code(lambda: compare(arguments.words, arguments.search))

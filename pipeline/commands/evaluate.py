@@ -9,7 +9,7 @@ from math import isfinite
 from pathlib import Path
 
 from pipeline.infra.errors import exit_code
-from pipeline.records import MODES, InputError
+from pipeline.records import SEARCHES, InputError
 
 EPILOG = """\
 keys:
@@ -27,7 +27,7 @@ examples:
   python -m pipeline evaluate model=run:NEW baseline=run:OLD --min-gain 0.05 search=hybrid
 """
 METRIC = re.compile(r"(?:ndcg|hit_rate|mrr|recall)_at_([1-9]\d*)")
-CHOICES = {"mode": ("auto", "rerank", "retrieve"), "search": MODES}
+CHOICES = {"mode": ("auto", "rerank", "retrieve"), "search": SEARCHES}
 OF_THE_MODEL = ("arch", "base", "negatives", "epochs", "train")
 
 
@@ -118,7 +118,7 @@ def evaluate(request: Request, min_gain: float | None, json: bool) -> None:
     alone = searches_alone(task, request.metric)
     orders = {key: measure(task, request.metric, model) for key, model in models.items()}
     baseline = orders.get("baseline", alone)
-    search = LABELLED if task.mode == "rerank" else request.search or MODES[0]
+    search = LABELLED if task.mode == "rerank" else request.search or SEARCHES[0]
     rows = {
         name: compare(name, order, baseline.get(name), alone.get(name))
         for name, order in orders["model"].items()

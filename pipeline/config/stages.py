@@ -13,7 +13,7 @@ from pipeline.config.models import (
     CrossEncoderConfig,
     EmbedderConfig,
 )
-from pipeline.records import MODES
+from pipeline.records import SEARCHES
 
 PRECISIONS = ("auto", "fp32", "bf16")
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -201,13 +201,13 @@ class LatencyConfig:
     limits: list[int] = field(default_factory=lambda: [20, 50, 100])  # candidates reranked
     queries: int = 100  # timed per cell
     warmup: int = 5  # queries before, not timed
-    rerank_modes: list[str] = field(default_factory=lambda: list(MODES))  # others share it
+    rerank_modes: list[str] = field(default_factory=lambda: list(SEARCHES))  # others share it
 
     def __post_init__(self) -> None:
         valid = bool(self.limits) and all(limit >= 1 for limit in self.limits)
         require(valid, "latency.limits", self.limits, "needs one or more numbers >= 1")
-        modes = bool(self.rerank_modes) and set(self.rerank_modes) <= set(MODES)
-        require(modes, "latency.rerank_modes", self.rerank_modes, f"one or more of {MODES}")
+        modes = bool(self.rerank_modes) and set(self.rerank_modes) <= set(SEARCHES)
+        require(modes, "latency.rerank_modes", self.rerank_modes, f"one or more of {SEARCHES}")
         at_least("latency.queries", self.queries, 1)
         at_least("latency.warmup", self.warmup, 0)
 

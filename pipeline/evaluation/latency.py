@@ -21,7 +21,7 @@ from pipeline.config.stages import LatencyConfig
 from pipeline.infra.console import live_line
 from pipeline.infra.hardware import Hardware
 from pipeline.protocols import Scorer
-from pipeline.records import MODES
+from pipeline.records import SEARCHES
 from pipeline.rerankers.lance import LanceReranker
 from pipeline.retrieval.embedder import Embedder
 from pipeline.retrieval.index import PassageTable
@@ -72,7 +72,7 @@ def measure(
     1 / mean total, one client.
     """
     times: dict[tuple[str, int], dict[str, list[float]]] = {
-        (mode, limit): {part: [] for part in PARTS} for mode in MODES for limit in config.limits
+        (mode, limit): {part: [] for part in PARTS} for mode in SEARCHES for limit in config.limits
     }
     for number, text in enumerate(live_line("latency", "query", queries)):
         for limit in config.limits:
@@ -99,7 +99,7 @@ def _serve(
 ) -> dict[str, dict[str, float]]:
     """Mode -> part -> seconds, for one query."""
     measured: dict[str, dict[str, float]] = {}
-    for mode in sorted(MODES, key=lambda mode: mode not in config.rerank_modes):
+    for mode in sorted(SEARCHES, key=lambda mode: mode not in config.rerank_modes):
         timed = None
         if reranker is not None and mode in config.rerank_modes:
             timed = _Timed(LanceReranker(reranker, top_k=10, depth=limit), hardware)

@@ -4,7 +4,7 @@ So that a report can show a win or a loss without the data set at hand.
 """
 
 from pipeline.evaluation.quality import Evaluation
-from pipeline.records import MODES, Dataset
+from pipeline.records import SEARCHES, Dataset
 from pipeline.tracking.artifacts import Text
 
 QUERIES = 2_000  # of a run, those first on which a reranker and its search differ most
@@ -38,7 +38,7 @@ def sample(dataset: Dataset, evaluation: Evaluation) -> list[Text]:
 def _changes(evaluation: Evaluation, metric: str) -> dict[str, float]:
     """Query id -> the largest change that reranking makes in any mode."""
     changes: dict[str, float] = {}
-    for mode in MODES:
+    for mode in SEARCHES:
         before = evaluation.per_query.get(mode, {}).get(metric, {})
         for stage in (f"{mode}_reranked", f"{mode}_fused"):
             after = evaluation.per_query.get(stage, {}).get(metric, {})

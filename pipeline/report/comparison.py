@@ -13,7 +13,7 @@ from math import inf, isnan, nan
 
 from pipeline.evaluation.metrics import PerQuery
 from pipeline.evaluation.significance import LEVEL
-from pipeline.records import FIRST_STAGE, MODES
+from pipeline.records import FIRST_STAGE, SEARCHES
 from pipeline.report.points import Point, labels, pool
 from pipeline.report.uncertainty import (
     COLUMNS,
@@ -196,13 +196,13 @@ def _numbers(runs: Sequence[RunRecord], pattern: str) -> list[int]:
 
 
 def _cutoffs(runs: Sequence[RunRecord]) -> list[int]:
-    return _numbers(runs, rf"(?:{'|'.join(MODES)})/ndcg_at_(\d+)")
+    return _numbers(runs, rf"(?:{'|'.join(SEARCHES)})/ndcg_at_(\d+)")
 
 
 def ceilings(comparison: Comparison, quality: Quality) -> dict[int, dict[str, float]]:
     """Candidates reranked -> search -> what they reach in ideal order; 0 for an unknown number."""
     found: dict[int, dict[str, float]] = {}
-    for run, mode in product(comparison.runs, MODES):
+    for run, mode in product(comparison.runs, SEARCHES):
         value = run.metrics.get(f"{mode}_ideal/{quality.metric}")
         if value is not None:
             depth = rerank_depth(run, quality.cutoff) or 0
@@ -254,6 +254,6 @@ def _quality(
                 against.get((column, metric), {}).get(i, nan),
             )
     widths = {
-        m: evidence.half_widths[m, metric] for m in MODES if (m, metric) in evidence.half_widths
+        m: evidence.half_widths[m, metric] for m in SEARCHES if (m, metric) in evidence.half_widths
     }
     return Quality(measure, k, rows, widths)

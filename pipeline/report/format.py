@@ -4,7 +4,7 @@ from datetime import timedelta
 from math import isnan
 
 MISSING = "-"
-SEARCHES = {"vector": "vector", "fts": "FTS", "hybrid": "hybrid"}
+SEARCH_NAMES = {"vector": "vector", "fts": "FTS", "hybrid": "hybrid"}
 GROUPS = {
     "none": "Controls: the search alone",
     "untrained": "Untrained: a base as it is",

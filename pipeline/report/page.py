@@ -12,7 +12,7 @@ from markupsafe import Markup
 from pipeline.evaluation.significance import LEVEL
 from pipeline.report import plotting as figures
 from pipeline.report.document import Study
-from pipeline.report.format import GROUPS, SEARCHES
+from pipeline.report.format import GROUPS, SEARCH_NAMES
 from pipeline.report.sections import tables as sections
 
 
@@ -35,7 +35,7 @@ def html(studies: Sequence[Study]) -> str:
         title=f"Reranker comparison: {' and '.join(names)}" if names else "Reranker comparison",
         studies=studies,
         groups=GROUPS,
-        searches=SEARCHES,
+        searches=SEARCH_NAMES,
         level=LEVEL,
         style=Markup(style),
         plotly=figures.script() if drawn else None,

@@ -9,15 +9,15 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
-from pipeline.records import MODES
-from pipeline.report.format import SEARCHES
+from pipeline.records import SEARCHES
+from pipeline.report.format import SEARCH_NAMES
 from pipeline.report.sections.ablations import COMPUTE, Ablation
 from pipeline.report.sections.latency import Device, Timed
 from pipeline.report.sections.queries import Ranks
 
 # Okabe and Ito's colours: told apart by colour-blind eyes too.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-COLOURS = dict(zip(MODES, PALETTE, strict=False))
+COLOURS = dict(zip(SEARCHES, PALETTE, strict=False))
 SYMBOLS = {"alone": "x", "reranked": "circle", "fused": "diamond-open"}
 DASHES = ("solid", "dash", "dot", "dashdot")
 MOST_LEGEND = 12  # series; more would be longer than the figure, their names show on hovering
@@ -104,7 +104,7 @@ def tradeoff(device: Device, measure: str, budget_ms: float, identifier: str) ->
             row,
             1,
         )
-        for mode in MODES:
+        for mode in SEARCHES:
             for order, symbol in SYMBOLS.items():
                 shown = [s for s in here if s.mode == mode and s.order == order]
                 if shown:
@@ -133,7 +133,7 @@ def _add_timed(
             },
             mode="markers",
             marker={"color": COLOURS[mode], "symbol": symbol, "size": 9},
-            name=f"{SEARCHES[mode]}, {order}",
+            name=f"{SEARCH_NAMES[mode]}, {order}",
             legendgroup=f"{mode}{order}",
             showlegend=row == 1,
             text=[escape(s.label) for s in shown],

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.evaluation.significance import LEVEL
-from pipeline.records import MODES
+from pipeline.records import SEARCHES
 from pipeline.report.comparison import Cell, Comparison, Quality, ceilings, natural
 from pipeline.report.format import MISSING, duration, milliseconds
 from pipeline.report.points import Point
@@ -123,7 +123,7 @@ def write_csv(path: Path, comparisons: Sequence[Comparison]) -> None:
 
 
 def _csv_rows(comparison: Comparison) -> list[dict[str, str]]:
-    prefixes = (*MODES, "latency/", "train/", "eval/")
+    prefixes = (*SEARCHES, "latency/", "train/", "eval/")
     rows = []
     for i, run in enumerate([*comparison.runs, *comparison.unfinished]):
         members = run.runs if isinstance(run, Point) else (run,)
@@ -164,7 +164,7 @@ def _rich_table(comparison: Comparison, quality: Quality, hidden: Collection[str
             table.add_column(head, overflow="fold")
         else:
             # Figures stay on the left, so that a * does not move the point out of line.
-            figure = head in MODES or head == "fused"
+            figure = head in SEARCHES or head == "fused"
             table.add_column(head, justify="left" if figure else "right", no_wrap=True)
     previous = None
     for i, run in enumerate(comparison.runs):

@@ -20,11 +20,11 @@ from pipeline.evaluation.significance import (
     intervals,
     randomisation_tests,
 )
-from pipeline.records import MODES
+from pipeline.records import SEARCHES
 from pipeline.report.points import Point
 from pipeline.tracking.reader import RunRecord
 
-COLUMNS = {f"{mode}_{stage}": mode for mode in MODES for stage in ("reranked", "fused")}
+COLUMNS = {f"{mode}_{stage}": mode for mode in SEARCHES for stage in ("reranked", "fused")}
 """The stages that a table compares, each with the search it starts from."""
 
 
@@ -105,7 +105,7 @@ def _same_length(columns: Sequence[NDArray[np.float64]]) -> list[list[int]]:
 def _half_widths(runs: Sequence[Point], metrics: Sequence[str]) -> dict[tuple[str, str], float]:
     """(Mode, metric) -> half the interval of the search alone; controls come first."""
     keys, columns = [], []
-    for mode, metric in product(MODES, metrics):
+    for mode, metric in product(SEARCHES, metrics):
         found = (run.values.of(mode, metric) for run in runs)
         values = next((column for column in found if column is not None), None)
         if values is not None:

@@ -18,10 +18,10 @@ from pipeline.evaluation.significance import (
     intervals,
     randomisation_tests,
 )
-from pipeline.records import MODES
+from pipeline.records import SEARCHES
 from pipeline.report.comparison import Cell, Comparison, Quality
 from pipeline.report.format import (
-    SEARCHES,
+    SEARCH_NAMES,
     listed,
     milliseconds,
     number,
@@ -74,7 +74,7 @@ def judge(comparison: Comparison, budget_ms: float) -> Verdict:
         return Verdict(["There are no metrics to compare."], [], None)
     quality = comparison.qualities[0]
     systems = _systems(comparison, quality)
-    glances = [_glance(comparison, quality, systems, mode) for mode in MODES]
+    glances = [_glance(comparison, quality, systems, mode) for mode in SEARCHES]
     glances = [glance for glance in glances if not isnan(glance.alone)]
     if not systems:
         return Verdict(["Nothing was reranked, so there is nothing to choose."], glances, None)
@@ -90,7 +90,7 @@ def judge(comparison: Comparison, budget_ms: float) -> Verdict:
 def describe(comparison: Comparison, system: System) -> str:
     """``colbert_minilm_l6_2neg_1ep on FTS search, fused with its order``."""
     fused = ", fused with its order" if system.column.endswith("fused") else ""
-    return f"{comparison.labels[system.point]} on {SEARCHES[system.mode]} search{fused}"
+    return f"{comparison.labels[system.point]} on {SEARCH_NAMES[system.mode]} search{fused}"
 
 
 def _systems(comparison: Comparison, quality: Quality) -> list[System]:
@@ -182,7 +182,7 @@ def _within(
             f"{milliseconds(fastest.latency)}"
         )
         if alone:
-            text += f", and {SEARCHES[alone.mode]} search alone remains, {number(alone.alone)}"
+            text += f", and {SEARCH_NAMES[alone.mode]} search alone remains, {number(alone.alone)}"
         return text
     best = _best(within)
     text = (
@@ -190,7 +190,9 @@ def _within(
         f"{milliseconds(best.latency)}"
     )
     if alone and alone.alone >= best.cell.value:
-        text += f", which {SEARCHES[alone.mode]} search alone reaches too ({number(alone.alone)})"
+        text += (
+            f", which {SEARCH_NAMES[alone.mode]} search alone reaches too ({number(alone.alone)})"
+        )
     return text
 
 
@@ -207,14 +209,14 @@ def _worth_sentence(
         False: "Reranking is not shown to be worth it here",
     }[yes]
     by_search = [
-        f"{SEARCHES[glance.mode]} {percent(glance.best.cell.relative)}"
+        f"{SEARCH_NAMES[glance.mode]} {percent(glance.best.cell.relative)}"
         f" ({_chance(glance.best.cell)})"
         for glance in glances
         if glance.best is not None
     ]
     return (
         f"{opening}: the best system is {percent(share)} ({span(low, high)}, "
-        f"{probability(p_value)}) against the best search alone, {SEARCHES[alone.mode]} "
+        f"{probability(p_value)}) against the best search alone, {SEARCH_NAMES[alone.mode]} "
         f"({number(alone.alone)}); the best reranker gains by search: {listed(by_search)}."
     )
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.infra.console import live_line
-from pipeline.records import MODES, Hit, Ranking
+from pipeline.records import SEARCHES, Hit, Ranking
 from pipeline.retrieval.embedder import Embedder
 from pipeline.retrieval.fusion import reciprocal_rank_fusion
 from pipeline.retrieval.index import PassageTable
@@ -29,7 +29,7 @@ def retrieve(
     Raises:
         RuntimeError: a query failed; the message names its id. No query becomes a miss.
     """
-    rankings: dict[str, Ranking] = {mode: {} for mode in MODES}
+    rankings: dict[str, Ranking] = {mode: {} for mode in SEARCHES}
     ids = list(queries)
     batches = [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
     for batch in live_line("retrieve candidates", "batch", batches):
@@ -64,7 +64,7 @@ def write_candidates(folder: Path, rankings: Mapping[str, Ranking]) -> None:
 
 def read_candidates(folder: Path, queries: Mapping[str, str]) -> dict[str, Ranking]:
     """What ``write_candidates`` wrote; a query without hits has an empty list."""
-    rankings: dict[str, Ranking] = {mode: {q: [] for q in queries} for mode in MODES}
+    rankings: dict[str, Ranking] = {mode: {q: [] for q in queries} for mode in SEARCHES}
     columns = pq.read_table(folder / FILE).to_pydict()
     for mode, query_id, doc_id, score in zip(*columns.values(), strict=True):
         rankings[mode][query_id].append(Hit(doc_id, score))

@@ -14,7 +14,7 @@ from pipeline.config import Config
 from pipeline.config.models import BaseConfig
 from pipeline.evaluation.metrics import PerQuery, means
 from pipeline.evaluation.significance import interval
-from pipeline.records import MODES, Dataset
+from pipeline.records import SEARCHES, Dataset
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 LIBRARY = {"cross_encoder": "sentence-transformers", "colbert": "PyLate"}
@@ -107,7 +107,7 @@ def _front_matter(
             metric_type=f"ndcg_at_{k}",
             metric_value=round(means(per_query[f"{mode}_reranked"])[f"ndcg_at_{k}"], 4),
         )
-        for mode in MODES
+        for mode in SEARCHES
         if f"{mode}_reranked" in per_query
     ]
     published = HUB_ID.fullmatch(config.base.path) and not Path(config.base.path).exists()
@@ -131,7 +131,7 @@ def _figures(config: Config, per_query: Mapping[str, PerQuery]) -> str:
         f"| search | order | NDCG@{k} | 95% | hit rate@{k} | 95% |",
         "|---|---|---|---|---|---|",
     ]
-    for mode in MODES:
+    for mode in SEARCHES:
         for stage in (mode, f"{mode}_reranked", f"{mode}_fused"):
             if stage in per_query:
                 name = stage.removeprefix(mode).lstrip("_") or "search alone"

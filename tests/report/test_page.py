@@ -14,7 +14,7 @@ import pytest
 from pipeline.config.stages import ReportConfig, TrackingConfig
 from pipeline.evaluation.metrics import write_qrels, write_run
 from pipeline.evaluation.significance import intervals, paired_difference
-from pipeline.records import MODES, Hit, Qrels
+from pipeline.records import SEARCHES, Hit, Qrels
 from pipeline.report.comparison import Comparison, by_first_stage, compare
 from pipeline.report.document import study
 from pipeline.report.format import percent
@@ -83,7 +83,7 @@ def sweep(folder: Path) -> tuple[TrackingConfig, str]:
     texts = [
         Text(q, f"{EVIL} of {q}", role, "a b%", f"passage {EVIL} of {q}")
         for q in qrels
-        for role in ("relevant", *(f"{mode}_reranked" for mode in MODES))
+        for role in ("relevant", *(f"{mode}_reranked" for mode in SEARCHES))
     ]
     with writer.run(config, "sweep", {"kind": "sweep"}) as parent:
         child = replace(config, parent_run_id=parent.run_id)
@@ -96,7 +96,7 @@ def sweep(folder: Path) -> tuple[TrackingConfig, str]:
                 writer.log_per_query(active, read(run.run_id))
                 writer.log_texts(active, texts)
                 active.log_file(folder / "qrels.txt", "runs")
-                for mode in MODES:
+                for mode in SEARCHES:
                     for stage, source in ((mode, "before"), (f"{mode}_fused", "after")):
                         file = folder / f"{stage}_at_10.run"
                         file.write_bytes((folder / source).read_bytes())
@@ -136,7 +136,7 @@ def test_printed_figures_agree_with_the_store(written: tuple[str, list[RunRecord
         rows = {row[0]: row[1:] for row in table if len(row) == 7}
         for run in written[1]:
             for mode, order, cell in zip(
-                (m for m in MODES for _ in range(2)),
+                (m for m in SEARCHES for _ in range(2)),
                 ("reranked", "fused") * 3,
                 rows[run.name],
                 strict=True,

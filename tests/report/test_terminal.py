@@ -18,7 +18,7 @@ from pipeline.evaluation.significance import (
     paired_difference,
     randomisation_test,
 )
-from pipeline.records import MODES
+from pipeline.records import SEARCHES
 from pipeline.report import terminal as table
 from pipeline.report.comparison import Comparison, compare, natural
 from pipeline.report.document import study
@@ -40,7 +40,7 @@ def stages(seed: int, gain: float, control: bool = False) -> Stages:
     suffixes = [""] if control else ["", "_reranked", "_fused"]
     per_query: Stages = {}
     for suffix in suffixes:
-        for mode in MODES:
+        for mode in SEARCHES:
             rng, own = random.Random(mode), random.Random(f"{seed}{mode}{suffix}")
             values: PerQuery = {}
             for k in (5, 10):
@@ -288,5 +288,5 @@ def test_gaps_are_shown_not_fatal() -> None:
 
 def test_without_a_control_run_the_searches_still_are_the_baseline() -> None:
     alone = compare(RECORDS[:1], read).qualities[0]
-    assert set(alone.half_width) == set(MODES)
+    assert set(alone.half_width) == set(SEARCHES)
     assert alone.rows[0]["vector_reranked"].significant

@@ -8,7 +8,7 @@ from pipeline.evaluation.quality import evaluate
 from pipeline.experiment.shared import Shared
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
-from pipeline.records import MODES
+from pipeline.records import SEARCHES
 from pipeline.rerankers import load_reranker
 from pipeline.rerankers.lance import LanceReranker
 from pipeline.rerankers.scores import score_candidates
@@ -30,9 +30,9 @@ def test_ranking_equals_lancedb(
     queries = dict(list(shared.dataset.test.queries.items())[:QUERIES])
     assert len(queries) == QUERIES
     qrels = {q: shared.dataset.test.qrels[q] for q in queries}
-    candidates = {m: {q: shared.candidates[m][q] for q in queries} for m in MODES}
+    candidates = {m: {q: shared.candidates[m][q] for q in queries} for m in SEARCHES}
     scores = score_candidates(reranker, queries, shared.dataset.corpus, candidates)
-    evaluation = evaluate(candidates, qrels, config.eval, scores, dict.fromkeys(MODES, 0.4))
+    evaluation = evaluate(candidates, qrels, config.eval, scores, dict.fromkeys(SEARCHES, 0.4))
 
     depth = config.eval.candidates
     served = LanceReranker(
@@ -74,4 +74,4 @@ def test_ranking_equals_lancedb(
             assert [of_stage[doc_id] for doc_id in found] == pytest.approx(
                 [hit.score for hit in hits[:10]], rel=0, abs=near
             ), (mode, query_id)
-    assert equal > len(MODES) * QUERIES / 2  # else the model tells nothing apart
+    assert equal > len(SEARCHES) * QUERIES / 2  # else the model tells nothing apart

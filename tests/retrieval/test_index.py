@@ -9,7 +9,7 @@ import pytest
 from pipeline.config.stages import IndexConfig
 from pipeline.experiment.shared import Shared
 from pipeline.infra.stage_cache import stage_output, unfinished
-from pipeline.records import MODES, sort_hits
+from pipeline.records import SEARCHES, sort_hits
 from pipeline.retrieval import index as store
 from pipeline.retrieval.candidates import read_candidates, retrieve, write_candidates
 from pipeline.retrieval.embedder import Embedder, Vectors
@@ -118,4 +118,4 @@ def test_candidates_survive_the_disk(shared: Shared, tmp_path: Path) -> None:
     write_candidates(tmp_path, candidates)
     assert read_candidates(tmp_path, queries) == candidates
     assert candidates["fts"]["empty"] == []
-    assert set(candidates) == set(MODES)
+    assert set(candidates) == set(SEARCHES)

@@ -2,10 +2,10 @@
 
 from math import fsum, isnan
 
-from pipeline.records import MODES
+from pipeline.records import SEARCHES
 from pipeline.report.blocks import Section, Table
 from pipeline.report.comparison import Comparison
-from pipeline.report.format import SEARCHES, duration, number
+from pipeline.report.format import SEARCH_NAMES, duration, number
 from pipeline.report.sections import published, reproduce
 from pipeline.report.terminal import unfinished
 from pipeline.tracking.reader import RunRecord
@@ -61,7 +61,7 @@ def published_figures(comparison: Comparison) -> Section:
         "interval is about 2.1 points wide on each side. Published latencies are means, on GPU "
         "of an NVIDIA L4."
     )
-    figures_of = [word for mode in MODES for word in (SEARCHES[mode], "here")]
+    figures_of = [word for mode in SEARCHES for word in (SEARCH_NAMES[mode], "here")]
     quality = Table(
         "Published hit rates", ["group", "name", "k", *figures_of], published.quality(comparison), 2
     )

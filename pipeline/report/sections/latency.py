@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isnan
 
-from pipeline.records import MODES
+from pipeline.records import SEARCHES
 from pipeline.report.comparison import Comparison
 from pipeline.report.uncertainty import COLUMNS
 
@@ -69,7 +69,7 @@ def _timed(comparison: Comparison, i: int) -> list[Timed]:
                 systems.append(
                     Timed(comparison.labels[i], mode, order, limit, cell.value, p50, high)
                 )
-    return sorted(systems, key=lambda s: (MODES.index(s.mode), s.order, s.limit))
+    return sorted(systems, key=lambda s: (SEARCHES.index(s.mode), s.order, s.limit))
 
 
 def _front(systems: Sequence[Timed]) -> list[Timed]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from importlib.resources import files
 from math import nan
 
-from pipeline.records import MODES
+from pipeline.records import SEARCHES
 from pipeline.report.comparison import Comparison
 from pipeline.report.format import number
 from pipeline.report.points import Point
@@ -29,7 +29,7 @@ def quality(comparison: Comparison) -> list[list[str]]:
     for row in rows("quality"):
         point = next((run for run in comparison.runs if _same(run, row)), None)
         figures = []
-        for mode in MODES:
+        for mode in SEARCHES:
             stage = mode if row["arch"] == "none" else f"{mode}_reranked"
             metric = f"{stage}/hit_rate_at_{row['k']}"
             ours = point.metrics.get(metric, nan) if point else nan

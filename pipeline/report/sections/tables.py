@@ -2,13 +2,13 @@
 
 from math import isnan, nan
 
-from pipeline.records import MODES
+from pipeline.records import SEARCHES
 from pipeline.report import plotting as figures
 from pipeline.report.blocks import Figure, Section, Table
 from pipeline.report.comparison import Cell, Comparison, Quality, ceilings
 from pipeline.report.format import (
     MISSING,
-    SEARCHES,
+    SEARCH_NAMES,
     listed,
     milliseconds,
     number,
@@ -31,11 +31,11 @@ def heads(comparison: Comparison, quality: Quality) -> list[tuple[str, str]]:
     """For every search its name and the ceiling: what is reranked, in ideal order."""
     found = []
     logged = ceilings(comparison, quality)
-    for mode in MODES:
+    for mode in SEARCHES:
         parts = [
             f"{number(of[mode])} of {depth or '?'}" for depth, of in logged.items() if mode in of
         ]
-        found.append((SEARCHES[mode], f"ceiling {listed(parts) if parts else 'not logged'}"))
+        found.append((SEARCH_NAMES[mode], f"ceiling {listed(parts) if parts else 'not logged'}"))
     return found
 
 
@@ -66,7 +66,7 @@ def glance(comparison: Comparison, verdict: Verdict) -> Table | None:
     quality = comparison.qualities[0]
     rows = []
     for seen in verdict.glances:
-        row = [SEARCHES[seen.mode]]
+        row = [SEARCH_NAMES[seen.mode]]
         if seen.best is None:
             row += [MISSING, number(seen.alone), *[MISSING] * 4]
         else:
@@ -110,9 +110,9 @@ def ablations(comparison: Comparison, prefix: str) -> Section:
         return Section("Ablations", [text])
     order = "fused with its order" if column.endswith("fused") else "reranked"
     shown = [
-        f"{measure} of {SEARCHES[COLUMNS[column]]} search, {order}. A line joins runs that differ "
-        "in this axis only; bars are 95% intervals over queries. More negatives or epochs are "
-        "also more steps or pairs, which is why those stand beside them."
+        f"{measure} of {SEARCH_NAMES[COLUMNS[column]]} search, {order}. A line joins runs that "
+        "differ in this axis only; bars are 95% intervals over queries. More negatives or epochs "
+        "are also more steps or pairs, which is why those stand beside them."
     ]
     missing = [AXES[axis].lower() for axis in AXES if axis not in {f.axis for f in found}]
     if missing:
@@ -179,10 +179,10 @@ def _device(device: Device, measure: str, budget_ms: float, identifier: str) -> 
     names = ["reranked", "fused"]
     names += [f"{p} of {limit}" for limit in device.limits for p in ("p50", "p95")]
     rows = [
-        [label, SEARCHES[mode], *(row.get(name, MISSING) for name in names)]
+        [label, SEARCH_NAMES[mode], *(row.get(name, MISSING) for name in names)]
         for (label, mode), row in times.items()
     ]
-    front = [f"{s.label} ({SEARCHES[s.mode]}, {s.order})" for s in device.systems if s.front]
+    front = [f"{s.label} ({SEARCH_NAMES[s.mode]}, {s.order})" for s in device.systems if s.front]
     name = f"{KINDS.get(device.kind, device.kind)}{f' ({device.name})' if device.name else ''}"
     text = f"{name}: {measure} against latency; on the Pareto front: "
     text += ", ".join(dict.fromkeys(front))
@@ -204,7 +204,7 @@ def queries(comparison: Comparison, verdict: Verdict, stored: Stored, prefix: st
     title = "Where the gain comes from"
     if not rows or verdict.best is None:
         return Section(title, ["No per-query values are stored, so this can't be said."])
-    names = [f"{SEARCHES[mode]} {column.split('_')[1]}" for column, mode in COLUMNS.items()]
+    names = [f"{SEARCH_NAMES[mode]} {column.split('_')[1]}" for column, mode in COLUMNS.items()]
     caption = f"Queries won / lost / tied against the search alone, by {measure}"
     tables = [Table(caption, ["run", *names], rows)]
     ranks, wins, losses = changes(comparison, verdict.best, stored)
