@@ -29,7 +29,7 @@ def training_rows(config: Config) -> int | None:
 
 def show(overrides: Sequence[str]) -> None:
     """Print the table of points."""
-    from pipeline.training.train import plan
+    from pipeline.training.schedule import plan
 
     grid = Grid(overrides)
     table = Table("#", "run", "start", "negatives", "epochs", "batch", "lr", "pairs", "steps")

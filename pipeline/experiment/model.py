@@ -20,8 +20,10 @@ from pipeline.rerankers import load_reranker
 from pipeline.rerankers.saved import load_saved
 from pipeline.rerankers.scores import score_candidates
 from pipeline.tracking import writer
+from pipeline.training.examples import with_teacher
 from pipeline.training.negatives import TrainingSet
-from pipeline.training.train import Outcome, plan, train, with_teacher
+from pipeline.training.schedule import plan
+from pipeline.training.train import Outcome, train
 
 log = logging.getLogger(__name__)
 

@@ -20,12 +20,13 @@ from tqdm import tqdm
 
 from pipeline.config.models import ColbertConfig
 from pipeline.infra.console import live_line
-from pipeline.infra.distributed import rank, world_size
+from pipeline.infra.distributed import world_size
 from pipeline.infra.hardware import Hardware
 from pipeline.protocols import FitRequest, Scores
+from pipeline.training.adapters import adapters
 from pipeline.training.checkpoints import Resumable
-from pipeline.training.examples import columns
-from pipeline.training.trainer import DevEvaluator, adapters, on_disk, on_one_gpu, run_trainer
+from pipeline.training.examples import columns, write_dataset
+from pipeline.training.trainer import DevEvaluator, on_one_gpu, run_trainer
 
 BLOCK = 4096  # passages whose token vectors are held at a time, bounds memory
 
@@ -127,9 +128,7 @@ class ColbertReranker:
         The contrastive loss takes the other passages of a batch as negatives, too.
         """
         arguments = on_one_gpu(SentenceTransformerTrainingArguments(**request.arguments))
-        rows = on_disk(
-            columns(request.loss, request.rows), Path(arguments.output_dir) / f"rows-{rank()}.arrow"
-        )
+        rows = write_dataset(columns(request.loss, request.rows), Path(arguments.output_dir))
         # The pooler of BERT has no part in ColBERT and gets no gradient.
         arguments.ddp_find_unused_parameters = any(
             "pooler" in name for name, _ in self.model.named_parameters()

@@ -28,12 +28,12 @@ from torch.nn.parallel import DistributedDataParallel
 
 from pipeline.config.models import CrossEncoderConfig
 from pipeline.infra.console import live_line
-from pipeline.infra.distributed import rank
 from pipeline.infra.hardware import Hardware
 from pipeline.protocols import FitRequest, Scores
+from pipeline.training.adapters import adapters
 from pipeline.training.checkpoints import Resumable
-from pipeline.training.examples import columns
-from pipeline.training.trainer import DevEvaluator, adapters, on_disk, on_one_gpu, run_trainer
+from pipeline.training.examples import columns, write_dataset
+from pipeline.training.trainer import DevEvaluator, on_one_gpu, run_trainer
 
 SPACE = re.compile(r"\s")
 TOKENISED_TOGETHER = 256  # passages
@@ -132,9 +132,7 @@ class CrossEncoderReranker:
     def fit(self, request: FitRequest) -> float:
         """Train in place with one of ``config.CROSS_ENCODER_LOSSES``."""
         arguments = on_one_gpu(CrossEncoderTrainingArguments(**request.arguments))
-        rows = on_disk(
-            columns(request.loss, request.rows), Path(arguments.output_dir) / f"rows-{rank()}.arrow"
-        )
+        rows = write_dataset(columns(request.loss, request.rows), Path(arguments.output_dir))
         with adapters(self.model, "model", request.lora_rank):
             self.model.model.classifier.requires_grad_(True)  # adapters freeze all but themselves
             trainer = _Trainer(

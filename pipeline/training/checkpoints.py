@@ -1,43 +1,33 @@
-"""Checkpoints of a training that may be interrupted, and the best weights so far.
+"""Checkpoints that an interrupted training resumes from.
 
-The libraries' trainers write optimiser, schedule, random states and history, and skip what has
-been seen; the weights are written here, as the libraries' own formats do not bring adapters back.
-A checkpoint counts when it has its manifest and is undamaged, so a half-written one is never
-read. On a CPU the weights in the end are those of a training without interruption, bit by bit.
+The libraries' trainers write optimiser, schedule, random states and history, and skip the batches
+that were trained on. The weights are written here, because the libraries' own formats do not
+restore adapters. A checkpoint is used only if its manifest is there and no file is damaged, so a
+half-written one is never read. On a CPU the final weights equal those of a training without
+interruption, bit by bit.
 """
 
 import json
-import math
 import shutil
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from itertools import compress
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, load_model, save_file, save_model
+from safetensors.torch import load_model, save_model
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from pipeline.infra.distributed import any_of, wait_for_all
 from pipeline.infra.manifest import damage, seal
+from pipeline.training.signals import SIGNALS, DeferredSignals
 
-DEV_METRIC = "dev_ndcg_at_10"
 PREFIX = "checkpoint-"  # the library's, before the step
-WEIGHTS = "weights.safetensors"
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-"""By which a process is told to end: submitit (SLURM) has a handler for the last, or the second."""
-
-Handler = Callable[[int, FrameType | None], object]
-BEST_WEIGHTS, BEST_SCORE, SPENT = "best.safetensors", "best.json", "spent.json"
+WEIGHTS, SPENT = "weights.safetensors", "spent.json"
 
 
 class Resumable:
-    """Put before a trainer's class: a checkpoint holds the weights under their own names."""
+    """Mixin for a library's trainer: checkpoints hold the weights under the model's own names."""
 
     model: torch.nn.Module
 
@@ -49,87 +39,22 @@ class Resumable:
         load_model(self.model, Path(resume_from_checkpoint, WEIGHTS))
 
 
-class KeepBest(TrainerCallback):  # type: ignore[misc]
-    """The weights with the best dev score, put back at the end; stops when none gets better."""
-
-    def __init__(self, model: torch.nn.Module, patience: int | None) -> None:
-        self._model = model
-        self._patience = patience
-        self._best: dict[str, torch.Tensor] = {}
-        self._best_score = -math.inf
-        self._misses = 0
-
-    @property
-    def stopped(self) -> bool:
-        """Whether patience is over, perhaps in an earlier attempt."""
-        return self._patience is not None and self._misses >= self._patience
-
-    def resume(self, checkpoint: Path) -> None:
-        """Take up what an earlier attempt knew at ``checkpoint``."""
-        if (checkpoint / BEST_SCORE).exists():
-            self._best_score, self._misses = json.loads((checkpoint / BEST_SCORE).read_text())
-            self._best = load_file(checkpoint / BEST_WEIGHTS)
-
-    def on_evaluate(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        metrics: dict[str, float],
-        **_: Any,
-    ) -> None:
-        score = metrics[f"eval_{DEV_METRIC}"]
-        if score > self._best_score:
-            self._best_score, self._misses = score, 0
-            self._best = snapshot(self._model)
-            return
-        self._misses += 1
-        if self.stopped:
-            control.should_training_stop = True
-
-    def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        if self._best and args.should_save:
-            folder = Path(args.output_dir, f"{PREFIX}{state.global_step}")
-            save_file(self._best, folder / BEST_WEIGHTS)
-            (folder / BEST_SCORE).write_text(json.dumps([self._best_score, self._misses]))
-
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        if self._best:
-            self._model.load_state_dict(self._best)
-
-
 class Checkpoints(TrainerCallback):  # type: ignore[misc]
-    """Asks for a checkpoint every ``seconds`` (None: never) and when a signal has come.
+    """Saves a checkpoint every ``seconds`` (None: never) and after a signal; keeps the newest.
 
-    The signal's handler is called when the checkpoint is written. If it raises, that is the end of
-    the training; if it returns, the training goes on.
+    A signal is handled once the checkpoint is written. If its handler raises, the training ends;
+    if the handler returns, the training continues.
     """
 
-    def __init__(self, seconds: float | None) -> None:
-        self.handlers: dict[int, Handler] = {}  # of the signals that are waited with
-        self._came: set[int] = set()  # here
-        self._agreed: list[int] = []  # in any of the processes, known to all
+    def __init__(self, seconds: float | None, signals: DeferredSignals) -> None:
         self._seconds = seconds
+        self._signals = signals
+        self._agreed: list[int] = []  # signals that arrived in any process, known to all
         self._spent = 0.0
         self._started = self._last = time.monotonic()
 
-    def note(self, number: int, frame: FrameType | None) -> None:
-        """The handler while training: what came is answered after the step."""
-        self._came.add(number)
-
-    def answer(self, numbers: Iterable[int] | None = None) -> None:
-        """Call the handlers of these signals; None: of all that came and have no answer."""
-        for number in list(self._came) if numbers is None else numbers:
-            self._came.discard(number)
-            if number in self.handlers:
-                self.handlers[number](number, None)
-
     def resume(self, checkpoint: Path) -> float:
-        """The seconds of training that led to ``checkpoint``, from now on counted in."""
+        """Return the seconds of training that led to ``checkpoint``, and count on from there."""
         self._spent = json.loads((checkpoint / SPENT).read_text())
         return self._spent
 
@@ -137,17 +62,18 @@ class Checkpoints(TrainerCallback):  # type: ignore[misc]
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         due = self._seconds is not None and time.monotonic() - self._last >= self._seconds
-        *came, due = any_of(*(number in self._came for number in SIGNALS), due)
-        self._agreed = list(compress(SIGNALS, came))
+        *pending, due = any_of(*self._signals.pending(), due)
+        self._agreed = list(compress(SIGNALS, pending))
         if self._agreed or (due and state.global_step < state.max_steps):
             control.should_save = True
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        folder = Path(args.output_dir, f"{PREFIX}{state.global_step}")
+        folder = folder_of(args, state)
         self._last = time.monotonic()
-        wait_for_all()  # each process writes its random state
+        # Each process writes its random state, and the manifest must list them all.
+        wait_for_all()
         if args.should_save:  # of rank 0
             (folder / SPENT).write_text(json.dumps(self._spent + self._last - self._started))
             seal(folder)
@@ -155,47 +81,22 @@ class Checkpoints(TrainerCallback):  # type: ignore[misc]
                 if other != folder:
                     shutil.rmtree(other)
         if self._agreed:
-            wait_for_all()  # who ends early has the others ended
-            self.answer(self._agreed)
+            # A process that ends takes the others down, so the checkpoint must be whole first.
+            wait_for_all()
+            self._signals.handle(self._agreed)
 
 
 def newest(folder: Path) -> Path | None:
-    """The latest undamaged checkpoint in ``folder``, None if there is none."""
+    """Find the latest undamaged checkpoint in ``folder``; None if there is none."""
     found = sorted(folder.glob(f"{PREFIX}*"), key=step_of, reverse=True)
     return next((checkpoint for checkpoint in found if damage(checkpoint) is None), None)
 
 
 def step_of(checkpoint: Path) -> int:
-    """The optimiser step after which it was written."""
+    """Read the optimiser step of a checkpoint from its name."""
     return int(checkpoint.name.removeprefix(PREFIX))
 
 
-def snapshot(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """A copy of all weights in CPU memory, for ``model.load_state_dict``."""
-    return {
-        name: weights.to("cpu", copy=True).contiguous()
-        for name, weights in model.state_dict().items()
-    }
-
-
-@contextmanager
-def signals_after_step(checkpoints: Checkpoints) -> Iterator[None]:
-    """Inside, signals let the training step end and a checkpoint be written; then they are handled.
-
-    Only those that have a handler: ours, which ends the command, or that of a scheduler.
-
-    Raises:
-        BaseException: what a handler raises, Terminated or SystemExit.
-    """
-    main = threading.current_thread() is threading.main_thread()
-    for told in SIGNALS if main else ():  # Python lets no other thread
-        if callable(handler := signal.getsignal(told)):
-            checkpoints.handlers[told] = handler
-            signal.signal(told, checkpoints.note)
-    try:
-        yield
-    finally:
-        for number, handler in checkpoints.handlers.items():
-            if signal.getsignal(number) == checkpoints.note:  # not what a handler has put there
-                signal.signal(number, handler)
-    checkpoints.answer()  # those that came after the last step
+def folder_of(args: TrainingArguments, state: TrainerState) -> Path:
+    """Name the folder of the checkpoint that is being saved."""
+    return Path(args.output_dir, f"{PREFIX}{state.global_step}")

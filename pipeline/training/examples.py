@@ -1,34 +1,67 @@
-"""What one training example of a loss looks like, as columns of a data set.
+"""Training examples: the teacher's scores, and the columns that each loss reads.
 
-A (query, passage) pair, a query with one relevant passage and its negatives, or a query with
-the list of all its passages: each loss of the libraries reads one of these.
+A loss reads (query, passage) pairs, or a query with one relevant passage and its negatives, or a
+query with the list of all its passages.
 """
 
-from collections.abc import Iterable, Iterator
-from itertools import groupby
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any
 
+from datasets import Dataset
+from datasets.arrow_writer import ArrowWriter
+
+from pipeline.infra.distributed import rank
+from pipeline.protocols import Scorer
 from pipeline.records import TrainingExample
+from pipeline.training.schedule import LISTWISE
+
+TEACHER_ROWS = 64  # rows that the teacher scores at a time
 
 Columns = Iterator[dict[str, Any]]
 
 
-def columns(name: str, rows: Iterable[TrainingExample]) -> Columns:
-    """The rows as the columns that the loss ``name`` reads."""
-    if name == "bce":
+def columns(loss: str, rows: Iterable[TrainingExample]) -> Columns:
+    """Yield the rows as the columns that ``loss`` reads."""
+    if loss == "bce":
         return _pairs(rows)
-    if name in ("lambda", "ranknet", "listnet"):
+    if loss in LISTWISE:
         return _lists(rows)
-    if name == "distillation":
+    if loss == "distillation":
         return _scored_lists(rows)
-    return _tuples(rows, scored=name == "margin_mse")
+    return _tuples(rows, scored=loss == "margin_mse")
 
 
-def counted_by(name: str) -> Literal["pairs", "rows", "queries"]:
-    """What one example of the loss ``name`` is, which is what a batch counts."""
-    if name == "bce":
-        return "pairs"
-    return "queries" if name in ("lambda", "ranknet", "listnet") else "rows"
+def with_teacher(rows: Iterable[TrainingExample], teacher: Scorer) -> Iterator[TrainingExample]:
+    """Add the scores of ``teacher`` for the relevant passage and every negative to the rows."""
+    remaining = iter(rows)
+    while chunk := list(islice(remaining, TEACHER_ROWS)):
+        queries = {str(i): row.query for i, row in enumerate(chunk)}
+        passages = {
+            f"{i}/{j}": text
+            for i, row in enumerate(chunk)
+            for j, text in enumerate([row.positive, *row.negatives])
+        }
+        pairs = [(passage_id.split("/")[0], passage_id) for passage_id in passages]
+        scores = iter(teacher.score_pairs(queries, passages, pairs).tolist())
+        for row in chunk:
+            yield row._replace(teacher=list(islice(scores, 1 + len(row.negatives))))
+
+
+def write_dataset(rows: Iterable[Mapping[str, Any]], folder: Path) -> Dataset:
+    """Write the rows to a file in ``folder``, one by one, and open it memory-mapped.
+
+    Each process of torchrun writes a file of its own. ``Dataset.from_generator`` does not serve:
+    to name its cache it pickles whatever the generator refers to, down to the model.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = str(folder / f"rows-{rank()}.arrow")
+    with ArrowWriter(path=file) as writer:
+        for row in rows:
+            writer.write(dict(row))
+        writer.finalize()
+    return Dataset.from_file(file)
 
 
 def _pairs(rows: Iterable[TrainingExample]) -> Columns:
@@ -46,7 +79,7 @@ def _tuples(rows: Iterable[TrainingExample], scored: bool) -> Columns:
 
 
 def _lists(rows: Iterable[TrainingExample]) -> Columns:
-    """The rows of a query share their negatives."""
+    """Yield one list per query, whose rows all have the same negatives."""
     for query, group in groupby(rows, key=lambda row: row.query):
         members = list(group)
         negatives = members[0].negatives

@@ -1,95 +1,47 @@
-"""Train one reranker on the mined examples: steps, schedule, precision, dev evaluation, guards."""
+"""Train one reranker on the mined examples, and keep the weights only if they got better."""
 
 import logging
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
 from pathlib import Path
-from statistics import fmean
 
 from accelerate.utils import find_executable_batch_size
-from scipy.stats import ttest_ind
 
 from pipeline.config.stages import TrainConfig
 from pipeline.infra.distributed import world_size
 from pipeline.infra.hardware import Hardware
-from pipeline.protocols import FitRequest, OnLog, Reranker, Scorer
+from pipeline.protocols import FitRequest, OnLog, Reranker
 from pipeline.records import InputError, TrainingExample
-from pipeline.training.checkpoints import snapshot
-from pipeline.training.examples import counted_by
+from pipeline.training.best import snapshot
+from pipeline.training.guards import LossCurve, check_learning_rate
+from pipeline.training.schedule import Schedule
 
 log = logging.getLogger(__name__)
-
-SANE_LEARNING_RATES = (1e-6, 5e-4)  # of pretrained transformers
-FLAT = 0.1  # a p-value above this: the loss can't be told from one that does not fall
-MIN_CURVE = 4  # logged losses in a quarter of the curve, below that nothing is concluded
-TEACHER_ROWS = 64  # rows that the teacher scores at a time
-
-
-@dataclass(frozen=True)
-class TrainPlan:
-    """How much a run trains: the same whatever machine it runs on."""
-
-    loss: str
-    negatives: int  # of each query
-    steps: int  # optimiser steps
-    pairs: int  # (query, passage) pairs seen in all steps
-    eval_steps: int | None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What training came to.
+    """The result of a training, beside the weights.
 
-    ``kept`` is "trained", or "start" where training made the dev score worse and was undone;
-    the dev scores are None where they were not measured. ``spent`` seconds went into an attempt
-    that was interrupted and gone on with.
+    ``kept`` is "trained", or "start" if training lowered the dev score and was undone. The dev
+    scores are None if they were not measured. ``batch_size`` counts the examples in memory at a
+    time, fewer than configured if memory was short. ``spent`` are the seconds of an interrupted
+    attempt that this training resumed.
     """
 
     kept: str
     dev_before: float | None
     dev_after: float | None
-    batch_size: int  # examples in memory at a time, smaller than asked for where memory was short
+    batch_size: int
     warnings: list[str]
     spent: float
-
-
-def plan(
-    loss: str, rows: int, queries: int, negatives: int, epochs: int, config: TrainConfig
-) -> TrainPlan:
-    """Steps and pairs of a run over ``rows`` (query, relevant passage) rows of ``queries``.
-
-    A batch counts pairs for "bce", queries with the list of their passages for "lambda",
-    "ranknet" and "listnet", and rows with their negatives for the other losses.
-
-    Raises:
-        InputError: ``train.eval_every`` is longer than the run, so that no checkpoint would
-            ever be compared.
-    """
-    unit = counted_by(loss)
-    pairs_per_epoch = rows + queries * negatives if unit == "queries" else rows * (1 + negatives)
-    examples = {"pairs": pairs_per_epoch, "rows": rows, "queries": queries}[unit]
-    batches = math.ceil(examples / config.batch_size)
-    steps_per_epoch = math.ceil(batches / config.gradient_accumulation)
-    steps = config.max_steps or steps_per_epoch * epochs
-    seen = pairs_per_epoch * steps / max(steps_per_epoch, 1)
-    eval_steps = None
-    if config.eval_every is not None:
-        share = config.eval_every < 1
-        eval_steps = max(1, int(steps * config.eval_every if share else config.eval_every))
-        if eval_steps > steps:
-            raise InputError(
-                f"train.eval_every={config.eval_every:g}: longer than the run's {steps} steps, "
-                "so no checkpoint would be evaluated; use a share below 1"
-            )
-    return TrainPlan(loss, negatives, steps, round(seen), eval_steps)
 
 
 def train(
     reranker: Reranker,
     rows: Callable[[], Iterable[TrainingExample]],
-    plan: TrainPlan,
+    schedule: Schedule,
     config: TrainConfig,
     hardware: Hardware,
     seed: int,
@@ -98,113 +50,125 @@ def train(
     on_log: OnLog,
     better_than_start: bool = False,
 ) -> Outcome:
-    """Train ``reranker`` in place; with dev evaluation, the best checkpoint is what remains.
+    """Train ``reranker`` in place; with dev evaluations, the best weights remain.
 
-    With ``better_than_start`` the dev score is measured before and after, and a model that
-    became worse is put back. When memory runs out, the batch is halved and twice as many are
-    accumulated. ``folder`` holds the training rows and checkpoints, from which an interrupted
-    training goes on, and can be deleted afterwards.
+    With ``better_than_start`` the dev score is measured before and after, and a model that became
+    worse gets its first weights back. ``folder`` holds the training rows and the checkpoints that
+    an interrupted training resumes from; it can be deleted afterwards.
 
     Raises:
-        InputError: the batch can't be shared evenly by the processes of torchrun.
+        InputError: the processes of torchrun can't share the batch evenly.
         RuntimeError: the loss is not finite, or not even one example fits into memory.
     """
-    if config.batch_size % world_size():
-        raise InputError(
-            f"train.batch_size={config.batch_size}: must be a multiple of the {world_size()} "
-            "processes that share it"
-        )
-    warnings = _check_learning_rate(config.learning_rate)
+    _check_batch_size(config.batch_size)
     start = snapshot(reranker.model)
     compare = dev_score if better_than_start else None
     before = compare() if compare else None
-    losses: list[float] = []
+    curve = LossCurve(config.learning_rate, on_log)
 
-    def watch(step: int, metrics: Mapping[str, float]) -> None:
-        if "train/loss" in metrics:
-            losses.append(metrics["train/loss"])
-            if not math.isfinite(losses[-1]):
-                raise RuntimeError(
-                    f"the loss is {losses[-1]} at step {step}: lower "
-                    f"train.learning_rate={config.learning_rate:g} or set hardware.precision=fp32"
-                )
-        on_log(step, metrics)
-
-    evaluation = {}
-    if plan.eval_steps is not None and dev_score is not None:
-        evaluation = {"eval_strategy": "steps", "eval_steps": plan.eval_steps}
-    size = config.batch_size
-
-    def next_size() -> int:
-        nonlocal size
-        if world_size() > 1:  # the other processes are in the middle of the step
-            raise RuntimeError(
-                f"out of memory with train.batch_size={config.batch_size}: lower it and raise "
-                "train.gradient_accumulation, a step then sees as much"
-            )
-        # A divisor, so that the accumulated batch is the one asked for; 0: none is left.
-        size = max((n for n in range(1, size // 2 + 1) if config.batch_size % n == 0), default=0)
-        return size
-
-    @find_executable_batch_size(starting_batch_size=size, reduce_batch_size_fn=next_size)  # type: ignore[untyped-decorator]
-    def attempt(batch_size: int) -> float:
+    def fit(batch_size: int) -> tuple[int, float]:
         if batch_size < config.batch_size:
-            log.warning("%s", _smaller(batch_size, config, plan.loss))
+            log.warning("%s", _out_of_memory(batch_size, config, schedule.loss))
             reranker.model.load_state_dict(start)
-            losses.clear()
-        # A folder for each size: a checkpoint is gone on with at the size it was made at.
+            curve.losses.clear()
+        # One folder per size, because a checkpoint can only be resumed at its own batch size.
         here = folder / f"batch-{batch_size}"
-        return reranker.fit(
-            FitRequest(
-                rows=rows(),
-                loss=plan.loss,
-                negatives=plan.negatives,
-                arguments=_arguments(batch_size, plan, config, hardware, seed, here) | evaluation,
-                dev_score=dev_score if evaluation else None,
-                patience=config.patience,
-                lora_rank=config.lora_rank,
-                checkpoint_seconds=(
-                    None if config.checkpoint_minutes is None else 60 * config.checkpoint_minutes
-                ),
-                on_log=watch,
-            )
+        arguments = _arguments(batch_size, schedule, config, hardware, seed, here)
+        return batch_size, reranker.fit(
+            _request(rows(), schedule, config, arguments, dev_score, curve.on_log)
         )
 
-    spent: float = attempt()
-    warnings += _check_curve(losses)
+    batch_size, spent = _with_falling_batch_size(fit, config.batch_size)
     after = compare() if compare else None
-    kept = "trained"
-    if before is not None and after is not None and after < before:
+    worse = before is not None and after is not None and after < before
+    warnings = [*check_learning_rate(config.learning_rate), *curve.warnings()]
+    if worse:
         reranker.model.load_state_dict(start)
-        kept = "start"
         warnings.append(
             f"training lowered the dev NDCG from {before:.3f} to {after:.3f}, so the start is "
             "kept: try a lower train.learning_rate, fewer epochs or more data"
         )
     for warning in warnings:
         log.warning("%s", warning)
-    return Outcome(kept, before, after, size, warnings, spent)
+    return Outcome("start" if worse else "trained", before, after, batch_size, warnings, spent)
 
 
-def with_teacher(rows: Iterable[TrainingExample], teacher: Scorer) -> Iterator[TrainingExample]:
-    """The rows with the scores of ``teacher`` for the relevant passage and every negative."""
-    remaining = iter(rows)
-    while chunk := list(islice(remaining, TEACHER_ROWS)):
-        queries = {str(i): row.query for i, row in enumerate(chunk)}
-        passages: dict[str, str] = {}
-        pairs = []
-        for i, row in enumerate(chunk):
-            for j, text in enumerate([row.positive, *row.negatives]):
-                passages[f"{i}/{j}"] = text
-                pairs.append((str(i), f"{i}/{j}"))
-        scores = iter(teacher.score_pairs(queries, passages, pairs).tolist())
-        for row in chunk:
-            yield row._replace(teacher=[next(scores) for _ in range(1 + len(row.negatives))])
+def _check_batch_size(batch_size: int) -> None:
+    if batch_size % world_size():
+        raise InputError(
+            f"train.batch_size={batch_size}: must be a multiple of the {world_size()} "
+            "processes that share it"
+        )
+
+
+def _with_falling_batch_size(
+    fit: Callable[[int], tuple[int, float]], batch_size: int
+) -> tuple[int, float]:
+    """Call ``fit`` with ``batch_size``, and with a smaller one each time memory runs out."""
+    smaller = _smaller_batch_sizes(batch_size)
+    attempt = find_executable_batch_size(
+        fit, starting_batch_size=batch_size, reduce_batch_size_fn=partial(next, smaller, 0)
+    )
+    result: tuple[int, float] = attempt()
+    return result
+
+
+def _smaller_batch_sizes(batch_size: int) -> Iterator[int]:
+    """Halve ``batch_size`` to the next divisor of it, down to 1.
+
+    Only a divisor accumulates to exactly the configured batch.
+    """
+    if world_size() > 1:  # The other processes are in the middle of the step.
+        raise RuntimeError(
+            f"out of memory with train.batch_size={batch_size}: lower it and raise "
+            "train.gradient_accumulation, a step then sees as much"
+        )
+    size = batch_size
+    while size > 1:
+        size = max(n for n in range(1, size // 2 + 1) if batch_size % n == 0)
+        yield size
+
+
+def _out_of_memory(batch_size: int, config: TrainConfig, loss: str) -> str:
+    factor = config.batch_size // batch_size
+    text = (
+        f"out of memory: {batch_size} examples at a time instead of {config.batch_size}, "
+        f"accumulated {factor} times, so a step still sees {config.batch_size}"
+    )
+    if loss in ("contrastive", "mnrl"):
+        text += "; the negatives in the batch become fewer"
+    return text
+
+
+def _request(
+    rows: Iterable[TrainingExample],
+    schedule: Schedule,
+    config: TrainConfig,
+    arguments: dict[str, object],
+    dev_score: Callable[[], float] | None,
+    on_log: OnLog,
+) -> FitRequest:
+    """Put together what the reranker's trainer needs."""
+    evaluated = schedule.eval_steps is not None and dev_score is not None
+    if evaluated:
+        arguments |= {"eval_strategy": "steps", "eval_steps": schedule.eval_steps}
+    minutes = config.checkpoint_minutes
+    return FitRequest(
+        rows=rows,
+        loss=schedule.loss,
+        negatives=schedule.negatives,
+        arguments=arguments,
+        dev_score=dev_score if evaluated else None,
+        patience=config.patience,
+        lora_rank=config.lora_rank,
+        checkpoint_seconds=None if minutes is None else 60 * minutes,
+        on_log=on_log,
+    )
 
 
 def _arguments(
     batch_size: int,
-    plan: TrainPlan,
+    schedule: Schedule,
     config: TrainConfig,
     hardware: Hardware,
     seed: int,
@@ -217,7 +181,7 @@ def _arguments(
         distributed = {"ddp_backend": backend, "ddp_find_unused_parameters": False}
     return {
         "output_dir": str(folder),
-        "max_steps": plan.steps,
+        "max_steps": schedule.steps,
         "per_device_train_batch_size": batch_size // world_size(),
         "gradient_accumulation_steps": (
             config.gradient_accumulation * config.batch_size // batch_size
@@ -229,46 +193,11 @@ def _arguments(
         "use_cpu": hardware.device == "cpu",
         "seed": seed,
         "data_seed": seed,
-        "logging_steps": max(1, plan.steps // 50),
-        "logging_nan_inf_filter": False,  # it would hide what watch() looks for
+        "logging_steps": max(1, schedule.steps // 50),
+        "logging_nan_inf_filter": False,  # it would hide what LossCurve looks for
         "report_to": "none",
         "disable_tqdm": True,
         "dataloader_pin_memory": hardware.device == "cuda",
-        "save_strategy": "no",  # ours are written by time
+        "save_strategy": "no",  # Checkpoints saves by time
         **distributed,
     }
-
-
-def _check_learning_rate(learning_rate: float) -> list[str]:
-    low, high = SANE_LEARNING_RATES
-    if low <= learning_rate <= high:
-        return []
-    return [f"train.learning_rate={learning_rate:g}: usual is {low:g} to {high:g}"]
-
-
-def _check_curve(losses: list[float]) -> list[str]:
-    """A warning if the last quarter of the loss curve is not clearly below the first.
-
-    Welch's one-sided t-test, because single batches differ whatever the model learns.
-    """
-    quarter = len(losses) // 4
-    if quarter < MIN_CURVE:
-        return []
-    first, last = losses[:quarter], losses[-quarter:]
-    if ttest_ind(first, last, equal_var=False, alternative="greater").pvalue < FLAT:
-        return []
-    return [
-        f"the loss is flat, {fmean(first):.4g} at first and {fmean(last):.4g} at last: try another "
-        "train.learning_rate, more epochs, or look at the labels"
-    ]
-
-
-def _smaller(batch_size: int, config: TrainConfig, loss: str) -> str:
-    factor = config.batch_size // batch_size
-    text = (
-        f"out of memory: {batch_size} examples at a time instead of {config.batch_size}, "
-        f"accumulated {factor} times, so a step still sees {config.batch_size}"
-    )
-    if loss in ("contrastive", "mnrl"):
-        text += "; the negatives in the batch become fewer"
-    return text

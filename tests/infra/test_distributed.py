@@ -20,7 +20,8 @@ from pipeline.records import InputError
 from pipeline.rerankers import load_reranker
 from pipeline.tracking import writer
 from pipeline.training.negatives import TrainingSet
-from pipeline.training.train import plan, train
+from pipeline.training.schedule import plan
+from pipeline.training.train import train
 from tests.conftest import CHILD, Compose, compose_config, tracked
 
 POINT = (

@@ -12,9 +12,10 @@ from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
 from pipeline.records import TrainingExample
 from pipeline.rerankers import load_reranker
-from pipeline.training.examples import columns
+from pipeline.training.examples import columns, with_teacher
 from pipeline.training.negatives import TrainingSet
-from pipeline.training.train import plan, train, with_teacher
+from pipeline.training.schedule import plan
+from pipeline.training.train import train
 from tests.conftest import Compose
 
 ROWS = [

@@ -21,7 +21,8 @@ from pipeline.protocols import Reranker
 from pipeline.rerankers import load_reranker
 from pipeline.training.checkpoints import newest, step_of
 from pipeline.training.negatives import TrainingSet
-from pipeline.training.train import plan, train
+from pipeline.training.schedule import plan
+from pipeline.training.train import train
 from tests.conftest import CHILD, TINY, Compose, command, tracked
 
 Curve = list[tuple[int, Mapping[str, float]]]
@@ -222,6 +223,6 @@ def test_sigterm_writes_a_checkpoint_and_the_next_run_goes_on(tmp_path: Path) ->
     (checkpoint,) = tmp_path.glob("outputs/cache/model/.unfinished-*/batch-16/checkpoint-*")
     done = command(*point, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert f"going on from step {step_of(checkpoint)} of 80" in done.stderr
+    assert f"from step {step_of(checkpoint)} of 80" in done.stderr
     assert [run.info.status for run in runs_in(tmp_path)] == ["FINISHED", "KILLED"]
     assert not list(tmp_path.glob("outputs/cache/model/.unfinished-*"))

@@ -16,7 +16,8 @@ from pipeline.protocols import FitRequest, Reranker
 from pipeline.rerankers import load_reranker
 from pipeline.rerankers.scores import collapsed
 from pipeline.training.negatives import TrainingSet
-from pipeline.training.train import Outcome, plan, train
+from pipeline.training.schedule import plan
+from pipeline.training.train import Outcome, train
 from tests.conftest import Compose
 
 QUERIES = {"q": "merge two configurations"}

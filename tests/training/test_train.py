@@ -16,7 +16,8 @@ from pipeline.records import InputError
 from pipeline.rerankers import load_reranker
 from pipeline.rerankers.cross_encoder import CrossEncoderReranker
 from pipeline.training.negatives import TrainingSet
-from pipeline.training.train import plan, train
+from pipeline.training.schedule import plan
+from pipeline.training.train import train
 from tests.conftest import Compose
 
 ARCHES = ("cross_encoder", "colbert")

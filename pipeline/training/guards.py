@@ -1,0 +1,62 @@
+"""Warnings about a training that is likely to fail: its learning rate and its loss curve."""
+
+import math
+from collections.abc import Mapping
+from statistics import fmean
+
+from scipy.stats import ttest_ind
+
+from pipeline.protocols import OnLog
+
+SANE_LEARNING_RATES = (1e-6, 5e-4)  # of pretrained transformers
+FLAT = 0.1  # with a p-value above this, the loss curve is called flat
+MIN_CURVE = 4  # logged losses in a quarter of a curve; a shorter curve is not judged
+
+
+class LossCurve:
+    """Collects the logged losses and passes every log on; stops a training that diverges."""
+
+    def __init__(self, learning_rate: float, on_log: OnLog) -> None:
+        self._learning_rate = learning_rate
+        self._on_log = on_log
+        self.losses: list[float] = []
+
+    def on_log(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Keep the loss, if there is one, and pass ``metrics`` on.
+
+        Raises:
+            RuntimeError: the loss is not finite.
+        """
+        loss = metrics.get("train/loss")
+        if loss is not None:
+            if not math.isfinite(loss):
+                raise RuntimeError(
+                    f"the loss is {loss} at step {step}: lower "
+                    f"train.learning_rate={self._learning_rate:g} or set hardware.precision=fp32"
+                )
+            self.losses.append(loss)
+        self._on_log(step, metrics)
+
+    def warnings(self) -> list[str]:
+        """Warn if the last quarter of the losses is not clearly below the first.
+
+        Welch's one-sided t-test, because single batches differ whatever the model learns.
+        """
+        quarter = len(self.losses) // 4
+        if quarter < MIN_CURVE:
+            return []
+        first, last = self.losses[:quarter], self.losses[-quarter:]
+        if ttest_ind(first, last, equal_var=False, alternative="greater").pvalue < FLAT:
+            return []
+        return [
+            f"the loss is flat, {fmean(first):.4g} at first and {fmean(last):.4g} at last: try "
+            "another train.learning_rate, more epochs, or look at the labels"
+        ]
+
+
+def check_learning_rate(learning_rate: float) -> list[str]:
+    """Warn about a learning rate that is unusual for a pretrained transformer."""
+    low, high = SANE_LEARNING_RATES
+    if low <= learning_rate <= high:
+        return []
+    return [f"train.learning_rate={learning_rate:g}: usual is {low:g} to {high:g}"]
