@@ -1,7 +1,7 @@
 """An audit of labelled rows before anything is trained on them.
 
     report = audit(Path("pairs.jsonl"))
-    report.save(Path("outputs/audit"))
+    page.save(report, Path("outputs/audit"))
 
 The file is read once. What stays in memory is, per distinct text, its id, its first 60
 characters and what ``near_duplicates.Texts`` keeps and, per distinct pair, a line and a label:

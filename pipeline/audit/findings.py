@@ -1,9 +1,7 @@
 """What an audit says: findings with their cost and advice, gathered in a report."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 
 SEVERITIES = ("unusable", "warning", "info")
 """Unusable: training refuses the file or has nothing to learn from it. Worst first."""
@@ -61,16 +59,6 @@ class Report:
         if "unusable" in severities:
             return 2
         return int(strict and "warning" in severities)
-
-    def save(self, folder: Path) -> None:
-        """Write ``audit.json`` and the self-contained page ``audit.html``."""
-        from pipeline.audit.page import html  # draws with matplotlib
-
-        facts = json.dumps(asdict(self), indent=2, ensure_ascii=False)
-        page = html(self)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "audit.json").write_text(facts + "\n", encoding="utf-8")
-        (folder / "audit.html").write_text(page, encoding="utf-8")
 
 
 def snippet(text: str) -> str:

@@ -16,7 +16,7 @@ WIDTH = 100  # columns at most, and in a pipe
 SHOWN = 10  # labels or splits in a table
 EXAMPLES = 5  # of a finding; the page has all that are kept
 
-Grid = tuple[list[str], list[list[str]]]  # heads and rows
+Grid = tuple[str, list[str], list[list[str]]]  # caption, heads and rows
 
 
 def headline(report: Report) -> str:
@@ -37,7 +37,7 @@ def size(report: Report) -> str:
 
 
 def figures(report: Report) -> list[Grid]:
-    """Tables of heads and rows: labels, by split if there are any, and token lengths."""
+    """Tables of labels, by split if there are any, and of token lengths."""
     facts: Any = report.facts
     labels = list(facts["labels"])[:SHOWN]
     splits = list(facts["splits"].items())[:SHOWN]
@@ -45,7 +45,7 @@ def figures(report: Report) -> list[Grid]:
     counts.append(["all", *(f"{facts['labels'][n]:,}" for n in labels)])
     tables: list[Grid] = []
     if labels:
-        tables.append((["rows with label", *labels], counts))
+        tables.append(("Rows of every label", ["rows with label", *labels], counts))
     tokens = facts["tokens"]
     lengths = [
         [name, *(f"{value:,}" for value in tokens[name].values())]
@@ -53,7 +53,8 @@ def figures(report: Report) -> list[Grid]:
         if tokens[name]
     ]
     if lengths:
-        tables.append((["tokens", "median", "90%", "95%", "99%", "longest"], lengths))
+        heads = ["tokens", "median", "90%", "95%", "99%", "longest"]
+        tables.append(("Lengths of texts in tokens", heads, lengths))
     return tables
 
 
@@ -64,7 +65,7 @@ def show(report: Report, console: Console) -> None:
     console.print(Text(report.path, style="bold"))
     console.print(Text(headline(report)))
     console.print(Text(size(report)))
-    for heads, rows in figures(report):
+    for _, heads, rows in figures(report):
         console.print(_table(heads, rows))
     for finding in report.findings:
         title = Text(f"\n{finding.severity:<8} ", style=STYLES[finding.severity])

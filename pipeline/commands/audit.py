@@ -75,6 +75,7 @@ def _audit(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from pipeline.audit import audit
+    from pipeline.audit.page import save
     from pipeline.audit.summary import show
     from pipeline.infra import quiet
 
@@ -87,7 +88,7 @@ def _audit(options: argparse.Namespace) -> int:
         max_length=options.max_length,
         near_duplicate=options.near_duplicate,
     )
-    report.save(options.output)
+    save(report, options.output)
     console = Console(highlight=False)
     show(report, console)
     console.print()

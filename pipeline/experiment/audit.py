@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 from pipeline.audit import audit
+from pipeline.audit.page import save
 from pipeline.config import Config
 from pipeline.config.datasets import LabelledConfig
 from pipeline.config.models import ColbertConfig, CrossEncoderConfig
@@ -48,7 +49,7 @@ def audit_labels(config: Config, base: Path) -> Path:
         )
         if report.exit_code() == UNUSABLE:
             raise InputError(f"{dataset.path}: {report.findings[0].message}; see make audit")
-        report.save(folder)
+        save(report, folder)
 
     folder = stage_output(Path(config.output_dir) / "cache", "audit", inputs, build)
     findings = json.loads((folder / "audit.json").read_text())["findings"]

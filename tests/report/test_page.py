@@ -3,8 +3,6 @@ network gets everything, and gaps are said."""
 
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
-from itertools import pairwise
 from math import nan
 from pathlib import Path
 
@@ -25,50 +23,10 @@ from pipeline.report.write import show
 from pipeline.tracking import reader, writer
 from pipeline.tracking.artifacts import Text
 from pipeline.tracking.reader import RunRecord
+from tests.pages import Page
 from tests.report.test_terminal import NOTHING, RECORDS, VALUES, read
 
 EVIL = "<script>alert('x')</script> & <b>bold</b>"
-VOID = {"meta", "wbr", "br", "img", "input"}
-
-
-class Page(HTMLParser):
-    """What a screen reader would meet, and the text of every table."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.tables: list[list[list[str]]] = []
-        self.text = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-        if tag == "table":
-            self.tables.append([])
-        elif tag == "tr":
-            self.tables[-1].append([])
-        elif tag in ("td", "th"):
-            self.tables[-1][-1].append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "script" in self.open or "style" in self.open:
-            return
-        self.text += data
-        if ("td" in self.open or "th" in self.open) and "small" not in self.open:
-            self.tables[-1][-1][-1] += data
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
-
-    def table(self, *heads: str) -> list[list[str]]:
-        """The rows of the first table with these heads."""
-        return next(t for t in self.tables if all(head in t[0] for head in heads))
 
 
 def sweep(folder: Path) -> tuple[TrackingConfig, str]:
@@ -184,46 +142,21 @@ def test_texts_are_shown_and_not_run(written: tuple[str, list[RunRecord]]) -> No
     assert "<script>alert" not in written_page(comparison)
 
 
-def test_nothing_is_loaded_from_elsewhere(written: tuple[str, list[RunRecord]]) -> None:
+def test_accessible_and_nothing_is_loaded_from_elsewhere(
+    written: tuple[str, list[RunRecord]],
+) -> None:
     shown = Page(written[0])
-    assert not shown.all("link") and not shown.all("img")
-    assert not any("src" in attributes for _, attributes in shown.tags)
+    shown.check()
     assert all((a["href"] or "").startswith("#") for a in shown.all("a"))
     assert written[0].count("plotly.js v") == 1
-
-
-def test_accessible(written: tuple[str, list[RunRecord]]) -> None:
-    shown = Page(written[0])
-    assert shown.open == []
-    assert shown.all("html")[0]["lang"] == "en"
-    assert shown.all("meta")[1]["name"] == "viewport"
-    levels = [int(tag[1]) for tag, _ in shown.tags if re.fullmatch("h[1-6]", tag)]
-    assert levels.count(1) == 1 and levels[0] == 1
-    assert all(after <= before + 1 for before, after in pairwise(levels))
-    assert len(shown.all("caption")) == len(shown.all("table"))
-    assert all(attributes.get("scope") for attributes in shown.all("th"))
-    images = [a for a in shown.all("div") if a.get("role") == "img"]
-    assert images and all(image.get("aria-label") for image in images)
-    assert len(images) == len(shown.all("figure")) == len(shown.all("details"))
+    assert len(shown.all("figure")) == len(shown.all("details")) > 0
     names = [a["id"] for _, a in shown.tags if a.get("id")]
     assert len(names) == len(set(names))
     assert {(a["href"] or "")[1:] for a in shown.all("a")} <= set(names)
 
 
-def luminance(colour: str) -> float:
-    """Of ``#rrggbb``, as WCAG 2 defines it."""
-    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
-    return sum(w * p for w, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-
-
-def test_contrast_of_every_text_on_every_ground(written: tuple[str, list[RunRecord]]) -> None:
-    colours = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", written[0]))
-    assert {"text", "quiet", "up", "down", "accent", "band"} <= set(colours)
-    for text in ("text", "quiet", "up", "down", "accent"):
-        for ground in ("#ffffff", colours["band"], "#e7f0f9"):
-            light, dark = sorted((luminance(colours[text]), luminance(ground)), reverse=True)
-            assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, ground)
+def test_a_page_without_figures_is_small() -> None:
+    assert len(written_page(compare(RECORDS[1:2], read))) < 50_000
 
 
 def test_gaps_are_said() -> None:
