@@ -5,7 +5,8 @@ from dataclasses import replace
 from pipeline.report.comparison import compare
 from pipeline.report.sections.queries import Stored, changes
 from pipeline.report.verdict import judge
-from tests.report.test_page import Page, written_page
+from tests.pages import Page
+from tests.report.test_page import written_page
 from tests.report.test_terminal import RECORDS, VALUES, read, record, stages
 
 

@@ -1,10 +1,6 @@
 """Two runs as one HTML file that needs nothing else; the template escapes what it shows."""
 
-from importlib.resources import files
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
+from pipeline.infra.html import render
 from pipeline.report.pair.difference import Difference, Row
 from pipeline.report.pair.terminal import (
     COST_HEADS,
@@ -20,25 +16,19 @@ from pipeline.report.pair.terminal import (
 
 def html(difference: Difference) -> str:
     """The whole page, with every cutoff."""
-    environment = Environment(
-        loader=PackageLoader("pipeline.report.pair", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    css = files("pipeline.report").joinpath("page.css").read_text(encoding="utf-8")
     sides = [("A", difference.better_a), ("B", difference.better_b)]
-    return environment.get_template("page.html.jinja").render(
+    return render(
+        "pipeline.report.pair",
+        "page.html.jinja",
         title=f"{difference.a.name} and {difference.b.name}",
-        style=Markup(css),
         header=header(difference),
         quality_heads=("Metric", *QUALITY_HEADS[1:]),
-        quality=[(_look(row), quality_cells(row)) for row in difference.quality],
+        quality=[quality_cells(row) for row in difference.quality],
+        looks=[_look(row) for row in difference.quality],
         legend="" if difference.unpaired else LEGEND,
         cost_heads=("Metric", *COST_HEADS[1:]),
-        costs=[("", cost_cells(row)) for row in difference.costs],
-        config=[("", row) for row in difference.config],
+        costs=[cost_cells(row) for row in difference.costs],
+        config=difference.config,
         sides=[(name, [(case, texts(case)) for case in cases]) for name, cases in sides],
         metric=difference.metric,
         unpaired=difference.unpaired,
