@@ -21,7 +21,7 @@ from tqdm import tqdm
 from pipeline.config.stages import TrackingConfig
 from pipeline.evaluation.metrics import means
 from pipeline.records import SEARCHES
-from pipeline.tracking import writer
+from pipeline.tracking import artifacts, writer
 
 QUERIES = [f"query-{i:05}" for i in range(2_000)]
 ARCHES, BASES = ("cross_encoder", "colbert"), ("minilm", "modernbert", "answerai", "tiny", "large")
@@ -54,7 +54,7 @@ def make(config: TrackingConfig) -> None:
             with writer.run(child, name, tags | {"dataset": "scale"}) as run:
                 run.log_params(params)
                 run.log_metrics(metrics)
-                writer.log_per_query(run, stages)
+                artifacts.log_per_query(run, stages)
 
 
 def _moved(rng: np.random.Generator, rank: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]

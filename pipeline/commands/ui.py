@@ -46,9 +46,9 @@ def serve(port: int, overrides: Sequence[str]) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         with _server(tracked.uri, port) as (process, log):
-            from pipeline.tracking import description
+            from pipeline.tracking import ui_page
 
-            page = description.first_page(tracked)
+            page = ui_page.first_page(tracked)
             _wait_until_it_answers(process, f"{address}/health", log)
             print(f"MLflow UI: {address}{page}  (Ctrl-C stops it)", flush=True)
             if code := process.wait():

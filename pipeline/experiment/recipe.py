@@ -40,7 +40,7 @@ from pipeline.rerankers import load_reranker
 from pipeline.rerankers.saved import check_base
 from pipeline.rerankers.scores import PairScores, collapsed
 from pipeline.rerankers.windows import WindowedScorer
-from pipeline.tracking import attempts, model_card, reader, writer
+from pipeline.tracking import artifacts, attempts, model_card, reader, writer
 
 log = logging.getLogger(__name__)
 
@@ -152,10 +152,10 @@ def _run(config: Config, folder: Path, tags: Mapping[str, str]) -> str:
         metrics = evaluation.metrics()
         record.log_metrics(metrics | timings | costs)
         record.log_metrics({f"{m}_fused/weight": w for m, w in fusion_weights.items()})
-        writer.log_per_query(record, evaluation.per_query)
+        artifacts.log_per_query(record, evaluation.per_query)
         ndcg = f"ndcg_at_{max(config.eval.top_k)}"
-        writer.log_query_table(record, dataset.test.queries, evaluation.per_query, ndcg)
-        writer.log_texts(record, texts.sample(dataset, evaluation))
+        artifacts.log_query_table(record, dataset.test.queries, evaluation.per_query, ndcg)
+        artifacts.log_texts(record, texts.sample(dataset, evaluation))
         _write_runs(folder / "runs", evaluation, dataset, config.run_name)
         licence = model_card.licence(config.base, base)
         card = model_card.render(config, dataset, evaluation.per_query, costs, licence)

@@ -41,7 +41,7 @@ def run(overrides: Sequence[str]) -> None:
     from pipeline.report.write import show
     from pipeline.sweep import resume
     from pipeline.sweep.launch import launch
-    from pipeline.tracking import reader, writer
+    from pipeline.tracking import artifacts, reader, writer
 
     quiet.silence()
     config, output = grid.config, Path(grid.config.output_dir)
@@ -69,7 +69,7 @@ def run(overrides: Sequence[str]) -> None:
             about = {"grid": list(config.grid), "points": len(grid.points)}
             parent.log_params(redact.flatten(about))
         names = [{"name": p.run_name, "dataset": p.dataset.name} for p in grid.points]
-        parent.log_points(dict(zip(known, names, strict=True)))
+        artifacts.log_points(parent, dict(zip(known, names, strict=True)))
         _start_log(grid)
         if earlier.run_id:
             done = _points(len(known) - len(pending))
@@ -80,7 +80,7 @@ def run(overrides: Sequence[str]) -> None:
         finished, failures = launch(grid, known, parent.run_id, pending)
         recorded = [finished.get(number, key) for number, key in enumerate(known)]
         if recorded != known:  # else those points would be shown as not started
-            parent.log_points(dict(zip(recorded, names, strict=True)))
+            artifacts.log_points(parent, dict(zip(recorded, names, strict=True)))
         parent.log_metrics({"sweep/seconds": time.perf_counter() - start})
     failed = [f"{grid.points[number].run_name}: {why}" for number, why in failures.items()]
     for file in show(config.tracking, config.report, parent.run_id, output):

@@ -1,16 +1,18 @@
-"""The record of every run in MLflow; the only package that imports it.
+"""The record of every run in MLflow. No other package imports MLflow.
 
-Everything goes through MlflowClient with the address given, never through MLflow's global
-"active run", so a worker process can be reused for the next run. One parent run per sweep
-(tag ``kind=sweep``), one child per grid point. ``connection`` opens the store, ``write`` and
-``read`` handle runs, ``artifacts`` reads what they have stored, ``registry`` handles the versions
-of promoted models, ``models`` finds the folder behind a name. A process that is killed leaves its
-run RUNNING, with tags that say which process it was; ``process`` finds out that it is gone.
+A sweep is a parent run (tag ``kind=sweep``) with a child run per grid point. Everything goes
+through MlflowClient with the given address and never through MLflow's global "active run", so a
+worker process can be reused for the next run.
+
+``store`` opens the tracking store, ``writer`` and ``reader`` handle runs, ``artifacts`` their
+files, ``registry`` the versions of promoted models, ``references`` finds the model behind ``run:``
+and ``models:``, ``model_card`` and ``ui_page`` write what people read. A killed process leaves its
+run RUNNING; ``liveness`` finds out that the process is gone, and ``attempts`` ends the run.
 """
 
 import os
 
-# Read by MLflow when it is imported; a user's own setting wins.
+# MLflow reads these when it is imported. A setting of the user wins.
 for _name, _value in {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # "View run at ..."

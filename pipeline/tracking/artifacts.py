@@ -1,31 +1,39 @@
-"""What runs have stored beside params and metrics: per-query values, texts, TREC files."""
+"""Write and read what runs store besides params and metrics.
+
+A point has its per-query values, some texts and its rankings as TREC files; a sweep has the list
+of its points. In the stored tables ``stage`` is the column of the results: ``vector``,
+``vector_reranked`` and so on.
+"""
 
 import json
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from pipeline.config.stages import TrackingConfig
 from pipeline.evaluation.metrics import PerQuery
 from pipeline.tracking.reader import RunRecord, read_attempts, read_run
 from pipeline.tracking.store import contact
+from pipeline.tracking.writer import ActiveRun, cut
 
 PER_QUERY_FILE = "per_query.parquet"
 TEXTS_FILE = "texts.parquet"
 POINTS_FILE = "grid.json"  # of a sweep: fingerprint -> name and dataset of each of its points
+QUERY_TABLE = "per_query"
+QUERY_TABLE_ROWS = 2000  # the UI loads the whole table at once
+QUERY_TEXT = 300  # characters of a query in the table
 
 
 class Text(NamedTuple):
-    """A query with one of its passages, as texts.
+    """The texts of a query and of one of its passages.
 
-    ``role`` says which: ``relevant``, or the stage (``vector``, ``vector_reranked``, ...) that
-    ranked it first.
+    ``role`` is ``relevant``, or the column (``vector``, ``vector_reranked``, ...) in which the
+    passage is first.
     """
 
     query_id: str
@@ -35,58 +43,77 @@ class Text(NamedTuple):
     passage: str
 
 
+def log_per_query(run: ActiveRun, per_query: Mapping[str, PerQuery]) -> None:
+    """Store column -> metric -> query id -> value as the artifact ``per_query.parquet``."""
+    table: dict[str, list[object]] = {"query_id": [], "stage": [], "metric": [], "value": []}
+    for column, metrics in per_query.items():
+        for metric, values in metrics.items():
+            table["query_id"] += values.keys()
+            table["stage"] += [column] * len(values)
+            table["metric"] += [metric] * len(values)
+            table["value"] += values.values()
+    types = {name: pa.float64() if name == "value" else pa.string() for name in table}
+    _log_parquet(run, pa.table(table, schema=pa.schema(types)), PER_QUERY_FILE)
+
+
 def read_per_query(config: TrackingConfig, run_id: str) -> dict[str, PerQuery]:
-    """What log_per_query stored; empty if the run has none, as a failed one may."""
+    """Return what ``log_per_query`` stored; empty if the run has none, as a failed one may."""
     with tempfile.TemporaryDirectory() as folder:
         path = download(config, run_id, PER_QUERY_FILE, Path(folder))
         if path is None:
             return {}
         table = pq.read_table(path)
-    # Dictionary codes instead of strings: a sweep has millions of rows.
-    coded = {name: _codes(table[name]) for name in ("query_id", "stage", "metric")}
-    (queries, query), (stages, stage), (metrics, metric) = coded.values()
-    values = table["value"].to_numpy()
-    group = stage * len(metrics) + metric
-    order = np.argsort(group, kind="stable")
+    # With threads the lists would be in no fixed order.
+    grouped = table.group_by(["stage", "metric"], use_threads=False)
     per_query: dict[str, PerQuery] = {}
-    for rows in np.split(order, np.flatnonzero(np.diff(group[order])) + 1) if len(order) else []:
-        ids = map(queries.__getitem__, query[rows].tolist())
-        name = metrics[metric[rows[0]]]
-        found = dict(zip(ids, values[rows].tolist(), strict=True))
-        per_query.setdefault(stages[stage[rows[0]]], {})[name] = found
+    for row in grouped.aggregate([("query_id", "list"), ("value", "list")]).to_pylist():
+        values = dict(zip(row["query_id_list"], row["value_list"], strict=True))
+        per_query.setdefault(row["stage"], {})[row["metric"]] = values
     return per_query
 
 
+def log_texts(run: ActiveRun, texts: Sequence[Text]) -> None:
+    """Store queries and passages as the artifact ``texts.parquet``, a column per field."""
+    columns = {name: [getattr(text, name) for text in texts] for name in Text._fields}
+    schema = pa.schema(dict.fromkeys(Text._fields, pa.string()))
+    _log_parquet(run, pa.table(columns, schema=schema), TEXTS_FILE)
+
+
 def read_texts(config: TrackingConfig, run_id: str) -> list[Text]:
-    """What log_texts stored, in its order; empty if the run has none."""
+    """Return what ``log_texts`` stored, in its order; empty if the run has none."""
     with tempfile.TemporaryDirectory() as folder:
         path = download(config, run_id, TEXTS_FILE, Path(folder))
-        if path is None:
-            return []
-        columns = pq.read_table(path, columns=list(Text._fields)).to_pydict()
-    return [Text(*row) for row in zip(*columns.values(), strict=True)]
+        return [Text(**row) for row in pq.read_table(path).to_pylist()] if path else []
 
 
-def read_ranking(config: TrackingConfig, run_id: str, stage: str, k: int) -> dict[str, list[str]]:
-    """Query id -> document ids, best first, of a stage's TREC run file; empty if there is none."""
-    ranking: dict[str, list[str]] = {}
-    for query, document in _trec_pairs(config, run_id, f"runs/{stage}_at_{k}.run"):
-        ranking.setdefault(query, []).append(document)
-    return ranking
+def log_query_table(
+    run: ActiveRun, queries: Mapping[str, str], per_query: Mapping[str, PerQuery], metric: str
+) -> None:
+    """Store ``metric`` of the first 2,000 queries, with their texts, for the UI to compare.
+
+    ``queries`` maps query id -> text. The columns of values are named as the metrics are:
+    ``vector_reranked/ndcg_at_10``.
+    """
+    ids = sorted(queries)[:QUERY_TABLE_ROWS]
+    # The UI groups by the first column and compares the second unless the user chooses others.
+    table: dict[str, Sequence[object]] = {"query": [cut(queries[i], QUERY_TEXT) for i in ids]}
+    for column in sorted(per_query, key=lambda column: not column.endswith("_reranked")):
+        if metric in per_query[column]:
+            values = per_query[column][metric]
+            table[f"{column}/{metric}"] = [round(values[i], 4) for i in ids]
+    table["query_id"] = ids
+    run.log_table(table, QUERY_TABLE)
 
 
-def read_relevant(config: TrackingConfig, run_id: str) -> dict[str, set[str]]:
-    """Query id -> its relevant documents, from the TREC qrels; empty if there are none."""
-    relevant: dict[str, set[str]] = {}
-    for query, document in _trec_pairs(config, run_id, "runs/qrels.txt"):
-        relevant.setdefault(query, set()).add(document)
-    return relevant
+def log_points(run: ActiveRun, points: Mapping[str, Mapping[str, str]]) -> None:
+    """Store the points of a sweep: fingerprint -> ``name`` and ``dataset``."""
+    run.log_text(json.dumps(points), POINTS_FILE)
 
 
 def read_skipped(config: TrackingConfig, parent_run_id: str) -> list[RunRecord]:
-    """The points of a sweep that have no run, as records without a run id.
+    """Return the points of a sweep that have no run, as records without a run id.
 
-    Their status is SKIPPED, or WAITING while the sweep goes on.
+    Their status is SKIPPED, or WAITING while the sweep is running.
     """
     sweep = read_run(config, parent_run_id)
     with tempfile.TemporaryDirectory() as folder:
@@ -94,38 +121,61 @@ def read_skipped(config: TrackingConfig, parent_run_id: str) -> list[RunRecord]:
         points: dict[str, dict[str, str]] = json.loads(path.read_text()) if path else {}
     started = {run.tags.get("fingerprint") for run in read_attempts(config, parent_run_id)}
     status = "WAITING" if sweep.status == "RUNNING" else "SKIPPED"
-    why = {"failure": "not started"}
     return [
-        RunRecord("", point["name"], status, why | {"dataset": point["dataset"]}, {}, {})
+        RunRecord(
+            run_id="",
+            name=point["name"],
+            status=status,
+            tags={"failure": "not started", "dataset": point["dataset"]},
+            params={},
+            metrics={},
+        )
         for fingerprint, point in points.items()
         if fingerprint not in started
     ]
 
 
+def read_ranking(config: TrackingConfig, run_id: str, column: str, k: int) -> dict[str, list[str]]:
+    """Return query id -> document ids, best first, from a TREC run file; empty if there is none."""
+    ranking: dict[str, list[str]] = {}
+    for query, document in _trec_pairs(config, run_id, f"runs/{column}_at_{k}.run"):
+        ranking.setdefault(query, []).append(document)
+    return ranking
+
+
+def read_relevant(config: TrackingConfig, run_id: str) -> dict[str, set[str]]:
+    """Return query id -> its relevant documents, from the TREC qrels; empty if there are none."""
+    relevant: dict[str, set[str]] = {}
+    for query, document in _trec_pairs(config, run_id, "runs/qrels.txt"):
+        relevant.setdefault(query, set()).add(document)
+    return relevant
+
+
+def download(config: TrackingConfig, run_id: str, name: str, folder: Path) -> Path | None:
+    """Copy the artifact ``name`` of a run into ``folder``; None if the run has none.
+
+    Raises:
+        InputError: the address can't be used or has no such run.
+    """
+    parent = name.rpartition("/")[0]
+    with contact(config) as client:
+        if name not in {file.path for file in client.list_artifacts(run_id, parent or None)}:
+            return None
+        return Path(client.download_artifacts(run_id, name, str(folder)))
+
+
+def _log_parquet(run: ActiveRun, table: pa.Table, name: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        pq.write_table(table, path, compression="zstd")
+        run.log_file(path)
+
+
 def _trec_pairs(config: TrackingConfig, run_id: str, name: str) -> list[tuple[str, str]]:
-    """The query and document ids of a TREC file, whose first and third columns they are."""
+    """Return the query and document ids of a TREC file, its first and third fields."""
     with tempfile.TemporaryDirectory() as folder:
         path = download(config, run_id, name, Path(folder))
         if path is None:
             return []
         lines = path.read_text(encoding="utf-8").splitlines()
     return [(unquote(line.split()[0]), unquote(line.split()[2])) for line in lines]
-
-
-def download(config: TrackingConfig, run_id: str, name: str, folder: Path) -> Path | None:
-    """The artifact ``name`` of a run, copied into ``folder``; None if the run has none.
-
-    Raises:
-        InputError: the address can't be used or has no such run.
-    """
-    parent = name.rpartition("/")[0]
-    with contact(config.uri) as client:
-        if name not in {file.path for file in client.list_artifacts(run_id, parent or None)}:
-            return None
-        return Path(client.download_artifacts(run_id, name, str(folder)))
-
-
-def _codes(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int64]]:
-    """The different strings of a column, and for every row which one it has."""
-    array = column.combine_chunks().dictionary_encode()
-    return array.dictionary.to_pylist(), array.indices.to_numpy().astype(np.int64)

@@ -1,4 +1,4 @@
-"""Which process writes a run, and whether it is still there."""
+"""Tag a run with its process, and tell from the tags whether that process is gone."""
 
 import os
 import platform
@@ -7,16 +7,17 @@ from collections.abc import Mapping
 
 import psutil
 
-HEARTBEAT = "heartbeat"  # the tag with the time (seconds since 1970) of the last sign of life
-SILENCE = 900.0  # seconds without one, after which a process on another host counts as gone
+HEARTBEAT = "heartbeat"  # tag: time of the last sign of life, in seconds since 1970
+SILENCE = 900.0  # seconds without a heartbeat after which a process elsewhere counts as gone
 JOB = "SLURM_JOB_ID"
-CLOCK = 2.0  # seconds that the start time of a process may seem to move when the clock is set
+CLOCK = 2.0  # seconds by which the start time of a process may shift when the clock is set
 
 
 def process_tags() -> dict[str, str]:
-    """The tags ``host``, ``pid`` and ``pid_started`` (seconds since 1970) of this process.
+    """Return the tags of this process: ``host``, ``pid``, ``pid_started`` and ``heartbeat``.
 
-    Under SLURM ``job`` as well, which a job keeps when it is queued again.
+    Times are in seconds since 1970. Under SLURM there is also ``job``, which a job keeps when it is
+    queued again.
     """
     started = psutil.Process().create_time()
     job = {"job": os.environ[JOB]} if JOB in os.environ else {}
@@ -29,17 +30,17 @@ def process_tags() -> dict[str, str]:
 
 
 def is_mine(tags: Mapping[str, str]) -> bool:
-    """Whether this process, or this SLURM job before it was queued again, wrote these tags."""
+    """Return whether this process wrote these tags, or its SLURM job before it was requeued."""
     if "job" in tags and tags["job"] == os.environ.get(JOB):
         return True
     return (tags.get("host"), tags.get("pid")) == (platform.node(), str(os.getpid()))
 
 
 def is_dead(tags: Mapping[str, str]) -> bool:
-    """Whether the process that wrote these tags is certainly gone.
+    """Return whether the process that wrote these tags is certainly gone.
 
-    On this host by its pid, where a pid that another process has meanwhile is told apart by its
-    start time; on another host by its silence.
+    On this host the pid decides, together with the start time in case another process has the pid
+    now. On another host the heartbeat decides.
     """
     if "pid" not in tags:
         return False

@@ -1,4 +1,4 @@
-"""Runs as they were recorded, and how they are found."""
+"""Find and read recorded runs."""
 
 import difflib
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from pipeline.tracking.liveness import is_dead
 from pipeline.tracking.store import contact
 
 PAGE = 1000  # runs fetched at a time
-STAGE_TAG = "stage."  # + the name of a stage: the keys that the run used, separated by spaces
+STAGE_TAG = "stage."  # + name of a stage; the value has the keys that the run used
 SWEEP = "tags.kind = 'sweep'"
 FINISHED_POINT = "tags.kind = 'point' AND attributes.status = 'FINISHED'"
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run as MLflow has it; ``status`` is FINISHED, FAILED, KILLED or RUNNING."""
+    """One run as MLflow stores it; ``status`` is FINISHED, FAILED, KILLED or RUNNING."""
 
     run_id: str
     name: str
@@ -33,29 +33,29 @@ class RunRecord:
 
 
 def read_run(config: TrackingConfig, run_id: str) -> RunRecord:
-    """Any run by its id, whatever its status.
+    """Return a run by its id, whatever its status.
 
     Raises:
         InputError: the address can't be used or has no such run.
     """
-    with contact(config.uri) as client:
+    with contact(config) as client:
         return _record(client.get_run(run_id))
 
 
 def started(config: TrackingConfig, run_id: str) -> float:
-    """When a run began, in seconds since 1970.
+    """Return when a run began, in seconds since 1970.
 
     Raises:
         InputError: the address can't be used or has no such run.
     """
-    with contact(config.uri) as client:
+    with contact(config) as client:
         return float(client.get_run(run_id).info.start_time) / 1000
 
 
 def read_runs(config: TrackingConfig, parent_run_id: str) -> list[RunRecord]:
-    """The points of a sweep, each once, oldest first.
+    """Return the points of a sweep, each once, oldest first.
 
-    Of several attempts at a point (the same tag ``fingerprint``) the newest that finished, or
+    Of several attempts at a point (same tag ``fingerprint``) it is the newest that finished, or
     else the newest.
 
     Raises:
@@ -65,7 +65,9 @@ def read_runs(config: TrackingConfig, parent_run_id: str) -> list[RunRecord]:
 
 
 def read_finished(config: TrackingConfig) -> list[RunRecord]:
-    """The finished grid points of the experiment, each once, oldest first, of a sweep or not.
+    """Return the finished points of the experiment, each once, oldest first.
+
+    They may be of any sweep or of none.
 
     Raises:
         InputError: the address can't be used.
@@ -83,19 +85,19 @@ def _each_once(attempts: list[RunRecord]) -> list[RunRecord]:
 
 
 def read_attempts(config: TrackingConfig, parent_run_id: str) -> list[RunRecord]:
-    """All children of a sweep, oldest first, also what failed and was repeated.
+    """Return all runs of a sweep's points, oldest first, also failed and repeated ones.
 
     Raises:
         InputError: the address can't be used or has no such run.
     """
-    with contact(config.uri) as client:
+    with contact(config) as client:
         experiment_id = client.get_run(parent_run_id).info.experiment_id
         runs = _search(client, experiment_id, _children_of(parent_run_id))
         return [_record(run) for run in runs]
 
 
 def latest_sweep(config: TrackingConfig) -> str | None:
-    """The run id of the experiment's newest sweep that has a finished run, if there is one.
+    """Return the run id of the experiment's newest sweep with a finished run, if there is one.
 
     Raises:
         InputError: the address can't be used.
@@ -107,7 +109,7 @@ def latest_sweep(config: TrackingConfig) -> str | None:
 
 
 def find_sweep(config: TrackingConfig, fingerprint: str) -> RunRecord | None:
-    """The experiment's newest sweep with this tag ``fingerprint``, if there is one.
+    """Return the experiment's newest sweep with this tag ``fingerprint``, if there is one.
 
     Raises:
         InputError: the address can't be used.
@@ -117,7 +119,9 @@ def find_sweep(config: TrackingConfig, fingerprint: str) -> RunRecord | None:
 
 
 def read_running(config: TrackingConfig) -> list[RunRecord]:
-    """The experiment's runs that have not ended, oldest first, also those of dead processes.
+    """Return the runs of the experiment that have not ended, oldest first.
+
+    Their processes may be gone.
 
     Raises:
         InputError: the address can't be used.
@@ -126,11 +130,11 @@ def read_running(config: TrackingConfig) -> list[RunRecord]:
 
 
 def _of_experiment(config: TrackingConfig, query: str) -> list[RunRecord]:
-    """The experiment's runs that ``query`` finds, oldest first; none where there is no store."""
+    """Return the experiment's runs that match, oldest first; none if there is no store."""
     path = sqlite_path(config.uri)
     if path and not path.exists():
         return []
-    with contact(config.uri) as client:
+    with contact(config) as client:
         experiment = client.get_experiment_by_name(config.experiment)
         if experiment is None:
             return []
@@ -138,13 +142,15 @@ def _of_experiment(config: TrackingConfig, query: str) -> list[RunRecord]:
 
 
 def used_stages(config: TrackingConfig) -> set[str]:
-    """``stage/KEY`` of every stage that a finished or running run of the store has used.
+    """Return ``stage/KEY`` of every stage output that a finished or running run uses.
+
+    All experiments of the store are read.
 
     Raises:
         InputError: the address can't be used, or nothing is there.
     """
     used: set[str] = set()
-    with contact(config.uri) as client:
+    with contact(config) as client:
         for experiment in client.search_experiments():
             for status in ("FINISHED", "RUNNING"):
                 query = f"attributes.status = '{status}'"
@@ -157,49 +163,49 @@ def used_stages(config: TrackingConfig) -> set[str]:
 
 
 def running(config: TrackingConfig) -> RunRecord | None:
-    """A run of the store that a process is writing which may be alive, on whatever host."""
-    with contact(config.uri) as client:
+    """Return a run whose process may be alive, on whatever host, if the store has one."""
+    with contact(config) as client:
         for experiment in client.search_experiments():
             for run in _search(client, experiment.experiment_id, "attributes.status = 'RUNNING'"):
                 record = _record(run)
-                ours = "pid" in record.tags  # other programs may leave theirs RUNNING for ever
-                if ours and not is_dead(record.tags):
+                # Runs of other programs have no pid and may stay RUNNING for ever.
+                if "pid" in record.tags and not is_dead(record.tags):
                     return record
     return None
 
 
 def find_run(config: TrackingConfig, name: str) -> RunRecord:
-    """The finished run with the id ``name``, or the newest finished grid point of that name.
+    """Return the finished run with the id ``name``, or the newest finished point of that name.
 
     Names are looked up in every experiment of the store.
 
     Raises:
-        InputError: there is none, with the names that are most like it; the run with this id
-            has not finished; or the address can't be used.
+        InputError: there is no such run (the message suggests similar names), the run with this id
+            has not finished, or the address can't be used.
     """
-    with contact(config.uri) as client:
+    with contact(config) as client:
         if RUN_ID.fullmatch(name):
             record = _record(client.get_run(name))
             if record.status != "FINISHED":
-                raise InputError(f"run:{name}: is {record.status}, give a finished run")
+                raise InputError(f"run:{name}: is {record.status}; give a finished run")
             return record
         experiments = [found.experiment_id for found in client.search_experiments()]
         newest_first = {"order_by": ["attributes.start_time DESC"]}
-        if "'" not in name:  # no run of ours has it in its name, and MLflow could not quote it
+        if "'" not in name:  # MLflow can't quote it, and no run has it in its name
             query = f"{FINISHED_POINT} AND attributes.run_name = '{name}'"
             if named := client.search_runs(experiments, query, max_results=1, **newest_first):
                 return _record(named[0])
         recent = client.search_runs(experiments, FINISHED_POINT, max_results=PAGE, **newest_first)
     names = list(dict.fromkeys(run.info.run_name for run in recent))
-    there = difflib.get_close_matches(name, names, cutoff=0.0) or ["none at all"]
+    similar = difflib.get_close_matches(name, names, cutoff=0.0) or ["no finished run at all"]
     raise InputError(
         f"run:{name}: no finished run of this name in {mask(config.uri)}; "
-        f"there is {', '.join(there)}"
+        f"there is {', '.join(similar)}"
     )
 
 
 def _search(client: MlflowClient, experiment_id: str, query: str) -> list[Run]:
-    """All runs that ``query`` finds, oldest first."""
+    """Return all runs that match ``query``, oldest first."""
     found: list[Run] = []
     token = None
     while True:
@@ -221,13 +227,11 @@ def _children_of(run_id: str) -> str:
 
 
 def _record(run: Run) -> RunRecord:
-    data = run.data
-    info = run.info
     return RunRecord(
-        info.run_id,
-        info.run_name,
-        info.status,
-        dict(data.tags),
-        dict(data.params),
-        dict(data.metrics),
+        run_id=run.info.run_id,
+        name=run.info.run_name,
+        status=run.info.status,
+        tags=dict(run.data.tags),
+        params=dict(run.data.params),
+        metrics=dict(run.data.metrics),
     )

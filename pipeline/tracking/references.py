@@ -51,7 +51,7 @@ def model_folder(config: TrackingConfig, run: RunRecord, cache: Path) -> Path:
         raise InputError(f"run:{run.name}: {why} (run id {run.run_id})")
     if Path(folder, "config.json").is_file():
         return Path(folder)
-    with contact(config.uri) as client:
+    with contact(config) as client:
         if MODEL not in {file.path for file in client.list_artifacts(run.run_id)}:
             raise InputError(
                 f"run:{run.name}: its model is not in {folder} any more and was never promoted, "

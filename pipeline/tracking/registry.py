@@ -1,4 +1,4 @@
-"""Versions of promoted models in MLflow's registry, and the alias ``champion``."""
+"""Register promoted models in MLflow, find their versions, and set the alias ``champion``."""
 
 import re
 from pathlib import Path
@@ -13,15 +13,15 @@ from pipeline.records import InputError
 from pipeline.tracking.reader import RunRecord
 from pipeline.tracking.store import contact
 
-MODEL = "model"  # the folder of the artifacts that a promoted run's model is in
+MODEL = "model"  # folder among the artifacts of a promoted run
 CHAMPION = "champion"
 NAME = re.compile(r"[\w .-]+")
 REFERENCE = re.compile(r"models:/([^/@:]+)(?:@([^/@]+)|/(\d+))")
-MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # the latter for an alias
+MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # second: a missing alias
 
 
 class ModelVersion(NamedTuple):
-    """One version of a registered model and the run that made it."""
+    """One version of a registered model, and the run that trained it."""
 
     name: str
     version: str
@@ -29,16 +29,16 @@ class ModelVersion(NamedTuple):
 
 
 def find_version(config: TrackingConfig, reference: str) -> ModelVersion:
-    """The version that ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION`` means.
+    """Return the version for ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``.
 
     Raises:
-        InputError: there is none; says which models, aliases or versions there are.
+        InputError: there is none; the message lists the models, aliases or versions.
     """
     matched = REFERENCE.fullmatch(reference)
     if matched is None:
         raise InputError(f"{reference}: must be models:/NAME@ALIAS or models:/NAME/VERSION")
     name, alias, version = matched.groups()
-    with contact(config.uri) as client:
+    with contact(config) as client:
         try:
             if alias:
                 found = client.get_model_version_by_alias(name, alias)
@@ -55,8 +55,8 @@ def find_version(config: TrackingConfig, reference: str) -> ModelVersion:
 
 
 def champion(config: TrackingConfig, name: str) -> ModelVersion | None:
-    """The version of ``name`` with the alias champion, if there is one."""
-    with contact(config.uri) as client:
+    """Return the version of ``name`` with the alias champion, if there is one."""
+    with contact(config) as client:
         models = {model.name: model for model in client.search_registered_models()}
         if name not in models or CHAMPION not in models[name].aliases:
             return None
@@ -66,19 +66,17 @@ def champion(config: TrackingConfig, name: str) -> ModelVersion | None:
 def promote(config: TrackingConfig, run: RunRecord, folder: Path, name: str) -> ModelVersion:
     """Store ``folder`` with the run, register it as a version of ``name``, make it champion.
 
-    What is there already (artifacts, model, version of the same run) is used again. The alias
-    moves last, so whoever reads it never finds half a model.
+    Existing artifacts, and an existing version of the same run, are kept. The alias moves last, so
+    it never points to an incomplete model.
 
     Raises:
-        InputError: the address can't be used, or ``name`` can't be a model's.
+        InputError: the address can't be used, or ``name`` is no valid name of a model.
     """
     if not NAME.fullmatch(name):
-        raise InputError(f"name={name}: a model's name has letters, digits, spaces and . _ - only")
-    with contact(config.uri) as client:
-        stored = {file.path for file in client.list_artifacts(run.run_id)}
-    if MODEL not in stored:  # with MLflow's own patience: a model may be large
-        client.log_artifacts(run.run_id, str(folder), MODEL)
-    with contact(config.uri) as client:
+        raise InputError(f"name={name}: use letters, digits, spaces and . _ - only")
+    with contact(config) as client:
+        if MODEL not in {file.path for file in client.list_artifacts(run.run_id)}:
+            client.log_artifacts(run.run_id, str(folder), MODEL)
         try:
             client.create_registered_model(name)
         except MlflowException as error:
@@ -96,7 +94,7 @@ def promote(config: TrackingConfig, run: RunRecord, folder: Path, name: str) -> 
 
 
 def _registered(client: MlflowClient, name: str) -> str:
-    """What could have been meant: aliases and versions of ``name``, else the models."""
+    """List the aliases and versions of ``name``, or the models if there is none of that name."""
     models = {model.name: model for model in client.search_registered_models()}
     if name in models:
         versions = client.search_model_versions(f"name = '{name}'")

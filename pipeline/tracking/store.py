@@ -1,68 +1,64 @@
-"""The store by its address: opened, created where needed, and what is wrong with it in a line."""
+"""Open the tracking store by its address, create it where needed, and explain what is wrong."""
 
 import logging
-import os
+import re
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.utils.credentials import get_default_host_creds
+from mlflow.utils.rest_utils import http_request
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.config.stages import TrackingConfig, sqlite_path
 from pipeline.infra.redact import mask
 from pipeline.records import InputError
-from pipeline.tracking.description import describe
+from pipeline.tracking.ui_page import describe
 
-# A wrong address is found out in seconds. Once it has answered, MLflow's own patience (minutes)
-# lets a sweep survive a restart of the server.
-QUICK = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-}
-
-_answered: set[str] = set()  # addresses that are known to be right
+FIRST_ANSWER = 10  # seconds within which a server must answer for the first time
+NO_ANSWER = re.compile(r"failed with (timeout )?exception")  # what MLflow raises
 
 
-class _Patience(logging.Filter):
-    """Of urllib3's line for every try makes one a minute, in words; none for a first contact."""
+class OneRetryMessage(logging.Filter):
+    """Log filter: at most one readable retry message per minute."""
 
-    quick = False
-    _said = -60.0
+    last = -60.0
 
     def filter(self, record: logging.LogRecord) -> bool:
+        """Reword the first retry message of a minute and drop the others."""
         if not record.getMessage().startswith("Retrying"):
             return True
-        if self.quick or time.monotonic() - self._said < 60:
+        if time.monotonic() - self.last < 60:
             return False
-        self._said = time.monotonic()
-        record.msg, record.args = "a server does not answer, trying again for some minutes", ()
+        self.last = time.monotonic()
+        record.msg, record.args = "a server does not answer, retrying for some minutes", ()
         return True
 
 
-_patience = _Patience()
-logging.getLogger("urllib3.connectionpool").addFilter(_patience)
-# It logs what it raises, with a traceback.
+logging.getLogger("urllib3.connectionpool").addFilter(OneRetryMessage())
+# MLflow logs database errors with a traceback before it raises them.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 def open_experiment(config: TrackingConfig) -> str:
-    """The id of the experiment; makes the SQLite folder and database and it where needed.
+    """Return the id of the experiment; create it, and a SQLite database, if there is none.
 
     Raises:
         InputError: the address can't be used or the experiment has been deleted.
     """
-    with contact(config.uri, create=True) as client:
+    with contact(config, create=True) as client:
         experiment = client.get_experiment_by_name(config.experiment)
         if experiment is None:
             try:
                 client.create_experiment(config.experiment, _artifact_location(config))
-            except MlflowException as error:  # another process was faster
+            except MlflowException as error:
+                # Another process may have created it meanwhile.
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
             experiment = client.get_experiment_by_name(config.experiment)
@@ -76,44 +72,44 @@ def open_experiment(config: TrackingConfig) -> str:
 
 
 @contextmanager
-def contact(uri: str, create: bool = False) -> Iterator[MlflowClient]:
-    """A client for ``uri``; what goes wrong with it is told in one line.
+def contact(config: TrackingConfig, create: bool = False) -> Iterator[MlflowClient]:
+    """Give a client of the store, and turn its errors into one line.
+
+    A wrong address of a server is reported within seconds. After the first answer MLflow retries
+    for minutes, so that a sweep survives a restart of the server. ``create`` makes a SQLite
+    database if there is none.
 
     Raises:
-        InputError: the address is wrong, or what is asked for is not there.
-        RuntimeError: a server that has answered before has been away for minutes.
+        InputError: the address is wrong, or the store lacks what the block reads.
+        RuntimeError: the server answered before and has not answered for minutes.
     """
-    first = uri not in _answered
-    quick = {name: QUICK[name] for name in QUICK if first and name not in os.environ}
-    os.environ.update(quick)
-    _patience.quick = first
+    uri, path = config.uri, sqlite_path(config.uri)
+    answered = False
     try:
-        _check_sqlite(uri, create)
+        if path is not None:
+            _check_sqlite(path, create)
+        elif uri.startswith(("http://", "https://")) and config.parent_run_id is None:
+            _first_contact(uri)  # a point of a sweep relies on the sweep's own contact
+        answered = True
         yield MlflowClient(tracking_uri=uri, registry_uri=uri)
-        _answered.add(uri)
     except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
         text = " ".join(str(error).split())
-        if "failed with exception" in text:  # MLflow's words around a connection error
-            text = "the tracking server does not answer, is it running?"
-            if not first:
-                raise RuntimeError(f"tracking.uri={mask(uri)}: {text}") from error
-        raise InputError(f"tracking.uri={mask(uri)}: {mask(text)}") from error
-    finally:
-        _patience.quick = False
-        for name in quick:
-            os.environ.pop(name, None)
+        if not NO_ANSWER.search(text):
+            raise InputError(f"tracking.uri={mask(uri)}: {mask(text)}") from error
+        failure = RuntimeError if answered else InputError
+        text = "the tracking server does not answer; check that it is running"
+        raise failure(f"tracking.uri={mask(uri)}: {text}") from error
 
 
-def expect(uri: str) -> None:
-    """Be patient with ``uri`` from now on, as somebody has had an answer from it."""
-    _answered.add(uri)
+@cache
+def _first_contact(uri: str) -> None:
+    """Make sure, once a process, that a server answers."""
+    credentials = get_default_host_creds(uri)
+    http_request(credentials, "/health", "GET", max_retries=0, timeout=FIRST_ANSWER)
 
 
-def _check_sqlite(uri: str, create: bool) -> None:
-    """MLflow would retry to open an impossible file for 100 seconds."""
-    path = sqlite_path(uri)
-    if path is None:
-        return
+def _check_sqlite(path: Path, create: bool) -> None:
+    """Raise an error if the database can't be opened, which MLflow would retry for 100 seconds."""
     if create:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
@@ -125,23 +121,23 @@ def _check_sqlite(uri: str, create: bool) -> None:
 
 
 def _create_sqlite(path: Path) -> None:
-    """A new database, under another name until it is whole.
+    """Create the database under another name and rename it when it is complete.
 
-    MLflow takes a second to make its tables. Several processes at once would fail, and one that
-    is killed meanwhile would leave a database that no later version of the tables can be put on.
+    MLflow takes a second to create its tables. Several processes at once would fail, and a process
+    that is killed meanwhile would leave a database that no later version can migrate.
     """
     with FileLock(path.with_name(f".{path.name}.lock")):
         if path.exists():
             return
         temporary = path.with_name(f".{path.name}.creating")
-        for leftover in path.parent.glob(f"{temporary.name}*"):  # its journal, too
+        for leftover in path.parent.glob(f"{temporary.name}*"):  # with its journal
             leftover.unlink()
         MlflowClient(tracking_uri=f"sqlite:///{temporary}").search_experiments(max_results=1)
         temporary.rename(path)
 
 
 def _artifact_location(config: TrackingConfig) -> str | None:
-    """Absolute, as MLflow would otherwise write below the folder of whoever runs first."""
+    """Return an absolute location; MLflow takes a relative one from the current folder."""
     path = sqlite_path(config.uri)
     location = config.artifact_location or (str(path.parent / "artifacts") if path else None)
     if location is None or "://" in location:

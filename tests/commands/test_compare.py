@@ -48,9 +48,9 @@ def make_run(
         mean = sum(values.values()) / len(values)
         metrics = {"vector/ndcg_at_10": 0.2, f"{stage}/ndcg_at_10": mean}
         run.log_metrics(metrics | {"train/seconds": 10.0 if name == "low" else 25.0})
-        writer.log_per_query(run, {stage: {"ndcg_at_10": dict(values)}})
+        artifacts.log_per_query(run, {stage: {"ndcg_at_10": dict(values)}})
         passages = {"relevant": "the answer", stage: f"{name} {SCRIPT}"}
-        writer.log_texts(
+        artifacts.log_texts(
             run, [Text("q0", f"why {SCRIPT}", role, role, text) for role, text in passages.items()]
         )
 

@@ -12,7 +12,7 @@ import pytest
 from pipeline.commands.promote import promote
 from pipeline.config.stages import TrackingConfig
 from pipeline.records import InputError, Refused
-from pipeline.tracking import reader, references, registry, writer
+from pipeline.tracking import artifacts, reader, references, registry, writer
 
 QUERIES = [f"q{i}" for i in range(40)]
 SAME_DATA = {"data.fingerprint": "a" * 64, "embedder.path": "package:x", "eval.overfetch": "4"}
@@ -36,7 +36,7 @@ def make_run(
     with writer.run(store, name, {"kind": "point", "dataset": "d", "arch": "colbert"}) as run:
         run.log_params(params)
         run.log_metrics({"vector_reranked/ndcg_at_10": sum(values.values()) / len(values)})
-        writer.log_per_query(run, {"vector_reranked": metric})
+        artifacts.log_per_query(run, {"vector_reranked": metric})
         if folder is not None:
             folder.mkdir(parents=True)
             (folder / "config.json").write_text(json.dumps({"made_by": name}))

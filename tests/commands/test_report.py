@@ -12,7 +12,7 @@ import pytest
 from pipeline.commands.report import main, report
 from pipeline.config.stages import TrackingConfig
 from pipeline.records import InputError
-from pipeline.tracking import reader, writer
+from pipeline.tracking import artifacts, reader, writer
 from pipeline.tracking.reader import RunRecord
 from tests.report.test_terminal import RECORDS, read
 
@@ -24,7 +24,7 @@ def store_run(config: TrackingConfig, run: RunRecord, **tags: str) -> str:
     ):
         active.log_params(run.params)
         active.log_metrics(run.metrics)
-        writer.log_per_query(active, read(run.run_id))
+        artifacts.log_per_query(active, read(run.run_id))
         if run.status == "FAILED":
             raise ValueError("out | of memory")
     return active.run_id

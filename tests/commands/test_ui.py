@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.stages import TrackingConfig
-from pipeline.tracking import reader, writer
+from pipeline.tracking import artifacts, reader, writer
 from tests.conftest import free_port
 
 BEST, WORSE, FAILED = (f"cross_encoder_ms_marco_minilm_{n}neg_1ep" for n in (1, 2, 3))
@@ -63,7 +63,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> TrackingConfig:
                 run.log_dataset("pydocs", "a" * 64, {"test_queries": 2})
                 values = {"vector_reranked": {"ndcg_at_5": {"q1": ndcg, "q2": ndcg}}}
                 texts = {"q1": "one", "q2": "two"}
-                writer.log_query_table(run, texts, values, "ndcg_at_5")
+                artifacts.log_query_table(run, texts, values, "ndcg_at_5")
         with pytest.raises(ZeroDivisionError), writer.run(child, FAILED, tags):
             raise ZeroDivisionError
     return config

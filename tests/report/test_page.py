@@ -20,7 +20,7 @@ from pipeline.report.page import html
 from pipeline.report.sections import published
 from pipeline.report.verdict import judge
 from pipeline.report.write import show
-from pipeline.tracking import reader, writer
+from pipeline.tracking import artifacts, reader, writer
 from pipeline.tracking.artifacts import Text
 from pipeline.tracking.reader import RunRecord
 from tests.pages import Page
@@ -51,8 +51,8 @@ def sweep(folder: Path) -> tuple[TrackingConfig, str]:
             with writer.run(child, run.name, run.tags) as active:
                 active.log_params(run.params)
                 active.log_metrics(run.metrics)
-                writer.log_per_query(active, read(run.run_id))
-                writer.log_texts(active, texts)
+                artifacts.log_per_query(active, read(run.run_id))
+                artifacts.log_texts(active, texts)
                 active.log_file(folder / "qrels.txt", "runs")
                 for mode in SEARCHES:
                     for stage, source in ((mode, "before"), (f"{mode}_fused", "after")):

@@ -25,7 +25,7 @@ def test_through_a_server(server: str) -> None:
         child = replace(config, parent_run_id=parent.run_id)
     with writer.run(child, "point", {}) as run:
         run.log_metrics({"vector/ndcg_at_10": 0.5, "gone": nan})
-        writer.log_per_query(run, {"vector": {"ndcg_at_10": {"q": 0.5}}})
+        artifacts.log_per_query(run, {"vector": {"ndcg_at_10": {"q": 0.5}}})
     assert reader.latest_sweep(config) == parent.run_id
     (record,) = reader.read_runs(config, parent.run_id)
     assert record.metrics["vector/ndcg_at_10"] == 0.5

@@ -8,7 +8,7 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline.config.stages import TrackingConfig
-from pipeline.tracking import description, reader, store, writer
+from pipeline.tracking import reader, store, ui_page, writer
 
 
 @pytest.fixture
@@ -52,5 +52,5 @@ def test_the_description_follows_the_code_but_not_over_an_edit(config: TrackingC
         pass
     assert page not in describe()
     assert describe(mlflow__note__content="ours alone") == "ours alone"
-    assert description.first_page(config).startswith(f"/#/experiments/{experiment_id}/runs?")
-    assert description.first_page(replace(config, experiment="none")) == ""
+    assert ui_page.first_page(config).startswith(f"/#/experiments/{experiment_id}/runs?")
+    assert ui_page.first_page(replace(config, experiment="none")) == ""

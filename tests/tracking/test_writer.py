@@ -182,7 +182,7 @@ def test_latest_sweep_is_the_newest_with_a_finished_run(config: TrackingConfig) 
 def test_points_without_a_run_are_of_their_own_data_set(config: TrackingConfig) -> None:
     points = {key: {"name": f"point_{key}", "dataset": f"data_{key}"} for key in "abc"}
     with writer.run(config, "sweep", {"kind": "sweep", "dataset": "data_a"}) as parent:
-        parent.log_points(points)
+        artifacts.log_points(parent, points)
         with writer.run(replace(config, parent_run_id=parent.run_id), "x", {"fingerprint": "b"}):
             pass
         waiting = artifacts.read_skipped(config, parent.run_id)
@@ -228,13 +228,13 @@ def test_per_query_values_survive(config: TrackingConfig) -> None:
     }
     with writer.run(config, "point", {}) as run:
         assert artifacts.read_per_query(config, run.run_id) == {}
-        writer.log_per_query(run, per_query)
+        artifacts.log_per_query(run, per_query)
     stored = artifacts.read_per_query(config, run.run_id)
     assert isnan(stored["vector"]["mrr_at_5"].pop("é"))
     del per_query["vector"]["mrr_at_5"]["é"]
     assert stored == per_query
     with writer.run(config, "empty", {}) as run:
-        writer.log_per_query(run, {})
+        artifacts.log_per_query(run, {})
     assert artifacts.read_per_query(config, run.run_id) == {}
 
 
@@ -249,7 +249,7 @@ def test_the_table_of_queries_is_bounded_and_compares_the_reranker(
         "vector_candidates": {"recall_at_40": values},
     }
     with writer.run(config, "point", {}) as run:
-        writer.log_query_table(run, queries, per_query, "ndcg_at_10")
+        artifacts.log_query_table(run, queries, per_query, "ndcg_at_10")
     file = client(config).download_artifacts(run.run_id, "per_query.json", str(tmp_path))
     table = json.loads(Path(file).read_text())
     names = ["query", "vector_reranked/ndcg_at_10", "vector/ndcg_at_10", "query_id"]
