@@ -1,0 +1,70 @@
+"""Write a data set to a folder and read it back.
+
+The folder holds ``corpus`` (and ``train_corpus`` if that is another), a JSON Lines file per
+split with ``[query id, text, gains, irrelevant ids if any]``, and ``dataset.json`` with name,
+fingerprint and the counts of dropped rows.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+from pipeline.data.corpus import Corpus, update_digest
+from pipeline.data.splits import Splits
+from pipeline.records import Dataset, Qrels, QuerySet
+
+
+def write(name: str, splits: Splits, folder: Path) -> None:
+    """Write splits and facts beside the corpora that are in ``folder`` already."""
+    digest = hashlib.sha256()
+    corpora = _corpora(folder)
+    for corpus in corpora:
+        update_digest(digest, corpus.fingerprint)
+    for split, corpus in (("train", corpora[-1]), ("dev", corpora[0]), ("test", corpora[0])):
+        queries: QuerySet = getattr(splits, split)
+        with (folder / f"{split}.jsonl").open("w", encoding="utf-8") as file:
+            for query_id, text in queries.queries.items():
+                row: list[object] = [query_id, text, queries.qrels[query_id]]
+                # A limited corpus holds every relevant passage, but not every irrelevant one.
+                irrelevant = [d for d in queries.irrelevant.get(query_id, ()) if d in corpus]
+                if irrelevant:
+                    row.append(irrelevant)
+                line = json.dumps(row, ensure_ascii=False)
+                update_digest(digest, split, line)
+                file.write(line + "\n")
+    facts = {"name": name, "fingerprint": digest.hexdigest(), "dropped": splits.dropped}
+    (folder / "dataset.json").write_text(json.dumps(facts, indent=2))
+
+
+def read(folder: Path) -> Dataset:
+    """Read the data set; its corpora are memory-mapped."""
+    facts = json.loads((folder / "dataset.json").read_text())
+    corpora = _corpora(folder)
+    return Dataset(
+        name=facts["name"],
+        fingerprint=facts["fingerprint"],
+        corpus=corpora[0],
+        train_corpus=corpora[-1],
+        train=_read_split(folder / "train.jsonl"),
+        dev=_read_split(folder / "dev.jsonl"),
+        test=_read_split(folder / "test.jsonl"),
+        dropped=facts["dropped"],
+    )
+
+
+def _corpora(folder: Path) -> list[Corpus]:
+    """The corpus that is searched, and the training corpus if it is another."""
+    return [Corpus(path) for name in ("corpus", "train_corpus") if (path := folder / name).is_dir()]
+
+
+def _read_split(path: Path) -> QuerySet:
+    queries: dict[str, str] = {}
+    qrels: Qrels = {}
+    irrelevant: dict[str, list[str]] = {}
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            query_id, text, gains, *judged = json.loads(line)
+            queries[query_id], qrels[query_id] = text, gains
+            if judged:
+                irrelevant[query_id] = judged[0]
+    return QuerySet(queries, qrels, irrelevant)
