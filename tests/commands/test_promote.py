@@ -127,7 +127,7 @@ def test_the_default_name_is_the_data_set(store: TrackingConfig, tmp_path: Path)
         (["no_such"], "run:no_such: no finished run of this name"),
         (["bare"], "run:bare: recorded no model's folder"),
         (["has_model", "force=maybe"], "force=maybe: must be true or false"),
-        (["has_model", "name=a/b"], "name=a/b: a model's name"),
+        (["has_model", "name=a/b"], "name=a/b"),
         (["models:/nothing@champion"], "not in the registry"),
         (["has_model", "trian.x=1"], "trian"),
     ],
