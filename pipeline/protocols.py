@@ -1,4 +1,4 @@
-"""What a reranker is to the rest of the pipeline."""
+"""The interfaces of a reranker: what scores, what can be trained, and what training needs."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ OnLog = Callable[[int, Mapping[str, float]], None]
 
 @dataclass(frozen=True)
 class FitRequest:
-    """Everything a trainer needs beside the model.
+    """Everything that a trainer needs beside the model.
 
-    ``rows`` are iterated once; ``arguments`` are fields of transformers.TrainingArguments;
-    ``dev_score`` measures the current weights on the dev queries, higher is better, and
-    ``None`` means never. With it the best weights remain, and training stops after ``patience``
-    evaluations without a better one (None: never). Every ``checkpoint_seconds`` (None: never) a
-    checkpoint is written to the arguments' ``output_dir``, and one that is there is gone on from.
+    ``rows`` are iterated once. ``arguments`` are fields of transformers.TrainingArguments.
+    ``dev_score`` measures the current weights on the dev queries, higher is better; None: never.
+    With it the best weights remain, and training stops after ``patience`` evaluations without a
+    better score (None: never). A checkpoint is written to the arguments' ``output_dir`` every
+    ``checkpoint_seconds`` (None: never), and training resumes from one that is there.
     """
 
     rows: Iterable[TrainingExample]
@@ -48,7 +48,7 @@ class Scorer(Protocol):
         pairs: Sequence[tuple[str, str]],
         progress: bool = False,
     ) -> Scores:
-        """One score for each (query id, passage id), shape (len(pairs),), any finite range."""
+        """Score each (query id, passage id), shape (len(pairs),), in any finite range."""
         ...
 
 
@@ -58,13 +58,13 @@ class Reranker(Scorer, Protocol):
     model: torch.nn.Module
 
     def fit(self, request: FitRequest) -> float:
-        """Train in place; returns the seconds that an interrupted attempt had spent before."""
+        """Train in place; returns the seconds that an interrupted attempt had spent."""
         ...
 
     def save(self, folder: Path) -> None:
-        """Write a folder that the library behind this class loads by itself."""
+        """Write a folder that the library behind this class loads without this project."""
         ...
 
     def parameters(self) -> int:
-        """How many weights the model has."""
+        """Count the weights of the model."""
         ...

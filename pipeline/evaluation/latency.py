@@ -1,16 +1,17 @@
-"""Latency of the path a user would serve: one query in, LanceDB's reranked rows out.
+"""Latency of serving one query: its text in, LanceDB's reranked rows out.
 
-Timed one query at a time, after a warm-up, with the device synchronised before every clock
-read. It depends on architecture, base, lengths, precision and machine, not on the weights, so
+Queries are timed one at a time, after a warm-up, with the device synchronised before the clock is
+read. Latency depends on architecture, base, lengths, precision and machine, not on the weights. So
 it is measured once per such key and shared by the runs that have it.
 
-The rerank step sees ``limit`` passages cut at the same length whichever search found them. So
-on a small machine it can be timed in some modes only (``latency.rerank_modes``); the other
-modes then get that time, query by query, from the first of them.
+The reranker sees ``limit`` passages cut at the same length, whichever search found them. So on a
+small machine reranking can be timed in some searches only (``latency.rerank_modes``). The other
+searches then get that time, query by query, from the first of them.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -29,35 +30,6 @@ from pipeline.retrieval.index import PassageTable
 PARTS = ("embed", "search", "rerank", "total")
 
 
-class _Timed(LanceDBReranker):  # type: ignore[misc]
-    """Passes on to ``inner`` and adds up the seconds spent there."""
-
-    def __init__(self, inner: LanceReranker, hardware: Hardware) -> None:
-        super().__init__("relevance")
-        self._inner = inner
-        self._hardware = hardware
-        self.seconds = 0.0
-
-    def _time(self, method: str, *arguments: Any) -> pa.Table:
-        self._hardware.synchronize()
-        start = time.perf_counter()
-        rows = getattr(self._inner, method)(*arguments)
-        self._hardware.synchronize()
-        self.seconds += time.perf_counter() - start
-        return rows
-
-    def rerank_vector(self, query: str, vector_results: pa.Table) -> pa.Table:
-        return self._time("rerank_vector", query, vector_results)
-
-    def rerank_fts(self, query: str, fts_results: pa.Table) -> pa.Table:
-        return self._time("rerank_fts", query, fts_results)
-
-    def rerank_hybrid(
-        self, query: str, vector_results: pa.Table, fts_results: pa.Table
-    ) -> pa.Table:
-        return self._time("rerank_hybrid", query, vector_results, fts_results)
-
-
 def measure(
     queries: Sequence[str],
     table: PassageTable,
@@ -66,26 +38,60 @@ def measure(
     hardware: Hardware,
     config: LatencyConfig,
 ) -> dict[str, float]:
-    """Metrics named ``latency/vector_20/total_p50_ms``: p50, p95, p99 and mean of every part.
+    """Return metrics named ``latency/vector_20/total_p50_ms``: p50, p95, p99, mean of every part.
 
     ``queries`` are texts, the first ``config.warmup`` of them not timed; ``queries_per_s`` is
-    1 / mean total, one client.
+    1 / mean total, with one client.
     """
     times: dict[tuple[str, int], dict[str, list[float]]] = {
-        (mode, limit): {part: [] for part in PARTS} for mode in SEARCHES for limit in config.limits
+        (search, limit): {part: [] for part in PARTS}
+        for search in SEARCHES
+        for limit in config.limits
     }
     for number, text in enumerate(live_line("latency", "query", queries)):
         for limit in config.limits:
             measured = _serve(text, limit, table, embedder, reranker, hardware, config)
             if number >= config.warmup:
-                for mode, parts in measured.items():
+                for search, parts in measured.items():
                     for part, seconds in parts.items():
-                        times[mode, limit][part].append(seconds * 1000)
+                        times[search, limit][part].append(seconds * 1000)
     return {
         name: value
-        for (mode, limit), parts in times.items()
-        for name, value in _summary(f"latency/{mode}_{limit}", parts).items()
+        for (search, limit), parts in times.items()
+        for name, value in _summary(f"latency/{search}_{limit}", parts).items()
     }
+
+
+class _Timed(LanceDBReranker):  # type: ignore[misc]
+    """Reranks by ``inner`` and adds up the seconds."""
+
+    def __init__(self, inner: LanceReranker, hardware: Hardware) -> None:
+        super().__init__("relevance")
+        self._inner = inner
+        self._hardware = hardware
+        self.seconds = 0.0
+
+    @contextmanager
+    def _clock(self) -> Iterator[None]:
+        self._hardware.synchronize()
+        start = time.perf_counter()
+        yield
+        self._hardware.synchronize()
+        self.seconds += time.perf_counter() - start
+
+    def rerank_vector(self, query: str, vector_results: pa.Table) -> pa.Table:
+        with self._clock():
+            return self._inner.rerank_vector(query, vector_results)
+
+    def rerank_fts(self, query: str, fts_results: pa.Table) -> pa.Table:
+        with self._clock():
+            return self._inner.rerank_fts(query, fts_results)
+
+    def rerank_hybrid(
+        self, query: str, vector_results: pa.Table, fts_results: pa.Table
+    ) -> pa.Table:
+        with self._clock():
+            return self._inner.rerank_hybrid(query, vector_results, fts_results)
 
 
 def _serve(
@@ -97,49 +103,50 @@ def _serve(
     hardware: Hardware,
     config: LatencyConfig,
 ) -> dict[str, dict[str, float]]:
-    """Mode -> part -> seconds, for one query."""
+    """Serve one query by every search; return search -> part -> seconds."""
     measured: dict[str, dict[str, float]] = {}
-    for mode in sorted(SEARCHES, key=lambda mode: mode not in config.rerank_modes):
+    # The searches that are reranked come first, as the others take their time over.
+    for search in sorted(SEARCHES, key=lambda search: search not in config.rerank_modes):
         timed = None
-        if reranker is not None and mode in config.rerank_modes:
+        if reranker is not None and search in config.rerank_modes:
             timed = _Timed(LanceReranker(reranker, top_k=10, depth=limit), hardware)
         hardware.synchronize()
         start = time.perf_counter()
-        vector = embedder.encode_queries([text])[0] if mode != "fts" else None
+        vector = embedder.encode_queries([text])[0] if search != "fts" else None
         hardware.synchronize()
         embedded = time.perf_counter()
-        _search(table, mode, text, vector, limit, timed)
+        _search(table, search, text, vector, limit, timed)
         hardware.synchronize()
         end = time.perf_counter()
-        rerank = timed.seconds if timed else 0.0
-        search = end - embedded - rerank
+        embedding = embedded - start
+        reranking = timed.seconds if timed else 0.0
+        searching = end - embedded - reranking
         if reranker is not None and timed is None:
-            rerank = measured[config.rerank_modes[0]]["rerank"]
-        embed = embedded - start
-        measured[mode] = {
-            "embed": embed,
-            "search": search,
-            "rerank": rerank,
-            "total": embed + search + rerank,
+            reranking = measured[config.rerank_modes[0]]["rerank"]
+        measured[search] = {
+            "embed": embedding,
+            "search": searching,
+            "rerank": reranking,
+            "total": embedding + searching + reranking,
         }
     return measured
 
 
 def _search(
     table: PassageTable,
-    mode: str,
+    search: str,
     text: str,
     vector: Any,
     limit: int,
     reranker: LanceDBReranker | None,
 ) -> pa.Table:
-    """LanceDB's own query of that mode, reranked by LanceDB's own call."""
-    if mode == "vector":
+    """Run LanceDB's own query for that search, reranked by LanceDB's own call."""
+    if search == "vector":
         query = table.table.search(vector, vector_column_name="vector").distance_type("cosine")
         query = query.select(["id", "text", "_distance"]).limit(limit)
         if reranker is not None:
             query = query.rerank(reranker, query_string=text)
-    elif mode == "fts":
+    elif search == "fts":
         query = table.table.search(text, query_type="fts")
         query = query.select(["id", "text", "_score"]).limit(limit)
         if reranker is not None:
@@ -152,7 +159,8 @@ def _search(
     return query.to_arrow()
 
 
-def _summary(prefix: str, parts: Mapping[str, list[float]]) -> dict[str, float]:
+def _summary(prefix: str, parts: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Summarise the milliseconds of every part."""
     metrics = {}
     for part, milliseconds in parts.items():
         p50, p95, p99 = np.percentile(milliseconds, [50, 95, 99])

@@ -1,7 +1,7 @@
-"""Effectiveness of a ranking by trec_eval's conventions, through ir-measures.
+"""Measure one ranking at one cutoff by trec_eval's conventions, through ir-measures.
 
-Linear gains, a document counts as relevant from gain 1, and a query without any hit scores
-0 and stays in the mean. Covers one ranking at one cutoff; significance is elsewhere.
+Gains are linear and a document is relevant from gain 1. A query without any hit has the value 0
+and stays in the mean.
 """
 
 import re
@@ -17,10 +17,10 @@ PerQuery = dict[str, dict[str, float]]
 """Metric name -> query id -> value in 0..1."""
 
 
-def score(ranking: Ranking, qrels: Qrels, k: int) -> PerQuery:
-    """NDCG, hit rate, reciprocal rank and recall of the first ``k`` hits of every query.
+def measure(ranking: Ranking, qrels: Qrels, k: int) -> PerQuery:
+    """Compute NDCG, hit rate, reciprocal rank and recall of the first ``k`` hits of every query.
 
-    The order of ``ranking`` is taken as it is; its scores are not looked at. Every query of
+    The order of ``ranking`` is taken as it is; its scores are not used. Every query of
     ``qrels`` has a value, 0 if the ranking lacks it; other queries of the ranking are ignored.
     Names: ``ndcg_at_K`` (Jarvelin and Kekalainen 2002, gain / log2(rank + 1)),
     ``hit_rate_at_K``, ``mrr_at_K`` and ``recall_at_K``.
@@ -44,7 +44,7 @@ def score(ranking: Ranking, qrels: Qrels, k: int) -> PerQuery:
 
 
 def means(per_query: PerQuery) -> dict[str, float]:
-    """Metric name -> mean over all queries; NaN for a metric without queries."""
+    """Average every metric over all queries; NaN for a metric without queries."""
     return {
         name: fsum(values.values()) / len(values) if values else float("nan")
         for name, values in per_query.items()
@@ -54,10 +54,10 @@ def means(per_query: PerQuery) -> dict[str, float]:
 def write_run(path: Path, ranking: Ranking, tag: str) -> None:
     """Write ``ranking`` as a TREC run file: query Q0 document rank score tag.
 
-    trec_eval ignores the rank column, sorts by score and breaks ties by descending document
-    id, we by ascending. So that any such tool sees our order, the score column is 1/rank, not
-    the score of whoever ranked. White space and % in ids are percent-encoded, as the format's
-    columns are separated by white space.
+    trec_eval ignores the rank column, sorts by score and breaks ties by descending document id;
+    here ties are broken by ascending id. The score column is 1/rank in place of the score, so that
+    such a tool sees the order of ``ranking``. White space and % in ids are percent-encoded,
+    because the format's columns are separated by white space.
     """
     with path.open("w", encoding="utf-8") as file:
         for query, hits in ranking.items():
@@ -66,7 +66,7 @@ def write_run(path: Path, ranking: Ranking, tag: str) -> None:
 
 
 def write_qrels(path: Path, qrels: Qrels) -> None:
-    """Write judgments as a TREC qrels file (query 0 document gain), ids as in write_run."""
+    """Write judgments as a TREC qrels file (query 0 document gain), with ids as in write_run."""
     with path.open("w", encoding="utf-8") as file:
         for query, gains in qrels.items():
             for document, gain in gains.items():
@@ -74,7 +74,7 @@ def write_qrels(path: Path, qrels: Qrels) -> None:
 
 
 def _rank_scores(query: str, hits: Sequence[Hit]) -> Mapping[str, float]:
-    """Document id -> 1/rank: strictly decreasing, also in trec_eval's single precision."""
+    """Score documents by 1/rank, strictly decreasing also in trec_eval's single precision."""
     scores = {hit.doc_id: 1 / rank for rank, hit in enumerate(hits, start=1)}
     if len(scores) != len(hits):
         raise ValueError(f"query {query!r}: a document occurs twice in its ranking")
@@ -82,5 +82,5 @@ def _rank_scores(query: str, hits: Sequence[Hit]) -> Mapping[str, float]:
 
 
 def _column(identifier: str) -> str:
-    """An id without white space; % is encoded too, so that no two ids become one."""
+    """Encode white space in an id; % is encoded too, so that no two ids become one."""
     return re.sub(r"[\s%]", lambda m: "".join(f"%{byte:02X}" for byte in m[0].encode()), identifier)

@@ -20,7 +20,7 @@ from pipeline import data
 from pipeline.config import Config
 from pipeline.config.datasets import LabelledConfig
 from pipeline.evaluation.metrics import write_qrels, write_run
-from pipeline.evaluation.quality import Evaluation, choose_weights, evaluate
+from pipeline.evaluation.quality import Evaluation, choose_fusion_weights, evaluate
 from pipeline.experiment import model as fit
 from pipeline.experiment import samples as texts
 from pipeline.experiment.audit import audit_labels
@@ -253,7 +253,7 @@ def _evaluate(
         fusion_weights = dict.fromkeys(shared.candidates, 0.5)
     else:
         on_dev = candidates_of_dev(config, shared)
-        fusion_weights = choose_weights(on_dev, dev.qrels, config.eval, scores)
+        fusion_weights = choose_fusion_weights(on_dev, dev.qrels, config.eval, scores)
     return evaluate(on_test, test.qrels, config.eval, scores, fusion_weights), fusion_weights
 
 

@@ -1,4 +1,4 @@
-"""The reranker architectures by name. Each is loaded by the one library that trains it."""
+"""Load a reranker by its architecture. Each architecture is a file with the library behind it."""
 
 from pathlib import Path
 
@@ -17,13 +17,13 @@ def load_reranker(
     seed: int = 0,
     dedicated: bool = False,
 ) -> Reranker | None:
-    """The reranker in ``folder``, or None for ``arch=none``.
+    """Load the reranker in ``folder``; None for ``arch=none``.
 
-    ``folder`` is a plain transformer, whose missing head or projection is drawn from ``seed``,
-    or a trained reranker. ``batch_size`` is in pairs or passages per forward pass.
+    ``folder`` holds a plain transformer, whose missing head or projection is drawn from ``seed``,
+    or a trained reranker. ``batch_size`` counts pairs or passages per forward pass.
     """
-    # Imported here: each brings its own library, and a run needs one.
     set_seed(seed)
+    # Imported here, because each brings a library of its own and a run needs only one.
     if isinstance(config, CrossEncoderConfig):
         from pipeline.rerankers.cross_encoder import CrossEncoderReranker
 

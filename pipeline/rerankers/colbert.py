@@ -1,7 +1,6 @@
-"""ColBERT: query and passage embedded apart, token by token, scored by MaxSim, by PyLate.
+"""ColBERT by PyLate: query and passage are embedded apart, token by token, and scored by MaxSim.
 
-Only PyLate's own loader is used, so the projection layer of a checkpoint is always the one
-that it was trained with.
+Only PyLate's own loader is used, so a checkpoint keeps the projection it was trained with.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +31,7 @@ BLOCK = 4096  # passages whose token vectors are held at a time, bounds memory
 
 
 class _Trainer(Resumable, SentenceTransformerTrainer):  # type: ignore[misc]
-    """The library's, with our checkpoints."""
+    """The library's trainer, with our checkpoints."""
 
 
 class ColbertReranker:
@@ -75,13 +74,13 @@ class ColbertReranker:
         pairs: Sequence[tuple[str, str]],
         progress: bool = False,
     ) -> Scores:
-        """MaxSim, shape (len(pairs),). Every query and passage is embedded once."""
+        """Compute MaxSim, shape (len(pairs),). Every query and passage is embedded once."""
         scores = np.empty(len(pairs), dtype=np.float32)
         query_ids = list(dict.fromkeys(query_id for query_id, _ in pairs))
         query_tokens = dict(
             zip(query_ids, self._embed([queries[q] for q in query_ids], True), strict=True)
         )
-        # By length, so that a batch pads little.
+        # Passages are sorted by length, so that a batch pads little.
         doc_ids = sorted({d for _, d in pairs}, key=lambda d: (-len(passages[d]), d))
         places: dict[str, list[int]] = {doc_id: [] for doc_id in doc_ids}
         for index, (_, doc_id) in enumerate(pairs):
@@ -104,7 +103,7 @@ class ColbertReranker:
     def _embed(
         self, texts: Sequence[str], is_query: bool, bar: "tqdm[Any] | None" = None
     ) -> list[torch.Tensor]:
-        """One (tokens, size) tensor a text."""
+        """Embed each text as a (tokens, size) tensor."""
         embedded: list[torch.Tensor] = []
         step = self._batch_size * 8
         with self._hardware.autocast():
@@ -123,13 +122,13 @@ class ColbertReranker:
         return embedded
 
     def fit(self, request: FitRequest) -> float:
-        """Train in place with one of ``config.COLBERT_LOSSES``.
+        """Train in place with one of ``config.models.COLBERT_LOSSES``.
 
         The contrastive loss takes the other passages of a batch as negatives, too.
         """
         arguments = on_one_gpu(SentenceTransformerTrainingArguments(**request.arguments))
         rows = write_dataset(columns(request.loss, request.rows), Path(arguments.output_dir))
-        # The pooler of BERT has no part in ColBERT and gets no gradient.
+        # ColBERT does not use the pooler of BERT, which gets no gradient.
         arguments.ddp_find_unused_parameters = any(
             "pooler" in name for name, _ in self.model.named_parameters()
         )
@@ -157,7 +156,7 @@ class ColbertReranker:
         return loss
 
     def _tokenize_for_training(self, *arguments: Any, **options: Any) -> dict[str, torch.Tensor]:
-        """PyLate's ``tokenize`` at the length of training; dev scores keep that of serving."""
+        """Tokenize by PyLate at the length of training; dev scores keep the length of serving."""
         serving = self.model.document_length
         self.model.document_length = self._training_length
         try:
@@ -167,19 +166,19 @@ class ColbertReranker:
         return tokens
 
     def save(self, folder: Path) -> None:
-        """A folder for ``pylate.models.ColBERT(folder)``."""
+        """Write a folder for ``pylate.models.ColBERT(folder)``."""
         self.model.save_pretrained(str(folder), create_model_card=False)
 
     def parameters(self) -> int:
-        """How many weights the model has."""
+        """Count the weights of the model."""
         return sum(weights.numel() for weights in self.model.parameters())
 
 
 class _ContrastiveOverAll(Contrastive):  # type: ignore[misc]
-    """With several processes the loss that one would have, over the passages of all.
+    """Gives several processes the loss that one would have, over the passages of all.
 
-    PyLate multiplies by their number, which together with the sum that gathering takes over
-    gradients makes each step as many times larger.
+    PyLate multiplies the loss by their number. Gathering sums the gradients as well, so each step
+    would be as many times larger.
     """
 
     def forward(self, *arguments: Any, **options: Any) -> torch.Tensor:
@@ -188,7 +187,7 @@ class _ContrastiveOverAll(Contrastive):  # type: ignore[misc]
 
 
 def _maxsim(query: torch.Tensor, documents: list[torch.Tensor]) -> Scores:
-    """Shape (len(documents),); padding has zero vectors and is masked."""
+    """Compute MaxSim, shape (len(documents),); padding has zero vectors and is masked."""
     padded = pad_sequence([document.float() for document in documents], batch_first=True)
     lengths = torch.tensor([len(document) for document in documents], device=padded.device)
     mask = torch.arange(padded.shape[1], device=padded.device) < lengths[:, None]

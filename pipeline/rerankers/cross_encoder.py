@@ -1,7 +1,7 @@
-"""Cross-encoder: query and passage read together, by sentence-transformers.
+"""Cross-encoder by sentence-transformers: query and passage are read together.
 
 The classification head computes in fp32 even under bf16 autocast: bf16 logits tie so often
-that rankings would be decided by document ids.
+that document ids would decide rankings.
 """
 
 import re
@@ -40,13 +40,13 @@ TOKENISED_TOGETHER = 256  # passages
 
 
 class _Trainer(Resumable, CrossEncoderTrainer):  # type: ignore[misc]
-    """The library's, with our checkpoints, and with gradients shared by all processes."""
+    """The library's trainer, with our checkpoints and with gradients shared by all processes."""
 
     def override_model_in_loss(self, loss: torch.nn.Module, model: torch.nn.Module) -> Any:
-        """Let the loss compute through ``model``, whatever wraps it.
+        """Let the loss compute through ``model``, even if it is wrapped.
 
-        The library does so for bi-encoders only. With several processes each would then train a
-        model of its own.
+        The library does so for bi-encoders only, so each of several processes would train a model
+        of its own.
         """
         if isinstance(model, DistributedDataParallel):
             model.tokenizer, model.num_labels = model.module.tokenizer, model.module.num_labels
@@ -80,12 +80,13 @@ class CrossEncoderReranker:
         pairs: Sequence[tuple[str, str]],
         progress: bool = False,
     ) -> Scores:
-        """Logits, shape (len(pairs),)."""
+        """Compute logits, shape (len(pairs),)."""
         asked = {passage for _, passage in pairs}
         if len(pairs) > 2 * len(asked) and self.model.tokenizer.is_fast:
             asking = sorted({queries[query] for query, _ in pairs})
             passages = self._readable(asking, {name: passages[name] for name in asked})
-        # By length, so that a batch pads little; longest first, so that memory fails at once.
+        # Similar lengths together, so that a batch pads little; longest first, so that memory
+        # fails at once.
         order = sorted(
             range(len(pairs)),
             key=lambda i: -len(queries[pairs[i][0]]) - len(passages[pairs[i][1]]),
@@ -105,11 +106,11 @@ class CrossEncoderReranker:
         return scores
 
     def _readable(self, queries: list[str], passages: Mapping[str, str]) -> dict[str, str]:
-        """The beginning of each passage that can matter to its scores, to the end of a word.
+        """Cut each passage after the words that can matter to its scores.
 
-        So a long passage is tokenised in full once, not with every query it is a candidate of.
-        A pair is cut at the longer of its two sides, so a passage is kept longer than
-        ``max_length`` and than any query: then the cut falls on the same tokens.
+        So a long passage is tokenised in full once, not once per query. The tokenizer cuts the
+        longer side of a pair, so a passage must stay longer than ``max_length`` and than any
+        query: then the cut falls on the same tokens.
         """
         tokenizer = self.model.tokenizer
         encoded = tokenizer(queries, add_special_tokens=False, verbose=False)
@@ -130,11 +131,12 @@ class CrossEncoderReranker:
         return readable
 
     def fit(self, request: FitRequest) -> float:
-        """Train in place with one of ``config.CROSS_ENCODER_LOSSES``."""
+        """Train in place with one of ``config.models.CROSS_ENCODER_LOSSES``."""
         arguments = on_one_gpu(CrossEncoderTrainingArguments(**request.arguments))
         rows = write_dataset(columns(request.loss, request.rows), Path(arguments.output_dir))
         with adapters(self.model, "model", request.lora_rank):
-            self.model.model.classifier.requires_grad_(True)  # adapters freeze all but themselves
+            # Adapters freeze all other weights, but the head must be trained.
+            self.model.model.classifier.requires_grad_(True)
             trainer = _Trainer(
                 model=self.model,
                 args=arguments,
@@ -147,16 +149,16 @@ class CrossEncoderReranker:
         return spent
 
     def save(self, folder: Path) -> None:
-        """A folder for ``CrossEncoder(folder)``."""
+        """Write a folder for ``CrossEncoder(folder)``."""
         self.model.save_pretrained(str(folder))
 
     def parameters(self) -> int:
-        """How many weights the model has."""
+        """Count the weights of the model."""
         return sum(weights.numel() for weights in self.model.model.parameters())
 
 
 def _loss(name: str, model: CrossEncoder, negatives: int) -> torch.nn.Module:
-    """The loss ``name`` of sentence-transformers; bce weighs positives by ``negatives``."""
+    """Build the loss ``name``; bce weighs positives by ``negatives``."""
     build: dict[str, Callable[[], torch.nn.Module]] = {
         "bce": lambda: BinaryCrossEntropyLoss(model, pos_weight=torch.tensor(float(negatives))),
         "lambda": lambda: LambdaLoss(model),

@@ -4,7 +4,7 @@
     table.search(vector).limit(80).rerank(reranker, query_string=text).to_arrow()
 
 The rows need the columns ``id`` and ``text``. Search deeper than ``depth`` (as above, twice
-as deep) to get exactly what the evaluation scored: LanceDB leaves ties in no particular order,
+as deep) to get exactly what the evaluation measured: LanceDB leaves ties in no particular order,
 so the cut is made here, by (-score, id).
 """
 
@@ -21,9 +21,10 @@ from pipeline.retrieval.fusion import fuse, reciprocal_rank_fusion
 class LanceReranker(LanceDBReranker):  # type: ignore[misc]
     """Reranks the first ``depth`` results and returns the best ``top_k`` of them.
 
-    ``weight`` (0..1) is the share of the model's score when it is fused with the first-stage
-    score; None reranks by the model alone. ``hybrid_k`` is the constant of the reciprocal rank
-    fusion that hybrid search starts from.
+    ``fusion`` is "weighted" or "rrf"; None reranks by the model alone. ``fusion_weight`` (0..1) is
+    the share of the model's score when it is fused with that of the search, and ``rrf_k`` the
+    constant of "rrf". ``hybrid_k`` is the constant of the reciprocal rank fusion that hybrid search
+    starts from.
     """
 
     def __init__(
@@ -32,7 +33,7 @@ class LanceReranker(LanceDBReranker):  # type: ignore[misc]
         top_k: int | None = None,
         depth: int | None = None,
         fusion: str | None = None,
-        weight: float = 1.0,
+        fusion_weight: float = 1.0,
         rrf_k: int = 10,
         hybrid_k: int = 60,
     ) -> None:
@@ -41,29 +42,30 @@ class LanceReranker(LanceDBReranker):  # type: ignore[misc]
         self._top_k = top_k
         self._depth = depth
         self._fusion = fusion
-        self._weight = weight
+        self._fusion_weight = fusion_weight
         self._rrf_k = rrf_k
         self._hybrid_k = hybrid_k
 
     def rerank_vector(self, query: str, vector_results: pa.Table) -> pa.Table:
-        """Rows of a vector search, best first, with ``_relevance_score``."""
-        return self._rerank(query, self._first_stage(vector_results), vector_results)
+        """Rerank the rows of a vector search; returns them best first, with _relevance_score."""
+        return self._rerank(query, self._hits(vector_results), vector_results)
 
     def rerank_fts(self, query: str, fts_results: pa.Table) -> pa.Table:
-        """Rows of a full-text search, best first, with ``_relevance_score``."""
-        return self._rerank(query, self._first_stage(fts_results), fts_results)
+        """Rerank the rows of a full-text search; returns them best first, with _relevance_score."""
+        return self._rerank(query, self._hits(fts_results), fts_results)
 
     def rerank_hybrid(
         self, query: str, vector_results: pa.Table, fts_results: pa.Table
     ) -> pa.Table:
-        """Rows of both searches, fused, cut and reranked."""
-        sides = [self._first_stage(vector_results), self._first_stage(fts_results)]
+        """Fuse the rows of both searches, cut them to the depth and rerank them."""
+        sides = [self._hits(vector_results), self._hits(fts_results)]
         hits = reciprocal_rank_fusion(sides, self._hybrid_k)
         depth = self._depth or max(len(vector_results), len(fts_results))
         merged = self.merge_results(vector_results, fts_results)
         return self._rerank(query, hits[:depth], merged)
 
-    def _first_stage(self, rows: pa.Table) -> list[Hit]:
+    def _hits(self, rows: pa.Table) -> list[Hit]:
+        """Return the best ``depth`` rows with the score of the search."""
         ids = rows["id"].to_pylist()
         if "_distance" in rows.column_names:
             scores = [1.0 - distance for distance in rows["_distance"].to_pylist()]
@@ -79,7 +81,7 @@ class LanceReranker(LanceDBReranker):  # type: ignore[misc]
         scores = self._model.score_pairs({"": query}, passages, pairs)
         hits = sort_hits(map(Hit, passages, scores.tolist()))
         if self._fusion is not None:
-            hits = fuse(self._fusion, candidates, hits, self._weight, self._rrf_k)
+            hits = fuse(self._fusion, candidates, hits, self._fusion_weight, self._rrf_k)
         hits = hits[: self._top_k]
         kept = [name for name in rows.column_names if name not in ("_distance", "_score")]
         best = rows.select(kept).take([position[hit.doc_id] for hit in hits])

@@ -1,6 +1,6 @@
-"""Trained rerankers in a folder: which architecture it is and which lengths it was saved with.
+"""Find out which reranker a folder holds, with which lengths it was saved, and load it.
 
-Only JSON files are read; nothing is loaded to find out.
+To find out, only JSON files are read.
 """
 
 import json
@@ -22,10 +22,10 @@ LENGTHS = ("max_length", "query_length", "document_length")
 
 
 def detect_arch(folder: Path) -> str | None:
-    """``cross_encoder``, ``colbert``, or None for anything else, as a plain encoder.
+    """Return ``cross_encoder``, ``colbert``, or None for anything else, such as a plain encoder.
 
-    A cross-encoder is a transformer for sequence classification with one label. A ColBERT is
-    what PyLate saved, or a checkpoint of Stanford's (``HF_ColBERT``).
+    A cross-encoder is a transformer for sequence classification with one label. A ColBERT was
+    saved by PyLate, or is a checkpoint of Stanford's (``HF_ColBERT``).
     """
     transformer = _read(folder / "config.json")
     architectures = transformer.get("architectures") or []
@@ -38,10 +38,10 @@ def detect_arch(folder: Path) -> str | None:
 
 
 def saved_arch(folder: Path) -> ArchConfig | None:
-    """The architecture with the lengths (in tokens) that the folder itself names, or None."""
+    """Read the architecture and its lengths (in tokens) from the folder; None if it is neither."""
     arch = detect_arch(folder)
     if arch == "cross_encoder":
-        # A tokenizer without a limit says 1e30 or nothing; the position embeddings end earlier.
+        # A tokenizer without a limit names 1e30 or nothing, but the position embeddings end.
         limits = [
             _read(folder / "tokenizer_config.json").get("model_max_length"),
             _read(folder / "config.json").get("max_position_embeddings"),
@@ -66,13 +66,13 @@ def load_saved(
     batch_size: int,
     rerank: RerankConfig | None = None,
 ) -> Scorer:
-    """The reranker in ``folder`` as it was saved: its own head, lengths and query expansion.
+    """Load the reranker in ``folder`` as it was saved: head, lengths and query expansion.
 
-    ``rerank`` may ask for long passages to be read in windows.
+    With ``rerank.windows`` long passages are read in windows.
 
     Raises:
-        InputError: the folder holds no reranker, names ``key`` and what it holds; or the windows
-            are wider than what it reads.
+        InputError: the folder holds no reranker (names ``key`` and what it holds), or the windows
+            are wider than what the model reads.
     """
     arch = saved_arch(folder)
     if arch is None:
@@ -92,7 +92,7 @@ def load_saved(
 
 
 def check_base(folder: Path, name: str, arch: ArchConfig) -> None:
-    """Refuse a base of another architecture; warn of one without a head or with other lengths.
+    """Refuse a base of another architecture; warn about a missing head or other lengths.
 
     Raises:
         InputError: the reranker in ``folder`` is a ColBERT and ``arch`` is not, or vice versa.

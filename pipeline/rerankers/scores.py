@@ -1,6 +1,7 @@
-"""One scoring pass: every (query, passage) pair that any mode retrieved, once."""
+"""Score every (query, passage) pair that any search retrieved, once; write and read the scores."""
 
 from collections.abc import Iterable, Mapping
+from math import isfinite
 from pathlib import Path
 from statistics import median
 
@@ -11,6 +12,13 @@ from pipeline.protocols import Scorer
 from pipeline.records import Ranking
 
 FILE = "scores.parquet"
+SCHEMA = pa.schema(
+    [
+        pa.field("query_id", pa.string()),
+        pa.field("doc_id", pa.string()),
+        pa.field("score", pa.float64()),
+    ]
+)
 
 PairScores = dict[str, dict[str, float]]
 """Query id -> document id -> the reranker's score."""
@@ -22,10 +30,10 @@ def score_candidates(
     corpus: Mapping[str, str],
     candidates: Mapping[str, Ranking],
 ) -> PairScores:
-    """Scores of the deduplicated candidates of ``queries`` over all modes.
+    """Score the candidates of ``queries`` from all searches, each pair once.
 
     Raises:
-        RuntimeError: the model gave a score that is not finite; names the pair.
+        RuntimeError: a score is not finite; names the pair.
     """
     scores: PairScores = {query_id: {} for query_id in queries}
     unique = {
@@ -38,23 +46,21 @@ def score_candidates(
     texts = {doc_id: corpus[doc_id] for doc_id in {doc_id for _, doc_id in pairs}}
     values = reranker.score_pairs(queries, texts, pairs, progress=True)
     for (query_id, doc_id), value in zip(pairs, values.tolist(), strict=True):
-        if value - value != 0:  # NaN and infinities
+        if not isfinite(value):
             raise RuntimeError(f"query {query_id}, document {doc_id}: the score is {value}")
         scores[query_id][doc_id] = value
     return scores
 
 
 def write_scores(folder: Path, scores: PairScores) -> None:
-    """One parquet file with a row per (query, document)."""
+    """Write one parquet file with a row per (query, document)."""
     rows = [(q, d, score) for q, of_query in scores.items() for d, score in of_query.items()]
-    columns = list(zip(*rows, strict=True)) if rows else [(), (), ()]
-    types = {"query_id": pa.string(), "doc_id": pa.string(), "score": pa.float64()}
-    arrays = [pa.array(c, kind) for c, kind in zip(columns, types.values(), strict=True)]
-    pq.write_table(pa.table(arrays, names=list(types)), folder / FILE)
+    columns = [[row[place] for row in rows] for place in range(len(SCHEMA))]
+    pq.write_table(pa.table(columns, schema=SCHEMA), folder / FILE)
 
 
 def read_scores(folder: Path, queries: Iterable[str]) -> PairScores:
-    """What ``write_scores`` wrote; a query without candidates has no scores."""
+    """Read what ``write_scores`` wrote; a query without candidates has no scores."""
     scores: PairScores = {query_id: {} for query_id in queries}
     columns = pq.read_table(folder / FILE).to_pydict()
     for query_id, doc_id, score in zip(*columns.values(), strict=True):
@@ -63,6 +69,6 @@ def read_scores(folder: Path, queries: Iterable[str]) -> PairScores:
 
 
 def collapsed(scores: PairScores, tolerance: float = 1e-4) -> bool:
-    """Whether most queries get the same score for all their passages: the model ranks nothing."""
+    """Whether the model ranks nothing: most queries score all their passages the same."""
     spreads = [max(of.values()) - min(of.values()) for of in scores.values() if len(of) > 1]
     return bool(spreads) and median(spreads) < tolerance

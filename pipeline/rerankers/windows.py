@@ -1,4 +1,4 @@
-"""Long passages in overlapping windows, for models that read fewer tokens than a passage has."""
+"""Score long passages in overlapping windows, for models that read fewer tokens than they have."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,7 +30,7 @@ class WindowedScorer:
         pairs: Sequence[tuple[str, str]],
         progress: bool = False,
     ) -> Scores:
-        """One score for each pair, shape (len(pairs),), as the model itself would give it."""
+        """Score each pair, shape (len(pairs),), as the model would score its windows."""
         windows: dict[str, str] = {}
         names: dict[str, list[str]] = {}
         for doc_id in {doc_id for _, doc_id in pairs}:
@@ -46,7 +46,7 @@ class WindowedScorer:
         return pooled
 
     def split(self, text: str) -> list[str]:
-        """Windows of at most ``windows`` tokens, ``stride`` apart; the last reaches the end."""
+        """Cut windows of at most ``windows`` tokens, ``stride`` apart; the last reaches the end."""
         encoded = self._tokenizer(
             text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
         )

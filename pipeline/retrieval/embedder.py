@@ -1,4 +1,4 @@
-"""Passages and queries as vectors, by a sentence-transformers bi-encoder."""
+"""Embed passages and queries by a sentence-transformers bi-encoder."""
 
 from collections.abc import Sequence
 
@@ -14,18 +14,19 @@ Vectors = npt.NDArray[np.float32]
 
 
 class Embedder:
-    """Texts to unit vectors of ``dimension`` floats."""
+    """Turns texts into unit vectors of ``dimension`` floats."""
 
     def __init__(self, config: EmbedderConfig, hardware: Hardware) -> None:
         """Load the model.
 
         Raises:
-            InputError: ``config.path`` leads to no model.
+            InputError: ``config.path`` names no model.
         """
         self._config = config
         self._hardware = hardware
         folder = locate("embedder.path", config.path)
-        self.weights = content_hash(folder)  # other ones may lie at the same path tomorrow
+        # The key of cached vectors: the files at the same path may change.
+        self.weights = content_hash(folder)
         self._model = SentenceTransformer(
             str(folder),
             device=hardware.device,
@@ -36,11 +37,11 @@ class Embedder:
         self.dimension = int(self._model.get_sentence_embedding_dimension() or 0)
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
-        """Shape (len(texts), dimension), L2-normalised float32."""
+        """Return shape (len(texts), dimension), L2-normalised float32."""
         return self._encode(self._config.query_prefix, texts)
 
     def encode_passages(self, texts: Sequence[str]) -> Vectors:
-        """Shape (len(texts), dimension), L2-normalised float32."""
+        """Return shape (len(texts), dimension), L2-normalised float32."""
         return self._encode(self._config.passage_prefix, texts)
 
     def _encode(self, prefix: str, texts: Sequence[str]) -> Vectors:

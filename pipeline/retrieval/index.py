@@ -1,7 +1,7 @@
-"""The passages in LanceDB: a vector column, a full-text index, and the three searches.
+"""The passages in LanceDB: a vector column, a full-text index, and the two searches.
 
-Search results are sorted by (-score, id) and cut here, from a list fetched deeper than asked
-for: LanceDB leaves ties in no particular order, so its own top-k is not repeatable.
+A search fetches deeper than asked, sorts by (-score, id) and cuts here: LanceDB leaves ties in no
+particular order, so its own top-k does not repeat.
 """
 
 import shutil
@@ -22,10 +22,13 @@ from pipeline.retrieval.embedder import Embedder, Vectors
 
 TABLE = "passages"
 VECTORS = "vectors.npy"  # of one batch, shape (passages, dimension)
-TIE_FACTOR = 2  # how much deeper than asked for LanceDB is searched
-HNSW_EF = 300  # candidates kept while a graph is walked
-PARTITION = 50_000  # passages a graph: what one takes to build, in time and memory, is bounded
-PROBES = 100  # graphs walked, the nearest: all of them up to 5 million passages
+TIE_FACTOR = 2  # how many times deeper than asked LanceDB is searched
+HNSW_EF = 300  # candidates kept during the walk of a graph
+PARTITION = 50_000  # passages per graph, which bounds the time and memory of building one
+PROBES = 100  # nearest graphs that are walked: all of them up to 5 million passages
+
+Batch = list[tuple[str, str]]
+"""(id, text) of some passages."""
 
 
 def build_table(
@@ -37,12 +40,12 @@ def build_table(
 ) -> None:
     """Embed the passages batch by batch, write them to a table under ``folder`` and index it.
 
-    The folder ``embedded`` holds the vectors until then; who builds the same table after an
-    interruption finds those of finished batches there, as embedding a large corpus takes hours.
+    The folder ``embedded`` holds the vectors of finished batches. An interrupted build resumes
+    from them, because embedding a large corpus takes hours.
 
-    Memory holds ``config.batch_size`` passages, whatever the corpus holds. Above
-    ``config.vector_index_above`` passages the vectors get the study's IVF_HNSW_SQ index, of one
-    graph for every ``PARTITION`` passages; below it search is exact.
+    Memory holds ``config.batch_size`` passages, whatever the size of the corpus. Above
+    ``config.vector_index_above`` passages the vectors get the study's IVF_HNSW_SQ index, with one
+    graph per ``PARTITION`` passages; up to that size search is exact.
     """
     with live_line("embed passages", "passage", total=len(corpus)) as bar:
         for number, batch in _batches(corpus, config.batch_size):
@@ -56,25 +59,19 @@ def build_table(
             pa.field("vector", pa.list_(pa.float32(), embedder.dimension)),
         ]
     )
-
-    def rows() -> Iterator[pa.RecordBatch]:
-        for number, batch in _batches(corpus, config.batch_size):
-            ids, texts = zip(*batch, strict=True)
-            flat = pa.array(np.load(embedded / number / VECTORS).reshape(-1), pa.float32())
-            column = pa.FixedSizeListArray.from_arrays(flat, embedder.dimension)
-            yield pa.RecordBatch.from_arrays(
-                [pa.array(ids), pa.array(texts), column], schema=schema
-            )
-
-    table = lancedb.connect(folder).create_table(TABLE, data=rows(), schema=schema)
+    rows = (
+        _record_batch(batch, np.load(embedded / number / VECTORS), schema)
+        for number, batch in _batches(corpus, config.batch_size)
+    )
+    table = lancedb.connect(folder).create_table(TABLE, data=rows, schema=schema)
     table.create_index("text", config=FTS())
     if len(corpus) > config.vector_index_above:
         graphs = HnswSq(distance_type="cosine", target_partition_size=PARTITION)
         table.create_index("vector", config=graphs)
 
 
-def _batches(corpus: Mapping[str, str], size: int) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Number and (id, text) of ``size`` passages at a time, in the order of the corpus."""
+def _batches(corpus: Mapping[str, str], size: int) -> Iterator[tuple[str, Batch]]:
+    """Yield ``size`` passages at a time with the number of the batch, in the corpus's order."""
     passages = iter(corpus.items())
     for number in count():
         batch = list(islice(passages, size))
@@ -94,6 +91,13 @@ def _embed(texts: Sequence[str], embedder: Embedder, folder: Path) -> None:
     seal(folder)
 
 
+def _record_batch(batch: Batch, vectors: Vectors, schema: pa.Schema) -> pa.RecordBatch:
+    ids, texts = zip(*batch, strict=True)
+    flat = pa.array(vectors.reshape(-1), pa.float32())
+    column = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
+    return pa.RecordBatch.from_arrays([pa.array(ids), pa.array(texts), column], schema=schema)
+
+
 class PassageTable:
     """A built table, open for searching."""
 
@@ -106,7 +110,7 @@ class PassageTable:
         return self._rows
 
     def search_vector(self, vectors: Vectors, depth: int) -> list[list[Hit]]:
-        """The ``depth`` nearest passages by cosine similarity (-1..1), one list a query.
+        """Find the ``depth`` nearest passages by cosine similarity (-1..1), one list per query.
 
         ``vectors`` has shape (queries, dimension).
         """
@@ -118,21 +122,20 @@ class PassageTable:
         )
         ids = found["id"].to_pylist()
         scores = (1.0 - found["_distance"].to_numpy()).tolist()
-        # a batch of one query comes back without the column
-        which = (
-            found["query_index"].to_numpy()
-            if "query_index" in found.column_names
-            else np.zeros(len(ids), dtype=np.int64)
-        )
+        # LanceDB leaves the column out for a single query.
+        if "query_index" in found.column_names:
+            query_numbers = found["query_index"].to_pylist()
+        else:
+            query_numbers = [0] * len(ids)
         hits: list[list[Hit]] = [[] for _ in range(len(vectors))]
-        for index, doc_id, score in zip(which.tolist(), ids, scores, strict=True):
-            hits[index].append(Hit(doc_id, score))
+        for number, doc_id, score in zip(query_numbers, ids, scores, strict=True):
+            hits[number].append(Hit(doc_id, score))
         return [sort_hits(one)[:depth] for one in hits]
 
     def search_fts(self, text: str, depth: int) -> list[Hit]:
-        """The ``depth`` best passages by BM25; terms are OR-ed and have no syntax.
+        """Find the ``depth`` best passages by BM25; terms are OR-ed and have no syntax.
 
-        Fewer, or none, where no term of ``text`` occurs in the corpus.
+        Fewer, or none, if the corpus has no term of ``text``.
         """
         found = (
             self.table.search(text, query_type="fts")

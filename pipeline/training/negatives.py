@@ -1,14 +1,15 @@
-"""Hard negatives: passages that an independent embedder ranks high and nobody judged relevant.
+"""Hard negatives: passages that an independent embedder ranks high but that are not relevant.
 
-Mined once per data set and miner to the largest depth needed; a run with ``negatives=n``
-takes the first n, so that runs with more negatives see a superset. Searched in chunks of
-queries, so memory does not grow with the training set.
+They are mined once per data set and miner, to the largest depth needed. A run with ``negatives=n``
+takes the first n, so a run with more negatives sees a superset. Queries are searched in chunks, so
+memory does not grow with the training set.
 """
 
 import hashlib
 import logging
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import groupby, islice
 from pathlib import Path
 
@@ -44,18 +45,13 @@ def mine_negatives(
 ) -> None:
     """Write one row per (training query, relevant passage) with ``config.depth`` negatives.
 
-    What somebody judged irrelevant to the query comes first, mined passages fill up. ``table``
+    Passages that were judged irrelevant to the query come first, mined passages fill up. ``table``
     holds ``dataset.train_corpus``, embedded by ``embedder``. Never a negative: the query's own
-    relevant passages, any passage with the same text, and what is relevant to a dev or test
-    query. A query with fewer than ``config.depth`` negatives left in its window is
-    dropped, for every run alike, and counted in the log.
+    relevant passages, any passage with the same text, and the passages relevant to a dev or test
+    query. A query with fewer than ``config.depth`` negatives is dropped, for every run alike, and
+    counted in the log.
     """
-    held_out = {
-        doc_id
-        for split in (dataset.dev, dataset.test)
-        for judged in split.qrels.values()
-        for doc_id in judged
-    }
+    held_out = _relevant_to_dev_or_test(dataset)
     dropped = 0
     query_ids = iter(dataset.train.queries)
     with (
@@ -67,60 +63,79 @@ def mine_negatives(
             vectors = embedder.encode_queries([dataset.train.queries[q] for q in chunk])
             ranked = table.search_vector(vectors, config.last_rank)
             for query_id, hits in zip(chunk, ranked, strict=True):
-                relevant = set(dataset.train.qrels[query_id])
-                rng = random.Random(hashlib.sha256(f"{seed}:{query_id}".encode()).digest())
-                judged = dataset.train.irrelevant.get(query_id, [])
-                known = [doc_id for doc_id in judged if doc_id not in relevant | held_out]
-                rng.shuffle(known)
-                taken = relevant | held_out | set(known)
-                mined = _choose(hits, relevant, taken, dataset.train_corpus, config, rng)
-                negatives = (*known, *mined)[: config.depth]
+                negatives = _negatives(query_id, hits, dataset, held_out, config, seed)
                 if len(negatives) < config.depth:
                     dropped += 1
                     continue
+                relevant = dataset.train.qrels[query_id]
                 rows += [TrainingRow(query_id, positive, negatives) for positive in relevant]
             rows.sort()
-            columns = list(zip(*rows, strict=True)) if rows else [(), (), ()]
-            writer.write_table(pa.table(list(map(list, columns)), schema=SCHEMA))
+            writer.write_table(pa.Table.from_pylist([r._asdict() for r in rows], schema=SCHEMA))
             bar.update(len(chunk))
     if dropped:
         log.warning(
             "mining: %d of %d training queries dropped, fewer than mining.depth=%d negatives "
             "between ranks %d and %d",
-            *(dropped, len(dataset.train), config.depth, config.first_rank, config.last_rank),
+            dropped,
+            len(dataset.train),
+            config.depth,
+            config.first_rank,
+            config.last_rank,
         )
 
 
-def _choose(
-    hits: list[Hit],
-    relevant: set[str],
-    excluded: set[str],
-    corpus: Mapping[str, str],
+def _relevant_to_dev_or_test(dataset: Dataset) -> set[str]:
+    return {
+        doc_id
+        for split in (dataset.dev, dataset.test)
+        for judged in split.qrels.values()
+        for doc_id in judged
+    }
+
+
+def _negatives(
+    query_id: str,
+    hits: Sequence[Hit],
+    dataset: Dataset,
+    held_out: AbstractSet[str],
     config: MiningConfig,
-    rng: random.Random,
+    seed: int,
 ) -> tuple[str, ...]:
-    """The negatives in the window of one query's ranked passages, in order."""
+    """Choose up to ``config.depth`` negatives of one query, whose ranked passages are ``hits``."""
+    rng = random.Random(hashlib.sha256(f"{seed}:{query_id}".encode()).digest())
+    relevant = set(dataset.train.qrels[query_id])
+    judged = dataset.train.irrelevant.get(query_id, [])
+    known = [doc_id for doc_id in judged if doc_id not in relevant | held_out]
+    rng.shuffle(known)
+    corpus = dataset.train_corpus
     positive_texts = {corpus[doc_id] for doc_id in relevant}
+    taken = relevant | held_out | set(known)
     window = [
         hit
-        for hit in hits[config.first_rank : config.last_rank]
-        if hit.doc_id not in excluded and corpus[hit.doc_id] not in positive_texts
+        for hit in _window(hits, relevant, config)
+        if hit.doc_id not in taken and corpus[hit.doc_id] not in positive_texts
     ]
-    if config.margin is not None:
-        # A positive that was not retrieved is less similar than all that were.
-        found = [hit.score for hit in hits if hit.doc_id in relevant]
-        ceiling = (max(found) if found else hits[-1].score) - config.margin
-        window = [hit for hit in window if hit.score <= ceiling]
     if config.sampling == "random":
         rng.shuffle(window)
-    return tuple(hit.doc_id for hit in window)
+    return (*known, *(hit.doc_id for hit in window))[: config.depth]
+
+
+def _window(hits: Sequence[Hit], relevant: AbstractSet[str], config: MiningConfig) -> Sequence[Hit]:
+    """Cut the ranked passages to the ranks and the similarity that negatives may have."""
+    window = hits[config.first_rank : config.last_rank]
+    if config.margin is None:
+        return window
+    # A relevant passage that was not found is less similar than all that were.
+    found = [hit.score for hit in hits if hit.doc_id in relevant]
+    ceiling = (max(found) if found else hits[-1].score) - config.margin
+    return [hit for hit in window if hit.score <= ceiling]
 
 
 class TrainingSet:
-    """The mined rows on disk, with as many negatives as a run asks for."""
+    """The mined rows on disk, with as many negatives as a run takes."""
 
     def __init__(self, folder: Path, dataset: Dataset, negatives: int) -> None:
-        """``negatives`` is at most the depth that was mined."""
+        """Open the rows in ``folder``; ``negatives`` is at most the depth that was mined."""
         self._file = folder / FILE
         self._dataset = dataset
         self.negatives = negatives
@@ -136,11 +151,11 @@ class TrainingSet:
 
     @property
     def queries(self) -> int:
-        """How many queries the rows are of."""
+        """How many queries the rows belong to."""
         return sum(1 for _ in groupby(self, key=lambda row: row.query_id))
 
     def examples(self) -> Iterator[TrainingExample]:
-        """Every row as texts, the rows of a query together."""
+        """Yield every row as texts, the rows of a query together."""
         train, corpus = self._dataset.train, self._dataset.train_corpus
         largest = max((gain for docs in train.qrels.values() for gain in docs.values()), default=1)
         for row in self:

@@ -6,7 +6,7 @@ from pathlib import Path
 import ir_measures
 import pytest
 
-from pipeline.evaluation.metrics import means, score, write_qrels, write_run
+from pipeline.evaluation.metrics import means, measure, write_qrels, write_run
 from pipeline.records import Hit, Qrels, Ranking
 
 
@@ -47,20 +47,20 @@ TABLE = [
 def test_golden_table(
     gains: dict[str, int], order: str, ndcg: float, hit_rate: float, mrr: float, recall: float
 ) -> None:
-    result = score({"q": ranked(*order)}, {"q": gains}, k=3)
+    result = measure({"q": ranked(*order)}, {"q": gains}, k=3)
     assert {name: values["q"] for name, values in result.items()} == pytest.approx(
         {"ndcg_at_3": ndcg, "hit_rate_at_3": hit_rate, "mrr_at_3": mrr, "recall_at_3": recall}
     )
 
 
 def test_a_query_missing_from_the_ranking_scores_zero_and_stays_in_the_mean() -> None:
-    result = score({"q1": ranked("a")}, {"q1": {"a": 1}, "q2": {"a": 1}}, k=5)
+    result = measure({"q1": ranked("a")}, {"q1": {"a": 1}, "q2": {"a": 1}}, k=5)
     assert result["hit_rate_at_5"] == {"q1": 1.0, "q2": 0.0}
     assert set(means(result).values()) == {0.5}
 
 
 def test_a_query_without_judgments_is_ignored() -> None:
-    result = score({"q": ranked("a"), "extra": ranked("a")}, {"q": {"a": 1}}, k=1)
+    result = measure({"q": ranked("a"), "extra": ranked("a")}, {"q": {"a": 1}}, k=1)
     assert all(set(values) == {"q"} for values in result.values())
 
 
@@ -70,28 +70,28 @@ def test_the_order_of_the_list_is_authoritative(
     order: tuple[str, str], values: tuple[float, float]
 ) -> None:
     ranking = {"q": [Hit(doc_id, value) for doc_id, value in zip(order, values, strict=True)]}
-    result = score(ranking, {"q": {"a": 1}}, k=1)
+    result = measure(ranking, {"q": {"a": 1}}, k=1)
     assert result["hit_rate_at_1"]["q"] == (1.0 if order[0] == "a" else 0.0)
     assert result["mrr_at_1"]["q"] == (1.0 if order[0] == "a" else 0.0)
 
 
 def test_deep_rankings_keep_their_order() -> None:
     ids = [f"d{9999 - i}" for i in range(5000)]
-    result = score({"q": ranked(*ids)}, {"q": {ids[4998]: 1}}, k=4999)
+    result = measure({"q": ranked(*ids)}, {"q": {ids[4998]: 1}}, k=4999)
     assert result["mrr_at_4999"]["q"] == pytest.approx(1 / 4999)
     assert result["ndcg_at_4999"]["q"] == pytest.approx(1 / log2(5000))
 
 
 def test_nothing_to_score() -> None:
-    assert score({"q": ranked("a")}, {}, k=1)["ndcg_at_1"] == {}
-    assert score({}, {"q": {"a": 1}}, k=1)["ndcg_at_1"] == {"q": 0.0}
+    assert measure({"q": ranked("a")}, {}, k=1)["ndcg_at_1"] == {}
+    assert measure({}, {"q": {"a": 1}}, k=1)["ndcg_at_1"] == {"q": 0.0}
 
 
 def test_refuses_a_repeated_document_and_a_senseless_cutoff() -> None:
     with pytest.raises(ValueError, match="twice"):
-        score({"q": ranked("a", "a")}, {"q": {"a": 1}}, k=1)
+        measure({"q": ranked("a", "a")}, {"q": {"a": 1}}, k=1)
     with pytest.raises(ValueError, match="k=0"):
-        score({}, {}, k=0)
+        measure({}, {}, k=0)
 
 
 def test_means_of_nothing_is_nan() -> None:
@@ -114,7 +114,7 @@ def test_written_files_give_the_same_values(tmp_path: Path) -> None:
     }
     write_run(tmp_path / "run.trec", ranking, tag="vector")
     write_qrels(tmp_path / "qrels.trec", qrels)
-    ours = means(score(ranking, qrels, k=2))
+    ours = means(measure(ranking, qrels, k=2))
     theirs = ir_measures.calc_aggregate(
         [ir_measures.parse_measure(name) for name in ("nDCG@2", "Success@2", "RR@2", "R@2")],
         ir_measures.read_trec_qrels(str(tmp_path / "qrels.trec")),

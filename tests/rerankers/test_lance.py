@@ -40,7 +40,7 @@ def test_ranking_equals_lancedb(
         top_k=10,
         depth=depth,
         fusion="weighted" if fused else None,
-        weight=0.4,
+        fusion_weight=0.4,
     )
     equal = 0
     table, fetch = shared.table.table, TIE_FACTOR * depth

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from pipeline.records import Hit, sort_hits
-from pipeline.retrieval.fusion import WEIGHTS, reciprocal_rank_fusion, weighted_fusion
+from pipeline.retrieval.fusion import FUSION_WEIGHTS, reciprocal_rank_fusion, weighted_fusion
 
 
 def hits(**scores: float) -> list[Hit]:
@@ -75,7 +75,7 @@ def test_properties_of_weighted_fusion(seed: int) -> None:
     reranked = sort_hits(Hit(d, rng.choice([2.0, rng.gauss(5, 1)])) for d in documents)
     assert ids(weighted_fusion(first, reranked, 0)) == ids(first)
     assert ids(weighted_fusion(first, reranked, 1)) == ids(reranked)
-    for weight in WEIGHTS:
+    for weight in FUSION_WEIGHTS:
         fused = weighted_fusion(first, reranked, weight)
         assert sorted(ids(fused)) == sorted(documents)
         assert all(0 <= hit.score <= 1 for hit in fused)
@@ -86,7 +86,7 @@ def test_properties_of_weighted_fusion(seed: int) -> None:
 
 
 def test_weights() -> None:
-    assert WEIGHTS == (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+    assert FUSION_WEIGHTS == (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
 @pytest.mark.parametrize(
