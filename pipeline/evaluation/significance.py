@@ -1,15 +1,13 @@
-"""Is a difference between two rankings of the same queries more than chance?
+"""Test whether a difference between two rankings of the same queries is more than chance.
 
-Paired over queries: bootstrap intervals (Efron 1979) and randomisation tests (Fisher; Smucker,
-Allan and Carterette 2007 for retrieval), corrected for many tests by Holm (1979). Intervals of
-one sample and exact tests are scipy's; sampled tests agree with scipy.stats.permutation_test.
-The plural functions do many runs at once, with the same resamples for all: a matrix product
-instead of a draw per run, which is what makes a table of hundreds of runs a matter of seconds.
+Paired over queries: bootstrap intervals (Efron 1979) and randomisation tests (Fisher 1935; Smucker,
+Allan and Carterette 2007 for retrieval), corrected for many tests by Holm (1979). A query is
+resampled for all columns of a matrix at once, so that a resample is a row of a matrix product.
+scipy draws its resamples one test at a time, which takes minutes for a table of hundreds of runs.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +15,13 @@ from scipy import stats
 
 Values = NDArray[np.float64]
 
-LEVEL = 0.05  # a p-value below this is more than chance, everywhere in this project
+LEVEL = 0.05
+"""A p-value below this counts as more than chance, everywhere in this project."""
 
-# Values drawn at a time: 8 MB an array, whatever the number of queries and resamples.
+# Values drawn at a time, 8 MB per array, whatever the number of queries and resamples.
 BATCH_VALUES = 1_000_000
-# Sums of swaps that are as far from 0 but for this share of what is summed count as equal.
+# Swaps count as equally far from 0 if they differ by less than this share of what is summed.
 ROUNDING = 1e-6
-COLUMNS_AT_A_TIME = 2048  # of intervals: 160 MB of means at 10,000 resamples
 
 
 @dataclass(frozen=True)
@@ -51,85 +49,78 @@ def paired_difference(
     Raises:
         ValueError: the query ids differ, or there are none.
     """
-    differences = _differences(treatment, baseline)
-    low, high = _bootstrap_interval(differences, seed, resamples)
-    p_value = randomisation_tests(differences[:, None], seed, resamples)[0]
+    if treatment.keys() != baseline.keys():
+        differing = sorted(treatment.keys() ^ baseline.keys())
+        raise ValueError(
+            f"the runs must have the same queries, {len(differing)} differ, e.g. {differing[0]!r}"
+        )
+    differences = _column(treatment) - _column(baseline)
+    ((low, high),) = intervals(differences, seed=seed, resamples=resamples)
+    (p_value,) = randomisation_tests(differences, seed, resamples)
     return PairedDifference(float(differences.mean()), low, high, p_value)
-
-
-def randomisation_test(
-    treatment: Mapping[str, float],
-    baseline: Mapping[str, float],
-    seed: int = 0,
-    resamples: int = 10_000,
-) -> float:
-    """The p-value of paired_difference alone, for tables that show no interval."""
-    return randomisation_tests(_differences(treatment, baseline)[:, None], seed, resamples)[0]
 
 
 def interval(
     values: Mapping[str, float], seed: int = 0, resamples: int = 10_000
 ) -> tuple[float, float]:
-    """95% bootstrap interval (percentile) of the mean over the queries.
+    """Return the 95% bootstrap interval (percentile) of the mean over the queries.
 
     Raises:
         ValueError: there are no values.
     """
-    return _bootstrap_interval(_array(values), seed, resamples)
+    (ends,) = intervals(_column(values), seed=seed, resamples=resamples)
+    return ends
 
 
 def intervals(
     values: Values, base: Values | None = None, seed: int = 0, resamples: int = 10_000
-) -> tuple[list[float], list[float]]:
-    """The low and high ends of ``interval`` for every column of ``values`` (queries x columns).
+) -> list[tuple[float, float]]:
+    """Return the low and high end of ``interval`` for every column of ``values``.
 
-    The queries drawn are those that scipy draws, so the ends are too (up to rounding). With
-    ``base`` of the same shape they bound the relative gain, mean of values / mean of base - 1, on
-    the same draws: dividing ends of the absolute gain by the base's mean would take that mean for
-    a constant, though the gain depends on it. NaN where an end would be a division by 0.
+    ``values`` is queries x columns. The queries drawn are those that scipy.stats.bootstrap draws,
+    so the ends are the same up to rounding.
+
+    With ``base`` of the same shape the ends bound the relative gain, mean of values / mean of
+    base - 1, on the same draws. Dividing the ends of the absolute gain by the base's mean would
+    take that mean for a constant. An end is NaN where it would be a division by 0.
 
     Raises:
         ValueError: there are no queries.
     """
-    if not len(values):
+    queries, columns = values.shape
+    if not queries:
         raise ValueError("no queries to compare")
-    queries = len(values)
-    if base is None:  # right where a column is constant
-        low, high = values[0].copy(), values[0].copy()
-        varying = np.flatnonzero(values.min(axis=0) < values.max(axis=0))
-    else:
-        low, high = np.zeros(values.shape[1]), np.zeros(values.shape[1])
-        varying = np.flatnonzero((values != base).any(axis=0))
-    for start in range(0, len(varying), COLUMNS_AT_A_TIME):
-        columns = varying[start : start + COLUMNS_AT_A_TIME]
-        drawn = values[:, columns]
-        bases, which = (None, None) if base is None else _distinct(base[:, columns])
-        rng = np.random.default_rng(seed)
-        means = np.empty((resamples, len(columns)))
-        for row in range(0, resamples, _batch(values)):
-            rows = min(_batch(values), resamples - row)
-            picks = rng.integers(0, queries, (rows, queries)) + queries * np.arange(rows)[:, None]
-            counts = np.bincount(picks.ravel(), minlength=rows * queries).reshape(rows, queries)
-            weights = counts.astype(np.float64)
-            if bases is None:
-                means[row : row + rows] = weights @ drawn / queries
-            else:
-                means[row : row + rows] = _relative(weights @ drawn, (weights @ bases)[:, which])
-        with np.errstate(invalid="ignore"):  # between two infinite ones
-            low[columns], high[columns] = np.percentile(means.T.copy(), [2.5, 97.5], axis=1)
-    return _finite(low), _finite(high)
+    if base is not None:  # many runs share one base
+        bases, which = np.unique(base, axis=1, return_inverse=True)
+    rng = np.random.default_rng(seed)
+    estimates = np.empty((columns, resamples))
+    batch = _batch(values)
+    for start in range(0, resamples, batch):
+        stop = min(start + batch, resamples)
+        weights = _draw_counts(rng, stop - start, queries)
+        if base is None:
+            drawn = weights @ values / queries
+        else:
+            gains, totals = weights @ (values - base), (weights @ bases)[:, which.ravel()]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                drawn = np.where(gains == 0, 0.0, gains / totals)
+        estimates[:, start:stop] = drawn.T
+    with np.errstate(invalid="ignore"):  # between two infinite estimates
+        ends = np.percentile(estimates, [2.5, 97.5], axis=1, overwrite_input=True)
+    low, high = np.where(np.isfinite(ends), ends, np.nan).tolist()
+    return list(zip(low, high, strict=True))
 
 
 def enough_resamples(tests: int) -> int:
-    """So many that the smallest p-value they allow stays below LEVEL / 2 after ``holm`` over all.
+    """Return enough resamples that p can stay below LEVEL / 2 after ``holm`` over ``tests`` tests.
 
-    At least 50,000, which shows more of a p-value; 40 a test from 1,250 tests on.
+    At least 50,000, which gives a p-value more digits; 40 per test from 1,250 tests on.
     """
     return max(50_000, round(2 / LEVEL) * tests)
 
 
 def randomisation_tests(differences: Values, seed: int = 0, resamples: int = 10_000) -> list[float]:
-    """The p-value of every column of ``differences`` (queries x tests), each 0 < p <= 1.
+    """Return the p-value of every column of ``differences`` (queries x tests), each 0 < p <= 1.
 
     A column's p-value is the share of the random swaps whose summed difference is at least as
     far from 0; the sum orders the swaps as the mean does. It does not depend on the other
@@ -139,100 +130,64 @@ def randomisation_tests(differences: Values, seed: int = 0, resamples: int = 10_
     few = differing <= np.log2(resamples)
     p_values = np.ones(differences.shape[1])  # both signs of one difference are as extreme
     for test in np.flatnonzero(few & (differing >= 2)):
-        column = differences[:, test]
-        p_values[test] = _enumerated_p_value(column[column != 0], resamples)
-    sampled = np.flatnonzero(~few)
-    if not len(sampled):
-        return [float(p_value) for p_value in p_values]
-    # scipy's test draws its permutations value by value, 40 ns each: minutes for the table of a
-    # sweep. Swapping the runs of a query flips a sign, so a product with random bits does it; in
-    # single precision, as that takes half the time.
-    drawn = np.ascontiguousarray(differences[:, sampled], dtype=np.float32)
-    rng = np.random.default_rng(seed)
-    totals = drawn.sum(axis=0)
-    observed = np.abs(totals) - ROUNDING * np.abs(drawn).sum(axis=0)
-    words = -(-len(drawn) // 64)
-    extreme = np.zeros(len(sampled), dtype=np.int64)
-    for start in range(0, resamples, _batch(drawn)):
-        rows = min(_batch(drawn), resamples - start)
-        random = rng.integers(0, 2**64, size=(rows, words), dtype=np.uint64)
-        bits = np.unpackbits(random.view(np.uint8), axis=1, count=len(drawn))
-        sums = bits.astype(np.float32) @ (2 * drawn)
-        sums -= totals
-        extreme += np.count_nonzero(np.abs(sums, out=sums) >= observed, axis=0)
-    # The observed pattern counts as one of those drawn (Phipson and Smyth 2010), as in scipy.
-    p_values[sampled] = (extreme + 1) / (resamples + 1)
+        p_values[test] = _enumerated_p_value(differences[:, test], resamples)
+    if not few.all():
+        p_values[~few] = _sampled_p_values(differences[:, ~few], seed, resamples)
     return [float(p_value) for p_value in p_values]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's (1979) adjusted p-values, in the order given.
+    """Return Holm's (1979) adjusted p-values, in the order given.
 
     The i-th smallest of m is multiplied by m - i + 1, then made monotone and cut at 1. Compare
     the result with the level itself: below 0.05 in any of them errs at most once in 20 tables.
     """
-    adjusted = [0.0] * len(p_values)
-    largest = 0.0
-    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    for position, i in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - position) * p_values[i]))
-        adjusted[i] = largest
-    return adjusted
+    raw = np.asarray(p_values)
+    order = np.argsort(raw)
+    factors = np.arange(len(raw), 0, -1)
+    adjusted = np.empty(len(raw))
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(factors * raw[order]))
+    return [float(p_value) for p_value in adjusted]
 
 
-def _distinct(columns: Values) -> tuple[Values, list[int]]:
-    """The different columns, and for every column which one it is: many runs share a base."""
-    places: dict[bytes, int] = {}
-    which = [places.setdefault(column.tobytes(), len(places)) for column in columns.T]
-    first = [which.index(place) for place in range(len(places))]
-    return columns[:, first], which
+def _column(values: Mapping[str, float]) -> Values:
+    """Return the values as a matrix of one column, in the order of their ids."""
+    return np.array([[values[query]] for query in sorted(values)]).reshape(-1, 1)
 
 
-def _relative(totals: Values, base: Values) -> Values:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(totals == base, 0.0, totals / base - 1)
+def _draw_counts(rng: np.random.Generator, resamples: int, queries: int) -> Values:
+    """Draw queries with replacement; return how often each was drawn, resamples x queries."""
+    picks = rng.integers(0, queries, (resamples, queries))
+    picks += queries * np.arange(resamples)[:, None]
+    counts = np.bincount(picks.ravel(), minlength=resamples * queries)
+    return counts.reshape(resamples, queries).astype(np.float64)
 
 
-def _finite(ends: Values) -> list[float]:
-    return [float(end) for end in np.where(np.isfinite(ends), ends, np.nan)]
+def _sampled_p_values(differences: Values, seed: int, resamples: int) -> Values:
+    # Swapping the runs of a query flips a sign, so random bits stand for the swaps. Single
+    # precision takes half the time of double.
+    doubled = np.ascontiguousarray(2 * differences, dtype=np.float32)
+    totals = doubled.sum(axis=0) / 2
+    observed = np.abs(totals) - ROUNDING * np.abs(doubled).sum(axis=0) / 2
+    queries, tests = differences.shape
+    words = -(-queries // 64)
+    extreme = np.zeros(tests, dtype=np.int64)
+    rng = np.random.default_rng(seed)
+    batch = _batch(differences)
+    for start in range(0, resamples, batch):
+        rows = min(batch, resamples - start)
+        random = rng.integers(0, 2**64, size=(rows, words), dtype=np.uint64)
+        bits = np.unpackbits(random.view(np.uint8), axis=1, count=queries)
+        sums = bits.astype(np.float32) @ doubled - totals
+        extreme += np.count_nonzero(np.abs(sums) >= observed, axis=0)
+    # The observed pattern counts as one of those drawn (Phipson and Smyth 2010), as in scipy.
+    return np.asarray((extreme + 1) / (resamples + 1))
 
 
-def _array(values: Mapping[str, float]) -> Values:
-    """The values in the order of their ids, so that a seed gives one result."""
-    if not values:
-        raise ValueError("no queries to compare")
-    return np.array([values[query] for query in sorted(values)], dtype=np.float64)
-
-
-def _differences(treatment: Mapping[str, float], baseline: Mapping[str, float]) -> Values:
-    if treatment.keys() != baseline.keys():
-        differing = sorted(treatment.keys() ^ baseline.keys())
-        raise ValueError(
-            f"the runs must have the same queries, {len(differing)} differ, e.g. {differing[0]!r}"
-        )
-    return _array(treatment) - _array(baseline)
-
-
-def _bootstrap_interval(values: Values, seed: int, resamples: int) -> tuple[float, float]:
-    if values.min() == values.max():  # also one query, which scipy refuses
-        return float(values[0]), float(values[0])
-    result = stats.bootstrap(
-        (values,),
-        np.mean,
-        confidence_level=0.95,
-        method="percentile",
-        n_resamples=resamples,
-        batch=_batch(values),
-        vectorized=True,
-        rng=seed,
-    )
-    return float(result.confidence_interval.low), float(result.confidence_interval.high)
-
-
-def _enumerated_p_value(nonzero: Values, resamples: int) -> float:
-    """Every one of the 2^n swaps; hit rates are exact in it, so that ties are ties."""
+def _enumerated_p_value(differences: Values, resamples: int) -> float:
+    """Return the exact p-value over the 2^n swaps of the n queries that differ."""
     result = stats.permutation_test(
-        (nonzero,),
+        (differences[differences != 0],),
         lambda values, axis: np.sum(values, axis=axis),
         permutation_type="samples",  # of one sample: flips signs, which swaps the two runs
         n_resamples=resamples,
@@ -242,6 +197,6 @@ def _enumerated_p_value(nonzero: Values, resamples: int) -> float:
     return float(result.pvalue)
 
 
-def _batch(values: NDArray[Any]) -> int:
-    """Resamples at a time: neither what is drawn nor what comes out is larger than wanted."""
-    return max(1, BATCH_VALUES // max(len(values), values.size // len(values)))
+def _batch(values: Values) -> int:
+    """Return how many resamples to draw at a time, so that no array exceeds BATCH_VALUES."""
+    return max(1, BATCH_VALUES // int(max(values.shape)))

@@ -1,75 +1,75 @@
-"""The report as GitHub markdown: everything that the page says, figures as their tables."""
+"""Write the report as GitHub markdown: what the page shows, with figures as their tables."""
 
 import re
 from collections.abc import Iterable, Sequence
 from math import isnan
 
-from pipeline.report.blocks import Section, Table
-from pipeline.report.comparison import Cell, Comparison, Quality
-from pipeline.report.document import Study
+from pipeline.report.blocks import Block, Change, Changes, Commands, Figure, QualityTable, Table
+from pipeline.report.comparison import Cell
+from pipeline.report.document import Document
 from pipeline.report.format import MISSING, number, percent
-from pipeline.report.sections.queries import Change
-from pipeline.report.terminal import column_titles, costs_of, group_of, legend, title
-
-NAMES = ("group", "run")  # the columns of words in the tables of figures
+from pipeline.report.sections.tables import costs_of, heads, marks, title
 
 
-def markdown(study: Study) -> str:
-    """The verdict, the tables of every cutoff, and the sections."""
-    comparison = study.comparison
-    parts = ["# Comparison", *map(_sentence, study.verdict.sentences)]
-    if study.glance:
-        parts.append(_table(study.glance))
-    parts.append("\n".join(f"- {escape(line)}" for line in study.facts))
-    for quality in comparison.qualities:
-        parts += [f"## {escape(title(quality))}", _figures(comparison, quality)]
-    if comparison.qualities:
-        about = "in brackets: the gain over the search alone; ≈: a test can't tell it from the best"
-        parts.append(f"{about} of the column")
-        parts += map(escape, legend(comparison))
-    for section in study.sections:
-        parts += _section(section)
+def markdown(document: Document) -> str:
+    """Write the verdict, what was compared, and the sections."""
+    parts = ["# Comparison", *map(_sentence, document.study.verdict.sentences)]
+    if document.glance:
+        parts.append(_table(document.glance))
+    parts.append("\n".join(f"- {escape(line)}" for line in document.facts))
+    for section in document.sections:
+        parts.append(f"## {escape(section.title)}")
+        for block in section.blocks:
+            parts += _block(block)
     return "\n\n".join(parts) + "\n"
 
 
 def escape(text: str) -> str:
-    """One line in which nothing is markup; underscores within words need nothing."""
+    """Return one line in which nothing is markup; underscores within words need nothing."""
     return re.sub(r"([\\`*|<\[\]])", r"\\\1", " ".join(text.split()))
 
 
+def _block(block: Block) -> list[str]:
+    """Return the block as paragraphs."""
+    match block:
+        case str():
+            return [escape(block)]
+        case Figure():
+            return [escape(block.text), _table(block.table)]
+        case Table():
+            return [escape(block.caption), _table(block)]
+        case QualityTable():
+            return [f"### {escape(title(block.quality))}", _quality(block)]
+        case Changes():
+            return [f"### {escape(block.title)}", "\n".join(map(_change, block.changes))]
+        case Commands():
+            return [f"{escape(label)}\n\n    {command}" for label, command in block.commands]
+
+
 def _sentence(sentence: str) -> str:
+    """Set what stands before the first colon in bold."""
     lead, colon, rest = sentence.partition(": ")
     return f"**{escape(lead)}:** {escape(rest)}" if colon else escape(sentence)
 
 
-def _figures(comparison: Comparison, quality: Quality) -> str:
-    heads = column_titles(comparison, ())
+def _quality(block: QualityTable) -> str:
+    comparison = block.comparison
+    shown = heads(comparison)
     rows = []
-    for run, label, cells in zip(comparison.runs, comparison.labels, quality.rows, strict=True):
-        costs = [cost for head, cost in costs_of(comparison, run).items() if head in heads]
-        figures = [_cell(cell) for cell in cells.values()]
-        rows.append([escape(group_of(run)), escape(label), *figures, *costs])
-    return _rows(heads, rows, len(NAMES))
+    for i, point in enumerate(comparison.points):
+        words = [escape(point.group), escape(comparison.labels[i])]
+        figures = [_cell(cell) for cell in block.quality.rows[i].values()]
+        costs = [cost for head, cost in costs_of(comparison, point).items() if head in shown]
+        rows.append([*words, *figures, *costs])
+    return _rows(shown, rows, names=2)
 
 
 def _cell(cell: Cell) -> str:
     if isnan(cell.value):
         return MISSING
     value = f"**{number(cell.value)}**" if cell.best else number(cell.value)
-    marks = r"\*" * cell.significant + "†" * cell.differs + "≈" * cell.as_good
-    return value + marks + ("" if isnan(cell.p_value) else f" ({percent(cell.relative)})")
-
-
-def _section(section: Section) -> list[str]:
-    parts = [f"## {escape(section.title)}", *map(escape, section.paragraphs)]
-    for figure in section.figures:
-        parts += [escape(figure.text), _table(figure.table)]
-    for table in section.tables:
-        parts += [escape(table.caption), _table(table)]
-    for heading, changes in section.changes:
-        parts += [f"### {escape(heading)}", "\n".join(map(_change, changes))]
-    parts += [f"{escape(label)}\n\n    {command}" for label, command in section.commands]
-    return parts
+    gain = "" if isnan(cell.p_value) else f" ({percent(cell.relative)})"
+    return f"{value}{escape(marks(cell))}{gain}"
 
 
 def _change(change: Change) -> str:

@@ -2,30 +2,30 @@
 
 from collections.abc import Sequence
 
-from pipeline.evaluation.significance import LEVEL
 from pipeline.infra.html import render
-from pipeline.report import plotting as figures
-from pipeline.report.document import Study
+from pipeline.report import plotting
+from pipeline.report.blocks import Figure
+from pipeline.report.document import Document
 from pipeline.report.format import GROUPS, SEARCH_NAMES
-from pipeline.report.sections import tables as sections
+from pipeline.report.sections import tables
 
 
-def html(studies: Sequence[Study]) -> str:
-    """Render the whole page: one study per first stage, each with the same sections.
+def html(documents: Sequence[Document]) -> str:
+    """Render the whole page: one document per first stage, each with the same sections.
 
     plotly.js is 5 MB; it is inside only if there is a figure.
     """
-    drawn = any(section.figures for study in studies for section in study.sections)
-    names = sorted({study.comparison.title for study in studies if study.comparison.title})
+    sections = [section for document in documents for section in document.sections]
+    drawn = any(isinstance(block, Figure) for section in sections for block in section.blocks)
+    titles = sorted({document.study.comparison.title for document in documents} - {""})
     return render(
         "pipeline.report",
         "page.html.jinja",
-        title=f"Reranker comparison: {' and '.join(names)}" if names else "Reranker comparison",
-        studies=studies,
+        title=f"Reranker comparison: {' and '.join(titles)}" if titles else "Reranker comparison",
+        documents=documents,
         groups=GROUPS,
-        searches=SEARCH_NAMES,
-        level=LEVEL,
-        plotly=figures.script() if drawn else None,
-        cell=sections.cell,
-        columns=sections.heads,
+        search_names=SEARCH_NAMES,
+        plotly=plotting.script() if drawn else None,
+        cell=tables.cell,
+        searches_of=tables.searches,
     )

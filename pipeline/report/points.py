@@ -1,16 +1,17 @@
-"""Runs as points of the grid: several seeds of one point are one row.
+"""Group runs into points of the grid: several seeds of one point are one row.
 
-A pooled point has the mean of its runs' metrics and, query by query, the mean of their values,
-so that an interval or a test over queries sees the same number of queries as for one run. What
-the runs differ by is the spread. Reads the per-query values of one run at a time and keeps
-only what is compared, as arrays.
+A point has the mean of its runs' metrics and, query by query, the mean of their values, so that an
+interval or a test over queries sees the same number of queries as for one run. The spread is what
+the runs differ by. Per-query values are read one run at a time, and only what is compared is kept,
+as arrays.
 """
 
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import fsum, nan, sqrt
+from math import nan
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from pipeline.evaluation.metrics import PerQuery
 from pipeline.tracking.reader import RunRecord
 
 COMPARED = re.compile(r"(ndcg|hit_rate)_at_\d+")
-# What runs of one point may differ by. Precision is not among it: it changes scores.
+# Runs of one point may differ in these. Precision is not among them: it changes scores.
 MACHINE = ("machine.device", "machine.name", "machine.threads")
 INCIDENTAL = (
     *MACHINE,
@@ -39,14 +40,18 @@ INCIDENTAL = (
 
 @dataclass(frozen=True)
 class Values:
-    """(stage, metric) -> one value per query, in the order of ``queries``."""
+    """The values of every query, as arrays in the order of ``queries``.
+
+    A key of ``arrays`` is a search or a column, such as ``vector`` or ``vector_reranked``, and a
+    metric, such as ``ndcg_at_10``.
+    """
 
     queries: tuple[str, ...]
-    columns: dict[tuple[str, str], NDArray[np.float64]]
+    arrays: dict[tuple[str, str], NDArray[np.float64]]
 
-    def of(self, stage: str, metric: str) -> NDArray[np.float64] | None:
-        """The values of one metric, None if the run has none."""
-        return self.columns.get((stage, metric))
+    def of(self, column: str, metric: str) -> NDArray[np.float64] | None:
+        """Return the values of one metric, None if the run has none."""
+        return self.arrays.get((column, metric))
 
 
 @dataclass(frozen=True)
@@ -57,31 +62,29 @@ class Point(RunRecord):
     values: Values
 
     def spread(self, metric: str) -> float:
-        """The standard deviation of a metric over the seeds; NaN below two of them."""
+        """Return the standard deviation of a metric over the seeds; NaN below two of them."""
         found = [run.metrics[metric] for run in self.runs if metric in run.metrics]
-        if len(found) < 2:
-            return nan
-        mean = fsum(found) / len(found)
-        return sqrt(fsum((value - mean) ** 2 for value in found) / (len(found) - 1))
+        return float(np.std(found, ddof=1)) if len(found) > 1 else nan
 
     @property
     def seeds(self) -> list[str]:
-        """As they were logged, empty if they were not."""
+        """The seeds as logged, empty if they were not."""
         return [run.params["seed"] for run in self.runs if "seed" in run.params]
 
     @property
     def group(self) -> str:
-        """The tag ``initialisation``."""
+        """The tag ``initialisation``, such as ``scratch``."""
         return self.tags.get("initialisation", "?")
 
 
 def pool(
     runs: Sequence[RunRecord], read_per_query: Callable[[str], dict[str, PerQuery]]
 ) -> list[Point]:
-    """The points of ``runs``, in the order of their first run.
+    """Group ``runs`` into points, in the order of their first run.
 
-    Runs are one point if name, tags and configuration agree but for the seed and the machine.
-    A repetition with the same seed is a point of its own: it says nothing about the spread.
+    Runs are one point if they agree in name, initialisation and configuration, apart from the seed
+    and the machine. A repetition with the same seed is a point of its own, as it says nothing about
+    the spread. ``read_per_query`` is called once per run, with its id.
     """
     members: dict[tuple[object, ...], list[RunRecord]] = {}
     for run in runs:
@@ -94,7 +97,7 @@ def pool(
 
 
 def labels(points: Sequence[Point]) -> list[str]:
-    """Run names; where one occurs twice, with what tells the points apart."""
+    """Return the name of every point; equal names get what tells the points apart."""
     names = Counter(point.name for point in points)
     texts = []
     for point in points:
@@ -109,17 +112,20 @@ def labels(points: Sequence[Point]) -> list[str]:
 
 
 def identity(run: RunRecord) -> frozenset[tuple[str, str]]:
-    """What makes a run the point it is: its parameters but for the seed and where it ran."""
+    """Return the parameters that make a run the point it is, without the seed and the machine."""
     return frozenset(item for item in run.params.items() if not item[0].startswith(INCIDENTAL))
 
 
 def machine(run: RunRecord) -> str:
-    """The GPU or CPU by name, empty if it was not logged."""
+    """Return the name of the GPU or CPU, empty if it was not logged."""
     return run.params.get("machine.name", "") or run.params.get("machine.device", "")
 
 
 def _difference(point: Point, twins: Sequence[Point]) -> str:
-    """``seed 13``, a machine or ``train.learning_rate=1e-05``; empty if they don't tell."""
+    """Return ``seed 13``, a machine or ``train.learning_rate=1e-05``.
+
+    Empty if none of these is different for every twin.
+    """
     seeds = [tuple(twin.seeds) for twin in twins]
     if point.seeds and len(set(seeds)) == len(twins) and all(seeds):
         return f"seed {' '.join(point.seeds)}"
@@ -128,54 +134,60 @@ def _difference(point: Point, twins: Sequence[Point]) -> str:
         return machine(point)
     keys = sorted({key for twin in twins for key, _ in identity(twin)})
     differing = [key for key in keys if len({twin.params.get(key) for twin in twins}) > 1]
-    told = [tuple(twin.params.get(key) for key in differing) for twin in twins]
-    if not differing or len(differing) > 3 or len(set(told)) < len(twins):
+    distinct = {tuple(twin.params.get(key) for key in differing) for twin in twins}
+    if not differing or len(differing) > 3 or len(distinct) < len(twins):
         return ""
     return ", ".join(f"{key}={point.params.get(key, '-')}" for key in differing)
 
 
-def _point(runs: list[RunRecord], read: Callable[[str], dict[str, PerQuery]]) -> Point:
+def _point(
+    runs: Sequence[RunRecord], read_per_query: Callable[[str], dict[str, PerQuery]]
+) -> Point:
     first = runs[0]
-    values = _mean_values([_values(read(run.run_id)) for run in runs])
-    names = [name for name in first.metrics if all(name in run.metrics for run in runs)]
-    if len({tuple(run.params.get(key) for key in MACHINE) for run in runs}) > 1:
-        names = [name for name in names if not name.startswith("latency/")]  # of no machine
-    metrics = {name: fsum(run.metrics[name] for run in runs) / len(runs) for name in names}
-    if len(runs) == 1:
-        metrics = first.metrics
     return Point(
-        first.run_id,
-        first.name,
-        first.status,
-        first.tags,
-        first.params,
-        metrics,
-        tuple(runs),
-        values,
+        run_id=first.run_id,
+        name=first.name,
+        status=first.status,
+        tags=first.tags,
+        params=first.params,
+        metrics=first.metrics if len(runs) == 1 else _mean_metrics(runs),
+        runs=tuple(runs),
+        values=_mean_values([_values(read_per_query(run.run_id)) for run in runs]),
     )
 
 
-def _values(stages: dict[str, PerQuery]) -> Values:
+def _mean_metrics(runs: Sequence[RunRecord]) -> dict[str, float]:
+    """Average the metrics that all runs have; latencies only if they are of one machine."""
+    shared = [name for name in runs[0].metrics if all(name in run.metrics for run in runs)]
+    if len({tuple(run.params.get(key) for key in MACHINE) for run in runs}) > 1:
+        shared = [name for name in shared if not name.startswith("latency/")]
+    return {name: fmean(run.metrics[name] for run in runs) for name in shared}
+
+
+def _values(per_column: dict[str, PerQuery]) -> Values:
+    """Keep what is compared: finite values of the queries that the first metric has."""
     queries: tuple[str, ...] = ()
-    columns = {}
-    for stage, per_query in stages.items():
+    arrays = {}
+    for column, per_query in per_column.items():
+        if column.endswith(("_candidates", "_ideal")):
+            continue
         for metric, values in per_query.items():
-            if not COMPARED.fullmatch(metric) or stage.endswith(("_candidates", "_ideal")):
+            if not COMPARED.fullmatch(metric):
                 continue
             queries = queries or tuple(sorted(values))
             if values.keys() != set(queries):
                 continue
-            column = np.array([values[query] for query in queries])
-            if np.isfinite(column).all():
-                columns[stage, metric] = column
-    return Values(queries, columns)
+            array = np.array([values[query] for query in queries])
+            if np.isfinite(array).all():
+                arrays[column, metric] = array
+    return Values(queries, arrays)
 
 
 def _mean_values(runs: Sequence[Values]) -> Values:
-    """Of runs with the same queries, else of those with the first one's."""
+    """Average the runs that have the queries of the first one."""
     same = [run for run in runs if run.queries == runs[0].queries]
-    shared = [key for key in same[0].columns if all(key in run.columns for run in same)]
     if len(same) == 1:
         return same[0]
-    columns = {key: np.mean([run.columns[key] for run in same], axis=0) for key in shared}
-    return Values(same[0].queries, columns)
+    shared = [key for key in same[0].arrays if all(key in run.arrays for run in same)]
+    means = {key: np.mean([run.arrays[key] for run in same], axis=0) for key in shared}
+    return Values(same[0].queries, means)

@@ -1,4 +1,4 @@
-"""What to do, in three sentences, and the gain for every search at a glance.
+"""Say what to do in three sentences, and what every search gains at a glance.
 
 A system is a point with one of its orders: reranked, or fused with the search's. The best is
 taken over the systems that were compared, on the test queries; the p-values are corrected for
@@ -9,15 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isnan, nan
 
-import numpy as np
-
-from pipeline.evaluation.significance import (
-    LEVEL,
-    enough_resamples,
-    holm,
-    intervals,
-    randomisation_tests,
-)
+from pipeline.evaluation.significance import LEVEL
 from pipeline.records import SEARCHES
 from pipeline.report.comparison import Cell, Comparison, Quality
 from pipeline.report.format import (
@@ -30,7 +22,7 @@ from pipeline.report.format import (
     span,
 )
 from pipeline.report.points import machine
-from pipeline.report.uncertainty import COLUMNS
+from pipeline.report.uncertainty import COLUMNS, bootstrap, corrected_p_values, order_of
 
 
 @dataclass(frozen=True)
@@ -44,7 +36,7 @@ class System:
     machine: str  # on which it was measured, "" if that was not logged
 
     @property
-    def mode(self) -> str:
+    def search(self) -> str:
         """The search that it starts from."""
         return COLUMNS[self.column]
 
@@ -53,7 +45,7 @@ class System:
 class Glance:
     """One search: what it is alone and with the reranker that is best for it."""
 
-    mode: str
+    search: str
     alone: float
     latency: float  # milliseconds, p50, without reranking
     best: System | None
@@ -69,35 +61,36 @@ class Verdict:
 
 
 def judge(comparison: Comparison, budget_ms: float) -> Verdict:
-    """The verdict on NDCG at the largest cutoff; says what is missing for it."""
+    """Judge by NDCG at the largest cutoff; a sentence says what is missing for it."""
     if not comparison.qualities:
         return Verdict(["There are no metrics to compare."], [], None)
     quality = comparison.qualities[0]
     systems = _systems(comparison, quality)
-    glances = [_glance(comparison, quality, systems, mode) for mode in SEARCHES]
+    glances = [_glance(comparison, quality, systems, search) for search in SEARCHES]
     glances = [glance for glance in glances if not isnan(glance.alone)]
     if not systems:
         return Verdict(["Nothing was reranked, so there is nothing to choose."], glances, None)
     best = _best(systems)
+    alone = max(glances, key=lambda glance: glance.alone, default=None)
     sentences = [
         _quality_sentence(comparison, quality, best),
-        _budget_sentence(comparison, quality, systems, glances, budget_ms),
-        _worth_sentence(comparison, quality, systems, glances),
+        _budget_sentence(comparison, quality, systems, alone, budget_ms),
+        _worth_sentence(comparison, quality, systems, glances, alone),
     ]
     return Verdict(sentences, glances, best)
 
 
 def describe(comparison: Comparison, system: System) -> str:
-    """``colbert_minilm_l6_2neg_1ep on FTS search, fused with its order``."""
-    fused = ", fused with its order" if system.column.endswith("fused") else ""
-    return f"{comparison.labels[system.point]} on {SEARCH_NAMES[system.mode]} search{fused}"
+    """Return ``colbert_minilm_l6_2neg_1ep on FTS search, fused with its order``."""
+    fused = ", fused with its order" if order_of(system.column) == "fused" else ""
+    return f"{comparison.labels[system.point]} on {SEARCH_NAMES[system.search]} search{fused}"
 
 
 def _systems(comparison: Comparison, quality: Quality) -> list[System]:
     return [
-        System(i, column, cell, comparison.latency(run, COLUMNS[column]), machine(run))
-        for i, (run, row) in enumerate(zip(comparison.runs, quality.rows, strict=True))
-        if run.group != "none"
+        System(i, column, cell, comparison.latency(point, COLUMNS[column]), machine(point))
+        for i, (point, row) in enumerate(zip(comparison.points, quality.rows, strict=True))
+        if point.group != "none"
         for column, cell in row.items()
         if not isnan(cell.value)
     ]
@@ -108,34 +101,31 @@ def _best(systems: Sequence[System]) -> System:
 
 
 def _glance(
-    comparison: Comparison, quality: Quality, systems: Sequence[System], mode: str
+    comparison: Comparison, quality: Quality, systems: Sequence[System], search: str
 ) -> Glance:
-    name = f"{mode}/{quality.metric}"
-    alone = [run.metrics[name] for run in comparison.runs if name in run.metrics]
-    controls = [run for run in comparison.runs if run.group == "none"]
-    latency = comparison.latency(controls[0], mode) if controls else nan
-    mine = [system for system in systems if system.mode == mode]
-    return Glance(mode, alone[0] if alone else nan, latency, _best(mine) if mine else None)
+    points = comparison.points
+    name = f"{search}/{quality.metric}"
+    alone = next((point.metrics[name] for point in points if name in point.metrics), nan)
+    control = next((point for point in points if point.group == "none"), None)
+    latency = comparison.latency(control, search) if control else nan
+    own = [system for system in systems if system.search == search]
+    return Glance(search, alone, latency, _best(own) if own else None)
 
 
 def _quality_sentence(comparison: Comparison, quality: Quality, best: System) -> str:
     cell = best.cell
+    doubt = f"95% interval {span(cell.low, cell.high)}, {probability(cell.p_value)}"
+    if not isnan(cell.p_value):
+        doubt += f", {_chance(cell)}"
+    rows = zip(comparison.points, quality.rows, strict=True)
+    others = sum(row[best.column].as_good for point, row in rows if point.group != "none")
+    rivals = ""
+    if others and cell.best:
+        rivals = f"; a test can't tell {others} other reranker{'s' * (others > 1)} from it"
     return (
         f"Best quality: {describe(comparison, best)}, with {quality.name} {number(cell.value)}, "
-        f"{percent(cell.relative)} over that search alone (95% interval "
-        f"{span(cell.low, cell.high)}, "
-        f"{probability(cell.p_value)}{', ' + _chance(cell) if not isnan(cell.p_value) else ''})"
-        f"{_as_good(comparison, quality, best)}."
+        f"{percent(cell.relative)} over that search alone ({doubt}){rivals}."
     )
-
-
-def _as_good(comparison: Comparison, quality: Quality, best: System) -> str:
-    """``; a test can't tell 2 other rerankers from it``, empty if there are none."""
-    rows = zip(comparison.runs, quality.rows, strict=True)
-    others = sum(row[best.column].as_good for run, row in rows if run.group != "none")
-    if not others or not best.cell.best:
-        return ""
-    return f"; a test can't tell {others} other reranker{'s' * (others > 1)} from it"
 
 
 def _chance(cell: Cell) -> str:
@@ -146,7 +136,7 @@ def _budget_sentence(
     comparison: Comparison,
     quality: Quality,
     systems: Sequence[System],
-    glances: Sequence[Glance],
+    alone: Glance | None,
     budget_ms: float,
 ) -> str:
     timed = [system for system in systems if not isnan(system.latency)]
@@ -158,10 +148,12 @@ def _budget_sentence(
         where += f", though the quality takes {depth}, which was not timed"
     machines = sorted({system.machine for system in timed})
     choices = []
-    for one in machines:
-        here = [system for system in timed if system.machine == one]
-        choice = _within(comparison, quality, here, glances, budget_ms)
-        choices.append(f"on {one or 'a machine not logged'} {choice}" if machines[1:] else choice)
+    for name in machines:
+        here = [system for system in timed if system.machine == name]
+        choice = _within(comparison, quality, here, alone, budget_ms)
+        if len(machines) > 1:
+            choice = f"on {name or 'a machine not logged'} {choice}"
+        choices.append(choice)
     return f"Best within {budget_ms:g} ms ({where}): {'; '.join(choices)}."
 
 
@@ -169,20 +161,20 @@ def _within(
     comparison: Comparison,
     quality: Quality,
     timed: Sequence[System],
-    glances: Sequence[Glance],
+    alone: Glance | None,
     budget_ms: float,
 ) -> str:
-    """The best of one machine's systems within the budget, and what the search alone reaches."""
+    """Say which of one machine's systems is best within the budget, or that none is."""
     within = [system for system in timed if system.latency <= budget_ms]
-    alone = max(glances, key=lambda glance: glance.alone, default=None)
     if not within:
         fastest = min(timed, key=lambda system: system.latency)
         text = (
-            f"no reranker is that fast here, the fastest is {describe(comparison, fastest)} with "
+            f"no reranker is that fast, {describe(comparison, fastest)} takes "
             f"{milliseconds(fastest.latency)}"
         )
         if alone:
-            text += f", and {SEARCH_NAMES[alone.mode]} search alone remains, {number(alone.alone)}"
+            name = SEARCH_NAMES[alone.search]
+            text += f"; use {name} search alone ({quality.name} {number(alone.alone)})"
         return text
     best = _best(within)
     text = (
@@ -190,61 +182,57 @@ def _within(
         f"{milliseconds(best.latency)}"
     )
     if alone and alone.alone >= best.cell.value:
-        text += (
-            f", which {SEARCH_NAMES[alone.mode]} search alone reaches too ({number(alone.alone)})"
-        )
+        name = SEARCH_NAMES[alone.search]
+        text += f", but {name} search alone is as good ({number(alone.alone)})"
     return text
 
 
 def _worth_sentence(
-    comparison: Comparison, quality: Quality, systems: Sequence[System], glances: Sequence[Glance]
+    comparison: Comparison,
+    quality: Quality,
+    systems: Sequence[System],
+    glances: Sequence[Glance],
+    alone: Glance | None,
 ) -> str:
-    alone = max(glances, key=lambda glance: glance.alone, default=None)
     if alone is None:
         return "Whether reranking is worth it: unknown, as no search was measured alone."
     share, low, high, p_value = _against(comparison, quality, systems, alone)
-    yes = share > 0 and p_value < LEVEL
-    opening = {
-        True: "Reranking is worth it here",
-        False: "Reranking is not shown to be worth it here",
-    }[yes]
+    worth = share > 0 and p_value < LEVEL
     by_search = [
-        f"{SEARCH_NAMES[glance.mode]} {percent(glance.best.cell.relative)}"
+        f"{SEARCH_NAMES[glance.search]} {percent(glance.best.cell.relative)}"
         f" ({_chance(glance.best.cell)})"
         for glance in glances
         if glance.best is not None
     ]
     return (
-        f"{opening}: the best system is {percent(share)} ({span(low, high)}, "
-        f"{probability(p_value)}) against the best search alone, {SEARCH_NAMES[alone.mode]} "
-        f"({number(alone.alone)}); the best reranker gains by search: {listed(by_search)}."
+        f"Reranking is {'' if worth else 'not shown to be '}worth it here: the best system is "
+        f"{percent(share)} ({span(low, high)}, {probability(p_value)}) against the best search "
+        f"alone, {SEARCH_NAMES[alone.search]} ({number(alone.alone)}); the best reranker gains by "
+        f"search: {listed(by_search)}."
     )
 
 
 def _against(
     comparison: Comparison, quality: Quality, systems: Sequence[System], alone: Glance
 ) -> tuple[float, float, float, float]:
-    """The best system's gain over the search alone as a share, its interval and p-value.
+    """Return the best system's gain over the search alone as a share, its interval and p-value.
 
     The best was chosen among all systems, so it is tested as one of them.
     """
     best = _best(systems)
-    if best.mode == alone.mode:
+    if best.search == alone.search:
         return best.cell.relative, best.cell.low, best.cell.high, best.cell.p_value
-    metric, values = quality.metric, comparison.runs[best.point].values
+    metric, values = quality.metric, comparison.points[best.point].values
     share = (best.cell.value - alone.alone) / alone.alone if alone.alone > 0 else nan
-    treatment, base = values.of(best.column, metric), values.of(alone.mode, metric)
+    treatment, base = values.of(best.column, metric), values.of(alone.search, metric)
     if treatment is None or base is None:
         return share, nan, nan, nan
-    tested = []
+    differences = {}
     for system in systems:
-        run = comparison.runs[system.point]
-        column = run.values.of(system.column, metric)
-        if column is not None and run.values.queries == values.queries:
-            tested.append((system is best, column - base))
-    resamples = enough_resamples(len(tested))
-    matrix = np.column_stack([difference for _, difference in tested])
-    corrected = holm(randomisation_tests(matrix, resamples=resamples))
-    p_value = next(p for p, (chosen, _) in zip(corrected, tested, strict=True) if chosen)
-    (low,), (high,) = intervals(treatment[:, None], base[:, None])
+        theirs = comparison.points[system.point].values
+        column = theirs.of(system.column, metric)
+        if column is not None and theirs.queries == values.queries:
+            differences[system.point, system.column] = column - base
+    p_value = corrected_p_values(differences)[best.point, best.column]
+    low, high = bootstrap({"best": treatment}, {"best": base})["best"]
     return share, low, high, p_value

@@ -1,4 +1,4 @@
-"""Runs from the tracking store, compared: on the terminal, as HTML, markdown and CSV."""
+"""Compare runs from the tracking store: on the terminal, as HTML, markdown and CSV."""
 
 import logging
 from collections.abc import Sequence
@@ -8,8 +8,9 @@ from rich.console import Console
 
 from pipeline.config.stages import ReportConfig, TrackingConfig
 from pipeline.report.comparison import by_first_stage, compare
-from pipeline.report.sections.queries import Stored
-from pipeline.report.terminal import print_tables, write_csv
+from pipeline.report.csv_table import write_csv
+from pipeline.report.study import Stored, Study
+from pipeline.report.terminal import print_tables
 from pipeline.tracking import artifacts, reader
 from pipeline.tracking.reader import RunRecord
 
@@ -19,7 +20,7 @@ log = logging.getLogger(__name__)
 def show(
     config: TrackingConfig, report: ReportConfig, parent_run_id: str, output: Path
 ) -> list[Path]:
-    """``show_runs`` of the points of a sweep, also of those that have not finished.
+    """Show the points of a sweep, also those that have not finished; see ``show_runs``.
 
     Raises:
         InputError: the tracking store can't be read or has no such sweep.
@@ -40,16 +41,17 @@ def show_runs(
     """Print the comparison of ``runs`` and write it to ``output``/report.
 
     Runs on different data sets, or that were searched differently, are compared apart, in the
-    same files. ``sweep`` is the run whose points they are, if they are a sweep's. Returns the
-    files report.html, report.md and report.csv; of no runs nothing is written, so that an
+    same files. ``sweep`` is the parent run, if they are the points of a sweep. Returns the
+    files report.html, report.md and report.csv. Without runs nothing is written, so that an
     earlier report remains.
 
     Raises:
         InputError: the tracking store can't be read.
     """
-    from pipeline.report.document import study
+    # plotly takes long to import, and is not needed for --help or an error.
+    from pipeline.report.document import document
     from pipeline.report.markdown import markdown
-    from pipeline.report.page import html  # plotly, which --help and a failure do without
+    from pipeline.report.page import html
 
     if not runs:
         print(f"no run to compare, {output / 'report'} is as it was")
@@ -60,26 +62,26 @@ def show_runs(
     ]
     if report.baseline and not any(comparison.baseline for comparison in comparisons):
         log.warning("report.baseline=%s: no finished run of that name here", report.baseline)
-    console = Console(highlight=False)
     stored = Stored(
-        ranking=lambda run, stage, k: artifacts.read_ranking(config, run.run_id, stage, k),
+        ranking=lambda run, column, k: artifacts.read_ranking(config, run.run_id, column, k),
         relevant=lambda run: artifacts.read_relevant(config, run.run_id),
         texts=lambda run: artifacts.read_texts(config, run.run_id),
     )
-    studies = [
-        study(comparison, stored, report.latency_budget_ms, f"s{number}", sweep)
+    documents = [
+        document(Study(comparison, stored, report.latency_budget_ms, f"s{number}", sweep))
         for number, comparison in enumerate(comparisons, start=1)
     ]
-    for one in studies:
-        print_tables(one.comparison, console)
-        for sentence in one.verdict.sentences:
+    console = Console(highlight=False)
+    for one in documents:
+        print_tables(one.study.comparison, console)
+        for sentence in one.study.verdict.sentences:
             console.print(sentence, markup=False, soft_wrap=True)
     folder = output / "report"
     folder.mkdir(parents=True, exist_ok=True)
-    files = [folder / name for name in ("report.html", "report.md", "report.csv")]
-    files[0].write_text(html(studies), encoding="utf-8")
-    files[1].write_text("\n".join(map(markdown, studies)), encoding="utf-8")
-    write_csv(files[2], comparisons)
-    for file in files:
+    page, text, table = (folder / name for name in ("report.html", "report.md", "report.csv"))
+    page.write_text(html(documents), encoding="utf-8")
+    text.write_text("\n".join(map(markdown, documents)), encoding="utf-8")
+    write_csv(table, comparisons)
+    for file in (page, text, table):
         console.print(str(file), markup=False, soft_wrap=True)
-    return files
+    return [page, text, table]

@@ -14,7 +14,7 @@ from pipeline.config.stages import TrackingConfig
 from pipeline.records import InputError
 from pipeline.tracking import artifacts, reader, writer
 from pipeline.tracking.reader import RunRecord
-from tests.report.test_terminal import RECORDS, read
+from tests.report.sample import RECORDS, read
 
 
 def store_run(config: TrackingConfig, run: RunRecord, **tags: str) -> str:

@@ -11,18 +11,27 @@ from scipy import stats
 
 from pipeline.evaluation import significance
 from pipeline.evaluation.significance import (
+    Values,
     enough_resamples,
     holm,
     interval,
     intervals,
     paired_difference,
-    randomisation_test,
     randomisation_tests,
 )
 
 
 def named(values: Sequence[float]) -> dict[str, float]:
     return {f"q{i}": value for i, value in enumerate(values)}
+
+
+def named_in_order(values: Values) -> dict[str, float]:
+    """Ids that sort as the values do."""
+    return {f"q{i:03}": value for i, value in enumerate(values.tolist())}
+
+
+def p_value_of(differences: Sequence[float]) -> float:
+    return randomisation_tests(np.array(differences, dtype=float)[:, None])[0]
 
 
 def exact_p_value(differences: list[float]) -> float:
@@ -51,7 +60,7 @@ def test_p_value_equals_exact_enumeration(differences: list[float]) -> None:
     baseline = named([0.0] * len(differences))
     p_value = paired_difference(named(differences), baseline).p_value
     assert p_value == pytest.approx(exact_p_value(differences))
-    assert randomisation_test(named(differences), baseline) == p_value
+    assert p_value_of(differences) == p_value
 
 
 def test_p_value_by_hand() -> None:
@@ -68,7 +77,7 @@ def test_queries_on_which_both_agree_do_not_change_the_p_value() -> None:
 def test_random_resamples_approach_enumeration() -> None:
     rng = random.Random(0)
     differences = [rng.gauss(0.3, 1) for _ in range(16)]  # 65,536 patterns, 10,000 drawn
-    p_value = randomisation_test(named(differences), named([0.0] * 16))
+    p_value = p_value_of(differences)
     assert p_value == pytest.approx(exact_p_value(differences), abs=0.015)
 
 
@@ -78,15 +87,13 @@ def test_random_resamples_agree_with_scipy(shift: float) -> None:
     theirs = stats.permutation_test(
         (differences,), np.mean, permutation_type="samples", n_resamples=10_000, rng=0, batch=1000
     )
-    ours = randomisation_test(named(differences.tolist()), named([0.0] * 300))
+    ours = p_value_of(differences.tolist())
     assert ours == pytest.approx(theirs.pvalue, abs=0.02)
 
 
 def test_hit_rates_agree_with_the_sign_test() -> None:
     # 60 queries won, 40 lost, 900 tied: flipping signs is tossing 100 coins
-    ours = randomisation_test(
-        named([1.0] * 60 + [0.0] * 940), named([0.0] * 60 + [1.0] * 40 + [0.0] * 900)
-    )
+    ours = p_value_of([1.0] * 60 + [-1.0] * 40 + [0.0] * 900)
     assert ours == pytest.approx(stats.binomtest(60, 100).pvalue, abs=0.01)
 
 
@@ -156,11 +163,19 @@ def test_holm_by_hand() -> None:
     assert holm([]) == []
 
 
+def test_intervals_are_those_of_scipy() -> None:
+    values = np.random.default_rng(5).random(90)
+    theirs = stats.bootstrap(
+        (values,), np.mean, method="percentile", n_resamples=10_000, rng=0
+    ).confidence_interval
+    assert interval(named_in_order(values)) == pytest.approx((theirs.low, theirs.high), rel=1e-12)
+
+
 def test_intervals_of_a_relative_gain() -> None:
     rng = np.random.default_rng(3)
     base = rng.random((80, 2)) < 0.3
     values = np.where(base, rng.random((80, 2)) < 0.1, rng.random((80, 2)) < 0.05).astype(float)
-    low, high = intervals(values, base.astype(float))
+    low, high = zip(*intervals(values, base.astype(float)), strict=True)
     for i in range(2):
         pair = values[:, i], base[:, i].astype(float)
         theirs = stats.bootstrap(
@@ -177,9 +192,11 @@ def test_intervals_of_a_relative_gain() -> None:
     ones = np.ones_like(values)
     assert np.allclose(intervals(values, ones), intervals(values - ones))
     # one hit in 3 queries: many draws have none to divide by
-    low, high = intervals(np.array([[1.0], [1.0], [0.0]]), np.array([[1.0], [0.0], [0.0]]))
-    assert low == [0.0] and np.isnan(high[0])
-    assert intervals(ones, ones) == ([0.0, 0.0], [0.0, 0.0])
+    ((low_end, high_end),) = intervals(
+        np.array([[1.0], [1.0], [0.0]]), np.array([[1.0], [0.0], [0.0]])
+    )
+    assert low_end == 0.0 and np.isnan(high_end)
+    assert intervals(ones, ones) == [(0.0, 0.0), (0.0, 0.0)]
 
 
 def test_enough_resamples_for_a_whole_table() -> None:
@@ -193,15 +210,13 @@ def test_many_at_once_are_what_each_alone_is(monkeypatch: pytest.MonkeyPatch) ->
     columns = rng.normal(0.05, 1, (120, 5)) * (rng.random((120, 5)) < 0.5)
     columns[:, 3] = 0.25  # constant
     columns[6:, 4] = 0  # few enough to enumerate
-    for columns_at_a_time, batch in ((2048, 1_000_000), (2, 7_000)):
-        monkeypatch.setattr(significance, "COLUMNS_AT_A_TIME", columns_at_a_time)
+    for batch in (1_000_000, 7_000):
         monkeypatch.setattr(significance, "BATCH_VALUES", batch)
-        low, high = intervals(columns)
+        ends = intervals(columns)
         p_values = randomisation_tests(columns)
         for i, column in enumerate(columns.T):
-            values = {f"q{row:03}": value for row, value in enumerate(column.tolist())}
-            assert (low[i], high[i]) == pytest.approx(interval(values))  # which is scipy's
-            assert p_values[i] == randomisation_test(values, dict.fromkeys(values, 0.0))
+            assert ends[i] == pytest.approx(interval(named_in_order(column)))
+            assert p_values[i] == p_value_of(column.tolist())
     assert p_values[4] == pytest.approx(exact_p_value(columns[:6, 4].tolist()))
     with pytest.raises(ValueError, match="no queries"):
         intervals(np.empty((0, 2)))

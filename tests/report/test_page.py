@@ -13,24 +13,21 @@ from pipeline.config.stages import ReportConfig, TrackingConfig
 from pipeline.evaluation.metrics import write_qrels, write_run
 from pipeline.evaluation.significance import intervals, paired_difference
 from pipeline.records import SEARCHES, Hit, Qrels
-from pipeline.report.comparison import Comparison, by_first_stage, compare
-from pipeline.report.document import study
+from pipeline.report.comparison import compare
 from pipeline.report.format import percent
-from pipeline.report.page import html
-from pipeline.report.sections import published
 from pipeline.report.verdict import judge
 from pipeline.report.write import show
 from pipeline.tracking import artifacts, reader, writer
 from pipeline.tracking.artifacts import Text
 from pipeline.tracking.reader import RunRecord
 from tests.pages import Page
-from tests.report.test_terminal import NOTHING, RECORDS, VALUES, read
+from tests.report.sample import RECORDS, VALUES, page, read, whole, written_page
 
 EVIL = "<script>alert('x')</script> & <b>bold</b>"
 
 
 def sweep(folder: Path) -> tuple[TrackingConfig, str]:
-    """A store with the runs of test_table, with rankings, qrels and texts of one query each."""
+    """A store with the runs of RECORDS, with rankings, qrels and texts of one query each."""
     config = TrackingConfig(uri=f"sqlite:///{folder}/mlflow.db", experiment="e")
     qrels: Qrels = {f"q{i}": {"a b%": 1} for i in range(60)}
     hits = [Hit("other", 2.0), Hit("a b%", 1.0)]
@@ -74,16 +71,6 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[RunReco
     return files[0].read_text(encoding="utf-8"), reader.read_runs(config, parent)
 
 
-def page(*runs: RunRecord) -> Page:
-    parts = by_first_stage(runs).items()
-    return Page(written_page(*(compare(part, read, title=title) for title, part in parts)))
-
-
-def written_page(*comparisons: Comparison) -> str:
-    found = enumerate(comparisons, start=1)
-    return html([study(one, NOTHING, 100.0, f"s{number}") for number, one in found])
-
-
 def test_printed_figures_agree_with_the_store(written: tuple[str, list[RunRecord]]) -> None:
     shown = Page(written[0])
     tables = [t for t in shown.tables if t[1:2] == [["reranked", "fused"] * 3]]
@@ -108,13 +95,13 @@ def test_printed_figures_agree_with_the_store(written: tuple[str, list[RunRecord
     difference = paired_difference(after, before)
     queries = sorted(before)
     column, alone = (np.array([[values[q]] for q in queries]) for values in (after, before))
-    (low,), (high,) = intervals(column, alone)
+    ((low, high),) = intervals(column, alone)
     assert f"<small>{percent(difference.mean / base)}</small>" in written[0]
     assert f"<small>[{low:+.1%}, {high:+.1%}]</small>" in written[0]
 
 
 def test_the_verdict_names_what_to_take_and_why(written: tuple[str, list[RunRecord]]) -> None:
-    comparison = compare(RECORDS, read)
+    comparison = whole()
     sentences = judge(comparison, 100).sentences
     assert len(sentences) == 3
     best = max(
@@ -188,22 +175,3 @@ def test_two_data_sets_are_compared_apart() -> None:
     headings = re.findall(r"Verdict: (pydocs \w+)", shown.text)
     assert headings == ["pydocs aaaaaaaa", "pydocs bbbbbbbb"]
     assert sum(t[1:2] == [["reranked", "fused"] * 3] for t in shown.tables) == 2 * 4
-
-
-def test_published_figures_only_beside_gooaq() -> None:
-    gooaq = replace(
-        RECORDS[0],
-        tags=RECORDS[0].tags | {"dataset": "gooaq", "arch": "colbert"},
-        params={
-            "negatives": "1",
-            "epochs": "1",
-            "base.path": "answerdotai/answerai-colbert-small-v1",
-        },
-    )
-    rows = published.quality(compare([gooaq], read))
-    ours = f"{100 * gooaq.metrics['vector_reranked/hit_rate_at_10']:.2f}"
-    shown = ["finetuned", "answerai-colbert-small-v1-1-neg-1-epoch", "10", "70.00", ours]
-    assert shown in [row[:5] for row in rows]
-    assert len(published.latency(compare([gooaq], read))) == 24 == len(published.rows("latency"))
-    assert "Beside the published figures" in page(gooaq).text
-    assert "Beside the published figures" not in page(RECORDS[0]).text

@@ -8,7 +8,7 @@ import pytest
 from pipeline.evaluation.significance import holm
 from pipeline.report.comparison import by_first_stage, compare
 from pipeline.report.uncertainty import COLUMNS
-from tests.report.test_terminal import RECORDS, VALUES, Stages, paired, record, stages
+from tests.report.sample import RECORDS, VALUES, Stages, paired, record, stages
 
 
 def test_equal_names_are_told_apart() -> None:
@@ -92,7 +92,7 @@ def test_machines_do_not_keep_seeds_apart_but_latencies() -> None:
 
     pooled = compare(runs, values)
     assert pooled.labels == ["colbert_x_1neg_1ep (2 seeds)"]
-    assert isnan(pooled.latency(pooled.runs[0]))  # it is of neither
+    assert isnan(pooled.latency(pooled.points[0]))  # it is of neither
     assert not isnan(compare(runs[:1], values).latency(runs[0]))
     twice = [replace(run, params=run.params | {"seed": "1"}) for run in runs]
     assert compare(twice, values).labels == [
@@ -100,4 +100,4 @@ def test_machines_do_not_keep_seeds_apart_but_latencies() -> None:
         "colbert_x_1neg_1ep (H100)",
     ]
     fp32 = replace(runs[1], params=runs[1].params | {"machine.precision": "fp32"})
-    assert len(compare([runs[0], fp32], values).runs) == 2  # precision changes scores
+    assert len(compare([runs[0], fp32], values).points) == 2  # precision changes scores

@@ -1,1 +1,1 @@
-"""The sections of the report, one file each."""
+"""The sections of the report: a file each, with its numbers, its table and its figure."""

@@ -1,31 +1,49 @@
-"""What one axis of the grid does while the others are held fixed."""
+"""Section "Ablations": what one axis of the grid changes while the others are held fixed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from math import isnan, nan
+from typing import Any
 
-import numpy as np
+import plotly.graph_objects as go
+from markupsafe import Markup
+from plotly.subplots import make_subplots
 
-from pipeline.evaluation.significance import intervals
+from pipeline.report.blocks import Figure, Section, Table
 from pipeline.report.comparison import Comparison, natural
+from pipeline.report.format import MISSING, SEARCH_NAMES, listed, number
+from pipeline.report.plotting import HEIGHT, PALETTE, to_html
 from pipeline.report.points import Point, identity
-from pipeline.report.uncertainty import COLUMNS
+from pipeline.report.study import Study
+from pipeline.report.uncertainty import COLUMNS, bootstrap, order_of
 
-# Each axis with the parameters that may change with it: they follow from it, or are tuned for it.
+# Parameters that may differ between the levels of an axis, because they are tuned for it.
 TUNED = ("train.learning_rate", "train.batch_size")
+DASHES = ("solid", "dash", "dot", "dashdot")
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of the grid."""
+
+    name: str
+    follow: tuple[str, ...]  # beginnings of the parameters that may change with it
+    unit: str = ""  # of a level, where another axis is shown
+    compute: bool = False  # more of it means more steps or pairs, which must be seen too
+
+
 AXES = {
-    "arch": ("arch.", *TUNED),
-    "base": ("base.",),
-    "negatives": ("negatives",),
-    "epochs": ("epochs",),
+    "arch": Axis("Architecture", ("arch.", *TUNED)),
+    "base": Axis("Base", ("base.",)),
+    "negatives": Axis("Negatives", ("negatives",), unit=" neg", compute=True),
+    "epochs": Axis("Epochs", ("epochs",), unit=" ep", compute=True),
 }
-COMPUTE = ("negatives", "epochs")
-"""The axes along which the number of steps or pairs grows, so that it must be seen too."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One point in a series, NaN where something was not logged."""
+    """One point of a series; NaN where something was not logged."""
 
     level: str  # of the axis
     label: str
@@ -57,70 +75,102 @@ class Ablation:
     series: list[Series]
 
 
-def ablations(comparison: Comparison) -> tuple[str, list[Ablation]]:
-    """The column that is shown and the axes along which something can be compared.
+def section(study: Study) -> Section | None:
+    """Draw one figure per axis along which points can be compared."""
+    comparison = study.comparison
+    if not comparison.qualities:
+        return None
+    measure = comparison.qualities[0].name
+    column = _column(comparison)
+    found = ablations(comparison, column) if column else []
+    if column is None or not found:
+        text = "No two runs differ in one axis only, so nothing can be compared."
+        return Section("Ablations", [text])
+    order = "fused with its order" if order_of(column) == "fused" else "reranked"
+    texts = [
+        f"{measure} of {SEARCH_NAMES[COLUMNS[column]]} search, {order}. A line joins runs that "
+        "differ in this axis only; bars are 95% intervals over queries. More negatives or epochs "
+        "are also more steps or pairs, which is why those stand beside them."
+    ]
+    shown = {ablation.axis for ablation in found}
+    missing = [axis.name.lower() for key, axis in AXES.items() if key not in shown]
+    if missing:
+        texts.append(f"Not varied with the rest held fixed: {', '.join(missing)}.")
+    figures = [
+        Figure(
+            html=_plot(ablation, measure, f"{study.identifier}-{ablation.axis}"),
+            text=_caption(ablation, measure),
+            table=_table(ablation, measure),
+        )
+        for ablation in found
+    ]
+    return Section("Ablations", [*texts, *figures])
 
-    The column is the first of COLUMNS with figures, the reranker's order of vector search.
-    """
-    quality = comparison.qualities[0]
-    for column in COLUMNS:
-        shown = [
-            i
-            for i, row in enumerate(quality.rows)
-            if comparison.runs[i].group != "none" and not isnan(row[column].value)
-        ]
-        if shown:
-            break
-    else:
-        return "", []
-    measured = _intervals(comparison, shown, column)
-    found = [_ablation(comparison, axis, shown, column, measured) for axis in AXES]
-    return column, [ablation for ablation in found if ablation.series]
 
-
-def _intervals(
-    comparison: Comparison, shown: Sequence[int], column: str
-) -> dict[int, tuple[float, float]]:
+def ablations(comparison: Comparison, column: str) -> list[Ablation]:
+    """Return the axes along which at least two points differ in nothing else."""
     metric = comparison.qualities[0].metric
-    columns = {i: comparison.runs[i].values.of(column, metric) for i in shown}
-    there = {i: values for i, values in columns.items() if values is not None}
-    if len({len(values) for values in there.values()}) != 1:
-        return {}
-    ends = zip(*intervals(np.column_stack(list(there.values()))), strict=True)
-    return dict(zip(there, ends, strict=True))
+    shown = _reranked(comparison, column)
+    values = {i: comparison.points[i].values.of(column, metric) for i in shown}
+    ends = bootstrap({i: array for i, array in values.items() if array is not None})
+    found = []
+    for axis in AXES:
+        families: dict[object, list[int]] = {}
+        for i in shown:
+            families.setdefault(_fixed(comparison.points[i], axis), []).append(i)
+        series = [
+            _series(comparison, axis, members, column, ends)
+            for members in families.values()
+            if len({_level(comparison.points[i], axis) for i in members}) > 1
+        ]
+        if series:
+            levels = {point.level for one in series for point in one.points}
+            found.append(Ablation(axis, sorted(levels, key=natural), series))
+    return found
 
 
-def _ablation(
+def _column(comparison: Comparison) -> str | None:
+    """Return the first column with figures: mostly the reranker's order of vector search."""
+    return next((column for column in COLUMNS if _reranked(comparison, column)), None)
+
+
+def _reranked(comparison: Comparison, column: str) -> list[int]:
+    """Return the positions of the points, controls apart, with a figure in ``column``."""
+    rows = comparison.qualities[0].rows
+    return [
+        i
+        for i, point in enumerate(comparison.points)
+        if point.group != "none" and not isnan(rows[i][column].value)
+    ]
+
+
+def _series(
     comparison: Comparison,
     axis: str,
-    shown: Sequence[int],
+    members: Sequence[int],
     column: str,
-    measured: dict[int, tuple[float, float]],
-) -> Ablation:
-    families: dict[object, list[int]] = {}
-    for i in shown:
-        families.setdefault(_fixed(comparison.runs[i], axis), []).append(i)
-    series = []
-    for members in families.values():
-        ordered = sorted(members, key=lambda i: natural(_level(comparison.runs[i], axis)))
-        if len({_level(comparison.runs[i], axis) for i in ordered}) < 2:
-            continue
-        points = [
+    ends: Mapping[int, tuple[float, float]],
+) -> Series:
+    ordered = sorted(members, key=lambda i: natural(_level(comparison.points[i], axis)))
+    measured = []
+    for i in ordered:
+        point = comparison.points[i]
+        low, high = ends.get(i, (nan, nan))
+        measured.append(
             Measured(
-                _level(comparison.runs[i], axis),
-                comparison.labels[i],
-                comparison.qualities[0].rows[i][column].value,
-                *measured.get(i, (nan, nan)),
-                comparison.runs[i].metrics.get("train/steps", nan),
-                comparison.runs[i].metrics.get("train/pairs_seen", nan),
+                level=_level(point, axis),
+                label=comparison.labels[i],
+                value=comparison.qualities[0].rows[i][column].value,
+                low=low,
+                high=high,
+                steps=point.metrics.get("train/steps", nan),
+                pairs=point.metrics.get("train/pairs_seen", nan),
             )
-            for i in ordered
-        ]
-        params = [comparison.runs[i].params for i in ordered]
-        tuned = [n for n in TUNED if n in AXES[axis] and len({p.get(n) for p in params}) > 1]
-        series.append(Series(_describe(comparison.runs[ordered[0]], axis), points, tuned))
-    levels = sorted({p.level for s in series for p in s.points}, key=natural)
-    return Ablation(axis, levels, series)
+        )
+    params = [comparison.points[i].params for i in ordered]
+    follow = [name for name in TUNED if name in AXES[axis].follow]
+    tuned = [name for name in follow if len({values.get(name) for values in params}) > 1]
+    return Series(_describe(comparison.points[ordered[0]], axis), measured, tuned)
 
 
 def _level(point: Point, axis: str) -> str:
@@ -128,14 +178,103 @@ def _level(point: Point, axis: str) -> str:
 
 
 def _fixed(point: Point, axis: str) -> object:
-    """Everything that must agree: the other axes, and the configuration but for the axis."""
-    others = [_level(point, other) for other in AXES if other != axis]
-    left_out = (*AXES[axis], "run_name")
+    """Return everything that must agree: the other axes, and the rest of the configuration."""
+    others = tuple(_level(point, other) for other in AXES if other != axis)
+    left_out = (*AXES[axis].follow, "run_name")
     rest = frozenset(item for item in identity(point) if not item[0].startswith(left_out))
-    return *others, rest
+    return others, rest
 
 
 def _describe(point: Point, axis: str) -> str:
-    units = {"negatives": " neg", "epochs": " ep"}
     levels = {other: _level(point, other) for other in AXES if other != axis}
-    return ", ".join(f"{level}{units.get(other, '')}" for other, level in levels.items() if level)
+    return ", ".join(f"{level}{AXES[other].unit}" for other, level in levels.items() if level)
+
+
+def _caption(ablation: Ablation, measure: str) -> str:
+    points = [point for series in ablation.series for point in series.points]
+    best = max(points, key=lambda point: point.value)
+    count = len(ablation.series)
+    tuned = sorted({name for series in ablation.series for name in series.tuned})
+    return (
+        f"{AXES[ablation.axis].name}: {measure} at {', '.join(ablation.levels)}; {count} "
+        f"{'line' if count == 1 else 'lines'}; highest {number(best.value)} ({best.label})"
+        f"{f'; {listed(tuned)} differ as well' if tuned else ''}"
+    )
+
+
+def _table(ablation: Ablation, measure: str) -> Table:
+    rows = [
+        [
+            series.fixed,
+            point.level,
+            number(point.value),
+            MISSING if isnan(point.low) else f"{point.low:.3f} to {point.high:.3f}",
+            number(point.steps, ",.0f"),
+            number(point.pairs, ",.0f"),
+        ]
+        for series in ablation.series
+        for point in series.points
+    ]
+    heads = ["held fixed", ablation.axis, measure, "95% interval", "steps", "pairs seen"]
+    return Table(f"{AXES[ablation.axis].name}, as figures", heads, rows, names=2)
+
+
+def _plot(ablation: Ablation, measure: str, identifier: str) -> Markup:
+    """Draw the quality at every level; along negatives and epochs the steps below it."""
+    compute = AXES[ablation.axis].compute
+    panels = 2 if compute else 1
+    figure = make_subplots(
+        panels, 1, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.65, 0.35][:panels]
+    )
+    for position, series in enumerate(ablation.series):
+        _add_series(figure, ablation, position, series)
+    figure.update_xaxes(
+        tickvals=list(range(len(ablation.levels))),
+        ticktext=[escape(level) for level in ablation.levels],
+        range=[-0.5, len(ablation.levels) - 0.5],
+    )
+    figure.update_xaxes(title=ablation.axis, row=panels, col=1)
+    figure.update_yaxes(title=measure, row=1, col=1)
+    if compute:
+        figure.update_yaxes(title="steps", rangemode="tozero", row=2, col=1)
+    return to_html(figure, identifier, HEIGHT + 150 * (panels - 1), len(ablation.series))
+
+
+def _add_series(figure: go.Figure, ablation: Ablation, position: int, series: Series) -> None:
+    # Side by side, so that intervals of the same level do not hide one another.
+    count = len(ablation.series)
+    shift = (position - (count - 1) / 2) * 0.5 / max(count, 8)
+    points = series.points
+    style: dict[str, Any] = {
+        "x": [ablation.levels.index(point.level) + shift for point in points],
+        "mode": "lines+markers",
+        "name": escape(series.fixed),
+        "legendgroup": str(position),
+        "text": [escape(point.label) for point in points],
+        "line": {
+            "color": PALETTE[position % len(PALETTE)],
+            "dash": DASHES[position // len(PALETTE) % len(DASHES)],
+        },
+        "marker": {"size": 8},
+    }
+    quality = go.Scatter(
+        y=[point.value for point in points],
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": [point.high - point.value for point in points],
+            "arrayminus": [point.value - point.low for point in points],
+            "thickness": 1.2,
+        },
+        hovertemplate="%{text}<br>%{y:.3f}<extra></extra>",
+        **style,
+    )
+    figure.add_trace(quality, row=1, col=1)
+    if AXES[ablation.axis].compute:
+        steps = go.Scatter(
+            y=[point.steps for point in points],
+            hovertemplate="%{text}<br>%{y:,} steps<extra></extra>",
+            showlegend=False,
+            **style,
+        )
+        figure.add_trace(steps, row=2, col=1)

@@ -1,4 +1,4 @@
-"""The command that makes a run again, from what the run logged."""
+"""Section "How to reproduce each row": the command of every run, from what the run logged."""
 
 import re
 import shlex
@@ -9,19 +9,41 @@ from functools import cache
 from pipeline.config import SCHEMAS, conf_dir
 from pipeline.config.compose import compose, quoted
 from pipeline.infra.redact import flatten
+from pipeline.report.blocks import Commands, Section
+from pipeline.report.study import Study
 
 GROUPS = ("dataset", "embedder", "mining.embedder", "base", "arch")
 ALWAYS = ("negatives", "epochs", "seed")
-# Where a run was recorded and what called it, not what it computed.
+# Parameters that say where a run was recorded and what started it, not what it computed.
 ELSEWHERE = ("tracking.", "report.", "output_dir", "cache_uri", "grid", "run_name", *ALWAYS)
 PLAIN = re.compile(r"[\w.+/:-]+")
 
 
-def command(params: Mapping[str, str]) -> str | None:
-    """A line for the shell; None if the run logged no configuration.
+def section(study: Study) -> Section:
+    """Show the command of every run, and the commits of the code."""
+    labels, points = study.comparison.labels, study.comparison.points
+    runs = [run for point in points for run in point.runs]
+    commands = []
+    for label, point in zip(labels, points, strict=True):
+        for run in point.runs:
+            line = command(run.params)
+            commands.append((label, line or "not known: the run logged no configuration"))
+    texts = ["Each command makes one row again, from the root of a checkout."]
+    commits = sorted({run.params["git.commit"] for run in runs if "git.commit" in run.params})
+    if commits:
+        texts.append(f"Code: commit {', '.join(commit[:12] for commit in commits)}.")
+    if any(run.params.get("git.dirty") == "True" for run in runs):
+        texts.append("The checkout had changes that no commit holds.")
+    if not commands:
+        return Section("How to reproduce each row", ["No run has finished."])
+    return Section("How to reproduce each row", [*texts, Commands(commands)])
 
-    Options are named by their group; every other value that differs from what those compose to
-    is written out, so it does not matter which experiment the run was part of.
+
+def command(params: Mapping[str, str]) -> str | None:
+    """Return a line for the shell; None if the run logged no configuration.
+
+    Options are named by their group. Every other value that differs from what those compose to
+    is written out, so that it does not matter which experiment the run was part of.
     """
     if any(f"{group}.name" not in params for group in GROUPS):
         return None
@@ -52,23 +74,26 @@ def _flat(words: tuple[str, ...]) -> dict[str, str]:
 
 
 def _option(group: str, params: Mapping[str, str]) -> str | None:
-    """The group's option that the run's values come from; None: the default, values written out."""
+    """Return the group's option that the run's values come from.
+
+    None if it is the default, and differing values are written out.
+    """
     name = params[f"{group}.name"]
     if (conf_dir() / group.removeprefix("mining.") / f"{name}.yaml").is_file():
         return name
     if group == "base" and params.get("base.dedicated") == "true":  # by reference
         return _value(params["base.path"])
-    if group == "dataset":  # renamed: it has the fields of one of them
-        options = {
-            key.partition("/")[2]: kind for key, kind in SCHEMAS.items() if "dataset/" in key
-        }
+    if group == "dataset":  # renamed: the option with the most similar fields
         logged = {key.split(".")[1] for key in params if key.startswith("dataset.")}
-        return min(
-            options, key=lambda o: len(logged ^ {field.name for field in fields(options[o])})
-        )
+        differing = {
+            key.removeprefix("dataset/"): len(logged ^ {field.name for field in fields(schema)})
+            for key, schema in SCHEMAS.items()
+            if key.startswith("dataset/")
+        }
+        return min(differing, key=differing.__getitem__)
     return None
 
 
 def _value(text: str) -> str:
-    """As Hydra reads it back: quoted, unless it is plain, a list, a mapping or null."""
+    """Write a value as Hydra reads it back: quoted, unless it is plain, a list or a mapping."""
     return text if PLAIN.fullmatch(text) or text[:1] in ("[", "{") else quoted(text)

@@ -1,13 +1,10 @@
-"""The sections below the tables: ablations and ranks."""
+"""Ablations: what is held fixed, what is named, and what can't be compared."""
 
 from dataclasses import replace
 
 from pipeline.report.comparison import compare
-from pipeline.report.sections.queries import Stored, changes
-from pipeline.report.verdict import judge
 from tests.pages import Page
-from tests.report.test_page import written_page
-from tests.report.test_terminal import RECORDS, VALUES, read, record, stages
+from tests.report.sample import VALUES, record, stages, written_page
 
 
 def test_ablations_hold_the_other_axes_fixed() -> None:
@@ -41,18 +38,3 @@ def test_parameters_that_are_tuned_with_the_architecture_are_named() -> None:
     runs = [replace(run, tags=run.tags | {"arch": run.params["arch.name"]}) for run in runs]
     comparison = compare(runs, lambda _: VALUES["colbert_minilm_l6_1neg_2ep"])
     assert "; train.learning_rate differ as well" in Page(written_page(comparison)).text
-
-
-def test_ranks_beyond_the_last_bin_are_found() -> None:
-    comparison = compare(RECORDS[:1], read)
-    best = judge(comparison, 100).best
-    assert best is not None
-    documents = [f"d{i}" for i in range(149)]
-    before = {"q0": [*documents, "r"], "q1": [*documents[:100], "r"], "q2": ["r"], "q3": documents}
-    stored = Stored(
-        lambda run, stage, k: before, lambda run: {key: {"r"} for key in before}, lambda run: []
-    )
-    ranks, _, _ = changes(comparison, best, stored)
-    assert ranks is not None
-    assert ranks.bins[-2:] == ["101-150", "not found"]
-    assert (ranks.before[0], *ranks.before[-2:]) == (1, 2, 1)

@@ -1,0 +1,76 @@
+"""Write a comparison as CSV: every point with every metric in full precision."""
+
+import csv
+from collections.abc import Sequence
+from math import isnan
+from pathlib import Path
+
+from pipeline.records import SEARCHES
+from pipeline.report.comparison import Comparison, natural
+from pipeline.tracking.reader import RunRecord
+
+CONFIG_COLUMNS = ("negatives", "epochs", "seed")
+METRICS = (*SEARCHES, "latency/", "train/", "eval/")  # beginnings of the names
+
+
+def write_csv(path: Path, comparisons: Sequence[Comparison]) -> None:
+    """Write one row per point, finished ones first.
+
+    Seeds that were pooled have their run ids and seeds in one cell, the metrics are means. For
+    every metric that is compared there follow ``gain NAME``, a share of the search alone, the ends
+    of its 95% interval, ``low NAME`` and ``high NAME``, the Holm-corrected ``p NAME``, with a
+    baseline ``p baseline NAME``, and ``as good NAME``: 1 where a test can't tell it from the best.
+    """
+    rows = []
+    for comparison in comparisons:
+        for i, point in enumerate(comparison.points):
+            rows.append(_about(point, point.runs) | _tested(comparison, i))
+        rows += [_about(run, [run]) for run in comparison.unfinished]
+    about = ["run", "run_id", "status", "group", "dataset", "arch", "base"]
+    about += [*CONFIG_COLUMNS, "failure"]
+    names = dict.fromkeys(name for row in rows for name in row if name not in about)
+    tested = [name for name in names if " " in name]
+    metrics = sorted((name for name in names if " " not in name), key=natural)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [*about, *metrics, *tested], "", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _about(run: RunRecord, members: Sequence[RunRecord]) -> dict[str, str]:
+    """Return what was logged of a point, which pools ``members``, or of an unfinished run."""
+    row = {
+        "run": run.name,
+        "run_id": " ".join(member.run_id for member in members),
+        "status": run.status,
+        "group": run.tags.get("initialisation", "?"),
+        "dataset": run.tags.get("dataset", ""),
+        "arch": run.tags.get("arch", ""),
+        "base": run.tags.get("base", ""),
+        "failure": run.tags.get("failure", ""),
+    }
+    row |= {name: run.params.get(name, "") for name in CONFIG_COLUMNS}
+    row["seed"] = " ".join(member.params.get("seed", "") for member in members)
+    for name, value in run.metrics.items():
+        if name.startswith(METRICS):
+            row[name] = _full(value)
+    return row
+
+
+def _tested(comparison: Comparison, i: int) -> dict[str, str]:
+    row = {}
+    for quality in comparison.qualities:
+        for column, cell in quality.rows[i].items():
+            name = f"{column}/{quality.metric}"
+            row[f"gain {name}"] = _full(cell.relative)
+            row[f"low {name}"] = _full(cell.low)
+            row[f"high {name}"] = _full(cell.high)
+            row[f"p {name}"] = _full(cell.p_value)
+            if comparison.baseline is not None:
+                row[f"p baseline {name}"] = _full(cell.p_baseline)
+            row[f"as good {name}"] = str(int(cell.best or cell.as_good))
+    return row
+
+
+def _full(value: float) -> str:
+    return "" if isnan(value) else repr(value)
