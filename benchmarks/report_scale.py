@@ -1,9 +1,9 @@
-"""Time and memory of ``make report`` on a store of 200 runs x 2,000 queries.
+"""Measure time and memory of ``make report`` on a store of 200 runs x 2,000 queries.
 
     python benchmarks/report_scale.py [FOLDER]
 
-Makes the store in FOLDER (default: a temporary one; an existing store there is used again) and
-writes the report from it in a process of its own. To stay below: 60 seconds, 2 GB.
+Makes the store in FOLDER (default: a temporary one; an existing store is used again) and writes
+the report in a process of its own. The report should take less than 60 seconds and 2 GB.
 """
 
 import resource
@@ -30,21 +30,23 @@ CUTOFFS = (5, 10)
 
 
 def make(config: TrackingConfig) -> None:
-    """A sweep of the grid with values that only look like results."""
+    """Record a sweep of the grid with values that only look like results."""
     rng = np.random.default_rng(0)
-    rank = {mode: rng.geometric(0.15, len(QUERIES)) for mode in SEARCHES}  # of the relevant passage
+    rank = {
+        search: rng.geometric(0.15, len(QUERIES)) for search in SEARCHES
+    }  # of the relevant passage
     with writer.run(config, "sweep", {"kind": "sweep"}) as parent:
         child = replace(config, parent_run_id=parent.run_id)
         for arch, base, negatives, epochs in tqdm(GRID, unit="run"):
-            stages = {}
-            for mode in SEARCHES:
-                for stage in (mode, f"{mode}_reranked", f"{mode}_fused"):
-                    moved = rank[mode] if stage == mode else _moved(rng, rank[mode])
-                    stages[stage] = _per_query(moved)
-            metrics = {f"{s}/{m}": v for s, p in stages.items() for m, v in means(p).items()}
-            for mode, limit in product(SEARCHES, (20, 50, 100)):
+            columns = {}
+            for search in SEARCHES:
+                for column in (search, f"{search}_reranked", f"{search}_fused"):
+                    moved = rank[search] if column == search else _moved(rng, rank[search])
+                    columns[column] = _per_query(moved)
+            metrics = {f"{c}/{m}": v for c, p in columns.items() for m, v in means(p).items()}
+            for search, limit in product(SEARCHES, (20, 50, 100)):
                 for statistic, factor in {"p50": 1.0, "p95": 1.6}.items():
-                    name = f"latency/{mode}_{limit}/total_{statistic}_ms"
+                    name = f"latency/{search}_{limit}/total_{statistic}_ms"
                     metrics[name] = factor * limit * rng.uniform(1, 5)
             metrics |= {"train/seconds": 100.0 * epochs, "train/steps": 100.0 * epochs}
             params = {"negatives": negatives, "epochs": epochs, "arch.name": arch}
@@ -54,7 +56,7 @@ def make(config: TrackingConfig) -> None:
             with writer.run(child, name, tags | {"dataset": "scale"}) as run:
                 run.log_params(params)
                 run.log_metrics(metrics)
-                artifacts.log_per_query(run, stages)
+                artifacts.log_per_query(run, columns)
 
 
 def _moved(rng: np.random.Generator, rank: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]

@@ -1,1 +1,1 @@
-"""What a person looks at after a sweep, made from the tracking store."""
+"""Compare finished runs, and report the comparison."""

@@ -1,4 +1,4 @@
-"""How figures are written on the page; what is missing is a dash."""
+"""Format figures for the report; a missing one is a dash."""
 
 from datetime import timedelta
 from math import isnan
@@ -15,41 +15,43 @@ GROUPS = {
 
 
 def number(value: float | None, form: str = ".3f") -> str:
-    """``0.591``."""
+    """Return ``0.591``."""
     return MISSING if value is None or isnan(value) else f"{value:{form}}"
 
 
 def percent(share: float) -> str:
-    """``+11.7%`` of 0.117."""
+    """Return ``+11.7%`` for 0.117."""
     return MISSING if isnan(share) else f"{share:+.1%}"
 
 
 def span(low: float, high: float) -> str:
-    """``+6.2% to +17.3%``."""
+    """Return ``+6.2% to +17.3%``."""
     return MISSING if isnan(low) or isnan(high) else f"{percent(low)} to {percent(high)}"
 
 
 def probability(p_value: float) -> str:
-    """``p = 0.012``, never p = 0."""
+    """Return ``p = 0.012``, never p = 0."""
     if isnan(p_value):
         return "not tested"
     return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
 
 
 def milliseconds(value: float) -> str:
-    """Three figures are enough: ``22.2 ms``, ``545 ms``."""
+    """Return ``22.2 ms`` or ``545 ms``: three figures."""
     if isnan(value):
         return MISSING
     return f"{value:.1f} ms" if value < 100 else f"{value:,.0f} ms"
 
 
 def duration(seconds: float | None) -> str:
-    """``0:04:48``."""
+    """Return ``0:04:48``."""
     if seconds is None or isnan(seconds):
         return MISSING
     return str(timedelta(seconds=round(seconds)))
 
 
 def listed(parts: list[str]) -> str:
-    """``a, b and c``."""
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+    """Return ``a, b and c``."""
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"

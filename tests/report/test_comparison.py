@@ -37,6 +37,7 @@ def test_figures_agree_with_the_store(comparison: Comparison) -> None:
                 assert cell.gain == cell.value - run.metrics[f"{column.split('_')[0]}/{name}"]
 
 
+@pytest.mark.slow
 def test_a_named_baseline_is_tested_against(comparison: Comparison) -> None:
     name = "cross_encoder_minilm_l6_0neg_0ep"
     against = compare(RECORDS, read, name)

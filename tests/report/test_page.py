@@ -165,6 +165,7 @@ def test_gaps_are_said() -> None:
     assert "It stored no texts" in said and "Its run files are not stored" in said
 
 
+@pytest.mark.slow
 def test_two_data_sets_are_compared_apart() -> None:
     two = [
         replace(run, params=run.params | {"data.fingerprint": letter * 64})

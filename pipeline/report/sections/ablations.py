@@ -1,6 +1,6 @@
 """Section "Ablations": what one axis of the grid changes while the others are held fixed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from math import isnan, nan
@@ -43,15 +43,27 @@ AXES = {
 
 @dataclass(frozen=True)
 class Measured:
-    """One point of a series; NaN where something was not logged."""
+    """A point with its quality; NaN where something was not logged."""
 
-    level: str  # of the axis
+    point: Point
     label: str
     value: float
     low: float  # 95% interval of the value, bootstrap over queries
     high: float
-    steps: float
-    pairs: float
+
+    @property
+    def steps(self) -> float:
+        """Optimiser steps of the training."""
+        return self.point.metrics.get("train/steps", nan)
+
+    @property
+    def pairs(self) -> float:
+        """Pairs of a query and a passage that the training saw."""
+        return self.point.metrics.get("train/pairs_seen", nan)
+
+    def level(self, axis: str) -> str:
+        """The point's place on the axis, such as ``2`` of negatives."""
+        return self.point.params.get(axis) or self.point.tags.get(axis, "")
 
 
 @dataclass(frozen=True)
@@ -109,22 +121,19 @@ def section(study: Study) -> Section | None:
 
 def ablations(comparison: Comparison, column: str) -> list[Ablation]:
     """Return the axes along which at least two points differ in nothing else."""
-    metric = comparison.qualities[0].metric
-    shown = _reranked(comparison, column)
-    values = {i: comparison.points[i].values.of(column, metric) for i in shown}
-    ends = bootstrap({i: array for i, array in values.items() if array is not None})
+    measured = _measured(comparison, column)
     found = []
     for axis in AXES:
-        families: dict[object, list[int]] = {}
-        for i in shown:
-            families.setdefault(_fixed(comparison.points[i], axis), []).append(i)
+        families: dict[object, list[Measured]] = {}
+        for one in measured:
+            families.setdefault(_fixed(one, axis), []).append(one)
         series = [
-            _series(comparison, axis, members, column, ends)
+            _series(axis, members)
             for members in families.values()
-            if len({_level(comparison.points[i], axis) for i in members}) > 1
+            if len({one.level(axis) for one in members}) > 1
         ]
         if series:
-            levels = {point.level for one in series for point in one.points}
+            levels = {one.level(axis) for each in series for one in each.points}
             found.append(Ablation(axis, sorted(levels, key=natural), series))
     return found
 
@@ -144,50 +153,37 @@ def _reranked(comparison: Comparison, column: str) -> list[int]:
     ]
 
 
-def _series(
-    comparison: Comparison,
-    axis: str,
-    members: Sequence[int],
-    column: str,
-    ends: Mapping[int, tuple[float, float]],
-) -> Series:
-    ordered = sorted(members, key=lambda i: natural(_level(comparison.points[i], axis)))
+def _measured(comparison: Comparison, column: str) -> list[Measured]:
+    quality, points = comparison.qualities[0], comparison.points
+    shown = _reranked(comparison, column)
+    values = {i: points[i].values.of(column, quality.metric) for i in shown}
+    ends = bootstrap({i: array for i, array in values.items() if array is not None})
     measured = []
-    for i in ordered:
-        point = comparison.points[i]
+    for i in shown:
         low, high = ends.get(i, (nan, nan))
-        measured.append(
-            Measured(
-                level=_level(point, axis),
-                label=comparison.labels[i],
-                value=comparison.qualities[0].rows[i][column].value,
-                low=low,
-                high=high,
-                steps=point.metrics.get("train/steps", nan),
-                pairs=point.metrics.get("train/pairs_seen", nan),
-            )
-        )
-    params = [comparison.points[i].params for i in ordered]
-    follow = [name for name in TUNED if name in AXES[axis].follow]
-    tuned = [name for name in follow if len({values.get(name) for values in params}) > 1]
-    return Series(_describe(comparison.points[ordered[0]], axis), measured, tuned)
+        value = quality.rows[i][column].value
+        measured.append(Measured(points[i], comparison.labels[i], value, low, high))
+    return measured
 
 
-def _level(point: Point, axis: str) -> str:
-    return point.params.get(axis) or point.tags.get(axis, "")
+def _series(axis: str, members: Sequence[Measured]) -> Series:
+    ordered = sorted(members, key=lambda one: natural(one.level(axis)))
+    tuned = [
+        name
+        for name in TUNED
+        if name in AXES[axis].follow and len({one.point.params.get(name) for one in ordered}) > 1
+    ]
+    levels = {other: ordered[0].level(other) for other in AXES if other != axis}
+    fixed = ", ".join(f"{level}{AXES[other].unit}" for other, level in levels.items() if level)
+    return Series(fixed, ordered, tuned)
 
 
-def _fixed(point: Point, axis: str) -> object:
+def _fixed(one: Measured, axis: str) -> object:
     """Return everything that must agree: the other axes, and the rest of the configuration."""
-    others = tuple(_level(point, other) for other in AXES if other != axis)
+    others = tuple(one.level(other) for other in AXES if other != axis)
     left_out = (*AXES[axis].follow, "run_name")
-    rest = frozenset(item for item in identity(point) if not item[0].startswith(left_out))
+    rest = frozenset(item for item in identity(one.point) if not item[0].startswith(left_out))
     return others, rest
-
-
-def _describe(point: Point, axis: str) -> str:
-    levels = {other: _level(point, other) for other in AXES if other != axis}
-    return ", ".join(f"{level}{AXES[other].unit}" for other, level in levels.items() if level)
 
 
 def _caption(ablation: Ablation, measure: str) -> str:
@@ -206,7 +202,7 @@ def _table(ablation: Ablation, measure: str) -> Table:
     rows = [
         [
             series.fixed,
-            point.level,
+            point.level(ablation.axis),
             number(point.value),
             MISSING if isnan(point.low) else f"{point.low:.3f} to {point.high:.3f}",
             number(point.steps, ",.0f"),
@@ -246,7 +242,7 @@ def _add_series(figure: go.Figure, ablation: Ablation, position: int, series: Se
     shift = (position - (count - 1) / 2) * 0.5 / max(count, 8)
     points = series.points
     style: dict[str, Any] = {
-        "x": [ablation.levels.index(point.level) + shift for point in points],
+        "x": [ablation.levels.index(point.level(ablation.axis)) + shift for point in points],
         "mode": "lines+markers",
         "name": escape(series.fixed),
         "legendgroup": str(position),

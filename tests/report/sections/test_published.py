@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 
+import pytest
+
 from pipeline.report.comparison import compare
 from pipeline.report.sections import published
 from tests.report.sample import RECORDS, page, read
 
 
+@pytest.mark.slow
 def test_published_figures_only_beside_gooaq() -> None:
     gooaq = replace(
         RECORDS[0],
