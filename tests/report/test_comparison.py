@@ -46,9 +46,9 @@ def test_a_named_baseline_is_tested_against(comparison: Comparison) -> None:
     others = [i for i, label in enumerate(against.labels) if label != name]
     raw, found = [], []
     for i in others:
-        for column, mode in COLUMNS.items():
+        for column, search in COLUMNS.items():
             # the control's row shows the search alone
-            stage = mode if against.labels[i].startswith("none") else column
+            stage = search if against.labels[i].startswith("none") else column
             theirs = VALUES[against.labels[i]][stage]["ndcg_at_10"]
             raw.append(p_value(theirs, VALUES[name][column]["ndcg_at_10"]))
             found.append(against.qualities[0].rows[i][column].p_baseline)
@@ -62,9 +62,9 @@ def test_p_values_are_corrected_over_the_column(comparison: Comparison) -> None:
     assert (quality.measure, quality.cutoff) == ("ndcg", 10)
     names = comparison.labels[1:]
     raw = [
-        p_value(VALUES[name][column]["ndcg_at_10"], VALUES[name][mode]["ndcg_at_10"])
+        p_value(VALUES[name][column]["ndcg_at_10"], VALUES[name][search]["ndcg_at_10"])
         for name in names
-        for column, mode in COLUMNS.items()
+        for column, search in COLUMNS.items()
     ]
     cells = [row["fts_fused"] for row in quality.rows]
     assert isnan(cells[0].p_value)  # the control is not tested against itself
@@ -79,11 +79,11 @@ def test_marks_what_a_test_cannot_tell_from_the_best(comparison: Comparison) -> 
     metric = "ndcg_at_10"
     names = comparison.labels
     raw = {}
-    for column, mode in COLUMNS.items():
+    for column, search in COLUMNS.items():
         best = next(i for i, row in enumerate(comparison.qualities[0].rows) if row[column].best)
         for i, name in enumerate(names):
             if i != best:
-                stage = mode if i == 0 else column
+                stage = search if i == 0 else column
                 raw[column, i] = p_value(
                     VALUES[name][stage][metric], VALUES[names[best]][column][metric]
                 )

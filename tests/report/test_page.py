@@ -38,7 +38,7 @@ def sweep(folder: Path) -> tuple[TrackingConfig, str]:
     texts = [
         Text(q, f"{EVIL} of {q}", role, "a b%", f"passage {EVIL} of {q}")
         for q in qrels
-        for role in ("relevant", *(f"{mode}_reranked" for mode in SEARCHES))
+        for role in ("relevant", *(f"{search}_reranked" for search in SEARCHES))
     ]
     with writer.run(config, "sweep", {"kind": "sweep"}) as parent:
         child = replace(config, parent_run_id=parent.run_id)
@@ -51,12 +51,12 @@ def sweep(folder: Path) -> tuple[TrackingConfig, str]:
                 artifacts.log_per_query(active, read(run.run_id))
                 artifacts.log_texts(active, texts)
                 active.log_file(folder / "qrels.txt", "runs")
-                for mode in SEARCHES:
-                    for stage, source in ((mode, "before"), (f"{mode}_fused", "after")):
+                for search in SEARCHES:
+                    for stage, source in ((search, "before"), (f"{search}_fused", "after")):
                         file = folder / f"{stage}_at_10.run"
                         file.write_bytes((folder / source).read_bytes())
                         active.log_file(file, "runs")
-                    after = folder / f"{mode}_reranked_at_10.run"
+                    after = folder / f"{search}_reranked_at_10.run"
                     after.write_bytes((folder / "after").read_bytes())
                     active.log_file(after, "runs")
     return config, parent.run_id
@@ -80,13 +80,13 @@ def test_printed_figures_agree_with_the_store(written: tuple[str, list[RunRecord
     ):
         rows = {row[0]: row[1:] for row in table if len(row) == 7}
         for run in written[1]:
-            for mode, order, cell in zip(
-                (m for m in SEARCHES for _ in range(2)),
+            for search, order, cell in zip(
+                (search for search in SEARCHES for _ in range(2)),
                 ("reranked", "fused") * 3,
                 rows[run.name],
                 strict=True,
             ):
-                stage = mode if run.name.startswith("none") else f"{mode}_{order}"
+                stage = search if run.name.startswith("none") else f"{search}_{order}"
                 assert re.sub(r"[*≈]", "", cell) == f"{run.metrics[f'{stage}/{metric}']:.3f}"
     # one gain and its interval, as they stand in small print
     name = "colbert_minilm_l6_1neg_10ep"

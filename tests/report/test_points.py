@@ -50,9 +50,9 @@ def test_seeds_of_one_point_are_pooled() -> None:
     raw = [
         paired(
             {q: (v + second[c]["ndcg_at_10"][q]) / 2 for q, v in first[c]["ndcg_at_10"].items()},
-            first[mode]["ndcg_at_10"],
+            first[search]["ndcg_at_10"],
         )
-        for c, mode in COLUMNS.items()
+        for c, search in COLUMNS.items()
     ]
     assert [cell.p_value for cell in row] == holm([difference.p_value for difference in raw])
     assert cell.gain == pytest.approx(raw[0].mean)
