@@ -22,6 +22,7 @@ from pipeline.config.stages import HardwareConfig, TrackingConfig
 from pipeline.experiment.shared import Shared, prepare
 from pipeline.infra import hardware, quiet
 from pipeline.infra.hardware import Hardware
+from tests.pair_runs import record_runs
 
 Compose = Callable[..., Config]
 
@@ -143,6 +144,12 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One output folder, so that shared stages are computed once for all tests."""
     quiet.silence()
     return tmp_path_factory.mktemp("outputs")
+
+
+@pytest.fixture(scope="session")
+def pair_store(tmp_path_factory: pytest.TempPathFactory) -> TrackingConfig:
+    """A store with the runs of ``tests.pair_runs``."""
+    return record_runs(tmp_path_factory.mktemp("pair"))
 
 
 @pytest.fixture(scope="session")

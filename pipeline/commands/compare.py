@@ -35,26 +35,18 @@ def compare(words: Sequence[str], search: str = SEARCHES[0]) -> Path:
 
     config = compose([word for word in words if "=" in word])
 
-    from pipeline.report.pair.difference import Stored, differ
     from pipeline.report.pair.page import html
+    from pipeline.report.pair.recorded import differ
     from pipeline.report.pair.terminal import show
-    from pipeline.tracking import artifacts, reader
+    from pipeline.tracking import reader
 
-    runs = [reader.find_run(config.tracking, name) for name in names]
-    if runs[0].run_id == runs[1].run_id:
-        raise InputError(f"{names[0]} and {names[1]} are the same run, {runs[0].run_id}")
-    a, b = (
-        Stored(
-            run,
-            artifacts.read_per_query(config.tracking, run.run_id),
-            artifacts.read_texts(config.tracking, run.run_id),
-        )
-        for run in runs
-    )
-    difference = differ(a, b, search)
+    a, b = (reader.find_run(config.tracking, name) for name in names)
+    if a.run_id == b.run_id:
+        raise InputError(f"{names[0]} and {names[1]} are the same run, {a.run_id}")
+    difference = differ(config.tracking, a, b, search)
     show(difference)
     # Two runs of one name, as of two sweeps, differ in their ids.
-    labels = [run.name if a.run.name != b.run.name else run.run_id[:8] for run in runs]
+    labels = [run.name if a.name != b.name else run.run_id[:8] for run in (a, b)]
     name = re.sub(r"[^\w.-]+", "_", "_vs_".join(labels))
     file = Path(config.output_dir) / "compare" / f"{name}.html"
     file.parent.mkdir(parents=True, exist_ok=True)

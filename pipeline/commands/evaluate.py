@@ -94,8 +94,9 @@ def evaluate(request: Request, min_gain: float | None, json: bool) -> None:
     from pipeline.experiment.head_to_head import LABELLED, make_task, measure, searches_alone
     from pipeline.infra import hardware, quiet
     from pipeline.infra.model_files import Runs, locate
-    from pipeline.report.pair.comparison import compare, gate, worst_cases
-    from pipeline.report.pair.show import Result, as_json, show
+    from pipeline.report.pair.difference import Texts
+    from pipeline.report.pair.measured import Setting, as_json, differ, gate, system
+    from pipeline.report.pair.terminal import show
     from pipeline.rerankers.saved import load_saved
 
     quiet.silence()
@@ -115,29 +116,38 @@ def evaluate(request: Request, min_gain: float | None, json: bool) -> None:
         raise InputError(f"search={request.search}: mode=rerank searches nothing, leave it out")
     if task.mode == "rerank" and min_gain is not None and request.baseline is None:
         raise InputError("--min-gain: in mode=rerank it needs baseline=REF")
-    alone = searches_alone(task, request.metric)
-    orders = {key: measure(task, request.metric, model) for key, model in models.items()}
-    baseline = orders.get("baseline", alone)
     search = LABELLED if task.mode == "rerank" else request.search or SEARCHES[0]
-    rows = {
-        name: compare(name, order, baseline.get(name), alone.get(name))
-        for name, order in orders["model"].items()
+    orders = {key: measure(task, request.metric, model) for key, model in models.items()}
+    if alone := searches_alone(task, request.metric):
+        orders["alone"] = alone
+    systems = {
+        key: system({name: order.values for name, order in of.items()}, of[search].ranking)
+        for key, of in orders.items()
     }
-    result = Result(
-        request.model,
-        request.baseline or ("no reranking" if alone else None),
-        request.metric,
-        search,
-        task,
-        list(rows.values()),
-        worst_cases(task, search, orders["model"][search], baseline.get(search)),
+    setting = Setting(
+        model=request.model,
+        baseline=request.baseline or ("no reranking" if alone else None),
+        dataset=task.dataset.name,
+        fingerprint=task.dataset.fingerprint,
+        mode=task.mode,
+        metric=request.metric,
+        queries=len(task.queries),
     )
+    difference = differ(
+        setting,
+        search,
+        systems["model"],
+        systems.get("baseline", systems.get("alone")),
+        systems.get("alone"),
+        Texts(task.queries, task.dataset.corpus, task.qrels),
+    )
+    (gated,) = (row for row in difference.rows if row.name == search)
     if json:
-        print(as_json(result, min_gain))
+        print(as_json(difference, setting, gated, min_gain))
     else:
-        show(result)
+        show(difference)
     if min_gain is not None:
-        gate(rows[search], request.metric, min_gain)
+        gate(gated, request.metric, min_gain)
 
 
 def main() -> int:

@@ -1,1 +1,1 @@
-"""Two systems side by side."""
+"""Put two systems side by side: recorded runs, or models that were just measured."""

@@ -1,184 +1,203 @@
-"""What two runs differ in, as numbers; ``show`` and ``page`` turn them into text. Pure.
+"""Compare two systems query by query, as numbers.
 
-Differences are B minus A. They are paired over queries where both runs were evaluated on the
-same data (params ``data.fingerprint``), else only the means stand side by side.
+A is the baseline and B is compared with it: every difference is B minus A. All inputs are plain
+values, so it makes no difference whether a system was recorded in MLflow or just measured.
 """
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from math import nan
+from dataclasses import dataclass, field, replace
+from math import inf, isnan, nan
 
-from pipeline.evaluation.metrics import PerQuery
-from pipeline.evaluation.significance import PairedDifference, paired_difference
-from pipeline.report.comparison import natural
-from pipeline.report.uncertainty import COLUMNS
-from pipeline.tracking.artifacts import Text
-from pipeline.tracking.reader import RunRecord
+from pipeline.evaluation.significance import LEVEL, PairedDifference, interval, paired_difference
+from pipeline.records import Qrels
 
-DISAGREEMENTS = 10  # queries shown for either run
-MEASURES = ("ndcg", "hit_rate")
-COSTS = re.compile(
-    r"train/(?:seconds|steps|pairs_seen|peak_mib)|eval/seconds"
-    r"|latency/(?:vector|fts|hybrid)_\d+/total_p(?:50|95)_ms"
-)
-# What two runs of the same experiment differ in without being another experiment.
-NOT_COMPARED = re.compile(r"run_name|grid|output_dir|tracking\..*|fingerprint|stage\..*")
+SHOWN = 10  # queries below a heading
+
+
+@dataclass(frozen=True)
+class System:
+    """One of the two systems.
+
+    ``means`` maps a metric to its mean over the queries, ``values`` maps it to query id -> value
+    in 0..1; a metric may lack values. ``ranking`` maps a query id to passage ids, best first.
+    """
+
+    means: Mapping[str, float]
+    values: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    ranking: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What is known of the queries and passages, by id."""
+
+    queries: Mapping[str, str]
+    passages: Mapping[str, str]
+    qrels: Qrels
 
 
 @dataclass(frozen=True)
 class Row:
-    """One metric, named as MLflow has it; NaN where a run lacks it.
+    """One figure of both systems; NaN where a system lacks it.
 
-    ``difference`` is None where the runs are not paired; ``better_a``, ``equal`` and
-    ``better_b`` count its queries.
+    ``difference`` is None where the systems can't be compared query by query. ``wins``, ``ties``
+    and ``losses`` count the queries on which B is better, equal and worse. ``low``..``high`` is
+    the 95% interval of ``b``; ``alone`` is the search without reranking.
     """
 
     name: str
     a: float
     b: float
+    low: float = nan
+    high: float = nan
+    alone: float = nan
     difference: PairedDifference | None = None
-    better_a: int = 0
-    equal: int = 0
-    better_b: int = 0
+    wins: int = 0
+    ties: int = 0
+    losses: int = 0
+
+    @property
+    def gain(self) -> float:
+        """(B - A) / A, so 0.05 is 5% more; infinite over an A of 0."""
+        change = self.b - self.a if self.difference is None else self.difference.mean
+        if isnan(change):
+            return nan
+        if self.a == 0:
+            return inf if change > 0 else 0.0
+        return change / self.a
+
+    @property
+    def significant(self) -> bool:
+        """Whether the difference is more than chance."""
+        return self.difference is not None and self.difference.p_value < LEVEL
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one system makes of a query.
+
+    ``rank`` is that of the case's relevant passage, None if the system did not rank it. Where
+    the ranking is not known, ``rank`` is None and ``first_id`` empty.
+    """
+
+    value: float
+    rank: int | None
+    first_id: str
+    first: str
 
 
 @dataclass(frozen=True)
 class Case:
-    """A query on which the runs disagree: both values and, where they are stored, texts.
+    """One query with its best-graded relevant passage, by id among equals.
 
-    ``first_a`` and ``first_b`` are the passages that each ranked first.
+    Texts and ids that are not known are empty.
     """
 
     query_id: str
-    a: float
-    b: float
-    query: str = ""
-    relevant: str = ""
-    first_a: str = ""
-    first_b: str = ""
+    query: str
+    relevant_id: str
+    relevant: str
+    reachable: bool  # B ranked a relevant passage at all
+    a: Answer | None
+    b: Answer
 
-
-@dataclass(frozen=True)
-class Stored:
-    """A run with what is stored of its queries: stage -> metric -> query id -> value, texts."""
-
-    run: RunRecord
-    per_query: Mapping[str, PerQuery]
-    texts: Sequence[Text] = ()
-
-    def stage(self, column: str) -> str:
-        """Where the figures of ``column`` are: the search alone stands in for the control."""
-        return COLUMNS[column] if self.run.tags.get("initialisation") == "none" else column
+    @property
+    def change(self) -> float:
+        """B minus A; B's value where there is no A."""
+        return self.b.value - (self.a.value if self.a else 0.0)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Everything that is shown of two runs."""
+    """Everything that is shown of two systems.
 
-    a: RunRecord
-    b: RunRecord
-    config: list[tuple[str, str, str]]  # key and both values, "-" where a run has none
-    quality: list[Row]  # largest cutoff first
-    costs: list[Row]
-    queries: int  # that the runs are paired over, 0 if they are not
-    unpaired: str  # why they are not, else empty
-    metric: str  # of the cases, as vector_reranked/ndcg_at_10
-    better_a: list[Case]  # largest difference first
-    better_b: list[Case]
+    ``cases`` are lists of queries, each with its heading. ``unpaired`` says why only means are
+    compared, if so. ``config`` holds a key and both values.
+    """
+
+    title: str
+    labels: tuple[str, str]  # what A and B are called in tables
+    about: Sequence[str]  # what was compared, in lines
+    rows: Sequence[Row]
+    cases: Sequence[tuple[str, Sequence[Case]]]
+    further_rows: Sequence[Row] = ()  # smaller cutoffs, for the page
+    unpaired: str = ""
+    config: Sequence[tuple[str, str, str]] | None = None
+    costs: Sequence[Row] = ()
 
 
-def differ(a: Stored, b: Stored, search: str) -> Difference:
-    """Compare the runs; the cases are queries of ``search`` (vector, fts or hybrid)."""
-    unpaired = _unpaired(a, b)
-    quality = [
-        _row(a, b, column, f"{measure}_at_{k}", paired=not unpaired)
-        for k in _cutoffs(a, b)
-        for measure in MEASURES
-        for column in COLUMNS
-    ]
-    found = {n for run in (a.run, b.run) for n in run.metrics if COSTS.fullmatch(n)}
-    costs = sorted(found, key=lambda name: (name.startswith("latency"), natural(name)))
-    column = f"{search}_reranked"
-    metric = f"{MEASURES[0]}_at_{max(_cutoffs(a, b), default=0)}"
-    cases = [] if unpaired else _cases(a, b, column, metric)
-    values = a.per_query.get(a.stage(column), {}).get(metric, {})
-    return Difference(
-        a=a.run,
-        b=b.run,
-        config=_config(a.run.params, b.run.params),
-        quality=quality,
-        costs=[Row(n, a.run.metrics.get(n, nan), b.run.metrics.get(n, nan)) for n in costs],
-        queries=0 if unpaired else len(values),
-        unpaired=unpaired,
-        metric=f"{column}/{metric}",
-        better_a=[case for case in cases if case.a > case.b][:DISAGREEMENTS],
-        better_b=[case for case in cases if case.b > case.a][:DISAGREEMENTS],
+def compare(metric: str, a: System | None, b: System, alone: float = nan) -> Row:
+    """Compute the figures of one metric; seeds are fixed, so they repeat."""
+    baseline = a.values.get(metric, {}) if a else {}
+    values = b.values.get(metric, {})
+    low, high = interval(values) if values else (nan, nan)
+    row = Row(
+        name=metric,
+        a=a.means.get(metric, nan) if a else nan,
+        b=b.means.get(metric, nan),
+        low=low,
+        high=high,
+        alone=alone,
+    )
+    if not values or values.keys() != baseline.keys():
+        return row
+    changes = [values[query] - value for query, value in baseline.items()]
+    return replace(
+        row,
+        difference=paired_difference(values, baseline),
+        wins=sum(change > 0 for change in changes),
+        ties=sum(change == 0 for change in changes),
+        losses=sum(change < 0 for change in changes),
     )
 
 
-def _unpaired(a: Stored, b: Stored) -> str:
-    ours, theirs = (s.run.params.get("data.fingerprint") for s in (a, b))
-    if ours is None or theirs is None:
-        return "a run has not recorded the fingerprint of its data"
-    if ours != theirs:
-        return f"the runs are on different data ({ours[:8]} and {theirs[:8]})"
-    if not a.per_query or not b.per_query:
-        return "a run has no per-query values"
-    return ""
-
-
-def _row(a: Stored, b: Stored, column: str, metric: str, *, paired: bool) -> Row:
-    name = f"{column}/{metric}"
-    mean_a, mean_b = (s.run.metrics.get(f"{s.stage(column)}/{metric}", nan) for s in (a, b))
-    ours, theirs = (s.per_query.get(s.stage(column), {}).get(metric, {}) for s in (a, b))
-    if not paired or not ours or ours.keys() != theirs.keys():
-        return Row(name, mean_a, mean_b)
-    signs = [theirs[query] - value for query, value in ours.items()]
-    return Row(
-        name,
-        mean_a,
-        mean_b,
-        paired_difference(theirs, ours),
-        better_a=sum(sign < 0 for sign in signs),
-        equal=sum(sign == 0 for sign in signs),
-        better_b=sum(sign > 0 for sign in signs),
-    )
-
-
-def _cases(a: Stored, b: Stored, column: str, metric: str) -> list[Case]:
-    """All queries of both runs, the largest difference first."""
-    ours, theirs = (s.per_query.get(s.stage(column), {}).get(metric, {}) for s in (a, b))
-    shown = [{(t.query_id, t.role): t.passage for t in reversed(s.texts)} for s in (a, b)]
-    queries = {text.query_id: text.query for s in (a, b) for text in s.texts}
-
-    def case(query: str) -> Case:
-        return Case(
-            query,
-            ours[query],
-            theirs[query],
-            queries.get(query, ""),
-            shown[0].get((query, "relevant")) or shown[1].get((query, "relevant"), ""),
-            shown[0].get((query, a.stage(column)), ""),
-            shown[1].get((query, b.stage(column)), ""),
+def cases(metric: str, a: System | None, b: System, texts: Texts) -> list[Case]:
+    """Collect the queries that both systems have a value for, sorted by id."""
+    queries = set(b.values.get(metric, {}))
+    if a:
+        queries &= a.values.get(metric, {}).keys()
+    found = []
+    for query in sorted(queries):
+        gains = texts.qrels.get(query, {})
+        best = min(gains, key=lambda passage: (-gains[passage], passage), default="")
+        found.append(
+            Case(
+                query_id=query,
+                query=texts.queries.get(query, ""),
+                relevant_id=best,
+                relevant=texts.passages.get(best, ""),
+                reachable=not gains.keys().isdisjoint(b.ranking.get(query, ())),
+                a=_answer(query, metric, a, texts, best) if a else None,
+                b=_answer(query, metric, b, texts, best),
+            )
         )
-
-    both = ours.keys() & theirs.keys()
-    return [case(q) for q in sorted(both, key=lambda q: (-abs(theirs[q] - ours[q]), q))]
+    return found
 
 
-def _config(a: Mapping[str, str], b: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    return [
-        (key, a.get(key, "-"), b.get(key, "-"))
-        for key in sorted(a.keys() | b.keys())
-        if a.get(key) != b.get(key) and not NOT_COMPARED.fullmatch(key)
-    ]
+def disagreements(found: Sequence[Case], count: int = SHOWN) -> tuple[list[Case], list[Case]]:
+    """Choose the queries on which A is better and those on which B is, largest change first."""
+    ordered = sorted(found, key=lambda case: (-abs(case.change), case.query_id))
+    a_better = [case for case in ordered if case.change < 0]
+    b_better = [case for case in ordered if case.change > 0]
+    return a_better[:count], b_better[:count]
 
 
-def _cutoffs(a: Stored, b: Stored) -> list[int]:
-    """The cutoffs that both runs have, largest first."""
-    found = [
-        {int(m[1]) for name in s.run.metrics if (m := re.fullmatch(r"\w+/ndcg_at_(\d+)", name))}
-        for s in (a, b)
-    ]
-    return sorted(found[0] & found[1], reverse=True)
+def worst(found: Sequence[Case], count: int = SHOWN) -> list[Case]:
+    """Choose the queries with the lowest values of B, the largest loss against A first.
+
+    Only reachable queries below 1, the most that a metric can be: on the others no reranker can
+    do better.
+    """
+    improvable = [case for case in found if case.reachable and case.b.value < 1]
+    return sorted(improvable, key=lambda case: (case.b.value, case.change, case.query_id))[:count]
+
+
+def _answer(query: str, metric: str, system: System, texts: Texts, relevant: str) -> Answer:
+    ranking = list(system.ranking.get(query, ()))
+    first = ranking[0] if ranking else ""
+    return Answer(
+        value=system.values[metric][query],
+        rank=ranking.index(relevant) + 1 if relevant in ranking else None,
+        first_id=first,
+        first=texts.passages.get(first, ""),
+    )

@@ -1,40 +1,33 @@
-"""Two runs as one HTML file that needs nothing else; the template escapes what it shows."""
+"""Write two systems as one HTML page; the template escapes everything it shows."""
 
 from pipeline.infra.html import render
 from pipeline.report.pair.difference import Difference, Row
-from pipeline.report.pair.terminal import (
-    COST_HEADS,
-    LEGEND,
-    QUALITY_HEADS,
-    cost_cells,
-    header,
-    quality_cells,
-    style,
-    texts,
-)
+from pipeline.report.pair.terminal import costs, legend, quality, texts, values
 
 
 def html(difference: Difference) -> str:
-    """The whole page, with every cutoff."""
-    sides = [("A", difference.better_a), ("B", difference.better_b)]
+    """Render the whole page, with every cutoff."""
+    rows = [*difference.rows, *difference.further_rows]
+    labels = difference.labels
+    cases = [
+        (heading, [(case, values(case, labels), texts(case, labels)) for case in found])
+        for heading, found in difference.cases
+    ]
     return render(
         "pipeline.report.pair",
         "page.html.jinja",
-        title=f"{difference.a.name} and {difference.b.name}",
-        header=header(difference),
-        quality_heads=("Metric", *QUALITY_HEADS[1:]),
-        quality=[quality_cells(row) for row in difference.quality],
-        looks=[_look(row) for row in difference.quality],
-        legend="" if difference.unpaired else LEGEND,
-        cost_heads=("Metric", *COST_HEADS[1:]),
-        costs=[cost_cells(row) for row in difference.costs],
-        config=difference.config,
-        sides=[(name, [(case, texts(case)) for case in cases]) for name, cases in sides],
-        metric=difference.metric,
-        unpaired=difference.unpaired,
+        title=difference.title,
+        difference=difference,
+        quality=quality(labels, rows),
+        looks=[_look(row) for row in rows],
+        legend=legend(difference),
+        costs=costs(difference),
+        cases=cases,
     )
 
 
 def _look(row: Row) -> str:
-    """The class of page.css."""
-    return {"bold green": "up", "bold red": "down"}.get(style(row), "")
+    """Return the CSS class of a row's figures."""
+    if not row.significant:
+        return ""
+    return "up" if row.b > row.a else "down"

@@ -1,7 +1,7 @@
-"""Two runs on the terminal: coloured where it can, plain and whole in a pipe."""
+"""Print two systems as tables: coloured on a terminal, plain and whole in a pipe."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from math import isnan
 from textwrap import shorten
 
@@ -11,133 +11,150 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.evaluation.significance import LEVEL
-from pipeline.records import FIRST_STAGE
-from pipeline.report.pair.difference import Case, Difference, Row
+from pipeline.report.pair.difference import Answer, Case, Difference, Row
 
 TEXT = 160  # characters of a text that are shown
-QUALITY_HEADS = ("", "A", "B", "B - A", "95%", "p", "A better", "equal", "B better")
-COST_HEADS = ("", "A", "B", "B / A")
-LEGEND = (
-    "95%: bootstrap over queries; p: paired randomisation test, of each row alone "
-    f"(bold: p < {LEVEL})"
-)
+PIPE = 200  # columns where the output is no terminal
+MISSING = "-"
+
+Grid = tuple[list[str], list[list[str]]]  # heads and rows
 
 
 def show(difference: Difference) -> None:
-    """Print configuration, metrics at the largest cutoff, costs and the queries that differ."""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    """Print what was compared, the table of metrics, the costs and the chosen queries."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE)
 
     def say(text: str, style: str = "") -> None:
         console.print(text, style=style, markup=False, soft_wrap=True)
 
-    for line in header(difference):
+    for line in difference.about:
         say(line)
-    say("\nconfiguration", "bold")
-    if difference.config:
-        console.print(_table(("", "A", "B"), difference.config, fold=True))
-    else:
-        say("the same")
+    if difference.config is not None:
+        say("\nconfiguration", "bold")
+        if difference.config:
+            console.print(_table(("", *difference.labels), difference.config, words=3))
+        else:
+            say("the same")
     say("\nquality", "bold")
-    largest = [row for row in difference.quality if row.name.endswith(_cutoff(difference))]
-    styles = [style(row) for row in largest]
-    console.print(_table(QUALITY_HEADS, map(quality_cells, largest), styles))
-    if not difference.unpaired:
-        say(LEGEND, "dim")
-    say("\ncost", "bold")
-    console.print(_table(COST_HEADS, map(cost_cells, difference.costs)))
-    for name, cases in (("A", difference.better_a), ("B", difference.better_b)):
+    heads, rows = quality(difference.labels, difference.rows)
+    console.print(_table(heads, rows, styles=[_style(row) for row in difference.rows]))
+    for line in legend(difference):
+        say(line, "dim")
+    if difference.costs:
+        say("\ncost", "bold")
+        console.print(_table(*costs(difference)))
+    for heading, cases in difference.cases:
         if cases:
-            say(f"\nqueries on which {name} is better ({difference.metric})", "bold")
+            say(f"\n{heading}", "bold")
         for number, case in enumerate(cases, start=1):
-            query = f"{_short(case.query)}  [{case.query_id}]" if case.query else case.query_id
-            say(f"{number:2}. A {case.a:.3f}, B {case.b:.3f}  {query}")
-            for what, text in texts(case):
-                say(f"    {what}: {_short(text)}", "dim")
+            name = f"{_short(case.query)}  [{case.query_id}]" if case.query else case.query_id
+            say(f"{number:2}. {values(case, difference.labels)}  {name}")
+            for role, text in texts(case, difference.labels):
+                say(f"    {role}: {_short(text)}", "dim")
 
 
-def header(difference: Difference) -> list[str]:
-    """Who A and B are, and what was compared."""
-    lines = [
-        f"{letter}: {run.name} ({run.run_id})"
-        for letter, run in (("A", difference.a), ("B", difference.b))
+def quality(labels: tuple[str, str], rows: Sequence[Row]) -> Grid:
+    """Return the table of metrics, without the columns that no row has."""
+    a, b = labels
+    columns = [("", [row.name for row in rows])]
+    if any(not isnan(row.alone) for row in rows):
+        columns.append(("no reranking", [_number(row.alone) for row in rows]))
+    compared = any(not isnan(row.a) for row in rows)
+    if compared:
+        columns.append((a, [_number(row.a) for row in rows]))
+    columns.append((b, [_number(row.b) for row in rows]))
+    columns.append(("95%", [_span(row.low, row.high, ".4f") for row in rows]))
+    if compared:
+        columns.append(("difference", [_number(row.b - row.a, "+.4f") for row in rows]))
+        tests = [(row, row.difference) for row in rows]
+        columns += [
+            ("95%", [_span(d.low, d.high, "+.4f") if d else MISSING for _, d in tests]),
+            ("gain", [_number(row.gain, "+.1%") for row in rows]),
+            ("p", [f"{d.p_value:.4f}" if d else MISSING for _, d in tests]),
+            (
+                "wins/ties/losses",
+                [f"{row.wins}/{row.ties}/{row.losses}" if d else MISSING for row, d in tests],
+            ),
+        ]
+    heads = [head for head, _ in columns]
+    return heads, [list(cells) for cells in zip(*(cells for _, cells in columns), strict=True)]
+
+
+def legend(difference: Difference) -> list[str]:
+    """Explain the columns of the table of metrics; nothing where nothing is tested."""
+    if not any(row.difference for row in difference.rows):
+        return []
+    a, b = difference.labels
+    return [
+        "95% intervals: bootstrap over queries; p: paired randomisation test, of each row alone "
+        f"(bold: p < {LEVEL})",
+        f"difference: {b} - {a}; gain: ({b} - {a}) / {a}; "
+        f"wins/ties/losses: queries on which {b} is better, equal, worse",
     ]
-    if difference.unpaired:
-        return [*lines, f"{difference.unpaired}: only means, not to be compared query by query"]
-    data = difference.a.tags.get("dataset", "")
-    fingerprint = difference.a.params["data.fingerprint"][:8]
-    lines.append(f"paired over {difference.queries:,} queries of {data} {fingerprint}")
-    searched = [f"{key} {a} and {b}" for key, a, b in difference.config if key in FIRST_STAGE]
-    if searched:
-        lines.append(f"the search differs too: {', '.join(searched)}")
-    return lines
 
 
-def quality_cells(row: Row) -> tuple[str, ...]:
-    """One row below QUALITY_HEADS."""
-    d = row.difference
-    if d is None:
-        gap = row.b - row.a
-        return row.name, figure(row.a), figure(row.b), signed(gap), "-", "-", "-", "-", "-"
-    return (
-        row.name,
-        figure(row.a),
-        figure(row.b),
-        signed(d.mean),
-        f"{d.low:+.4f}..{d.high:+.4f}",
-        f"{d.p_value:.4f}",
-        *map(str, (row.better_a, row.equal, row.better_b)),
-    )
+def costs(difference: Difference) -> Grid:
+    """Return the table of costs, with the ratio of the two systems."""
+    a, b = difference.labels
+    rows = []
+    for row in difference.costs:
+        ratio = row.b / row.a if row.a else float("nan")
+        rows.append(
+            [row.name, _number(row.a, ",.1f"), _number(row.b, ",.1f"), _number(ratio, ".2f")]
+        )
+    return ["", a, b, f"{b} / {a}"], rows
 
 
-def cost_cells(row: Row) -> tuple[str, ...]:
-    """One row below COST_HEADS."""
-    ratio = "-" if isnan(row.a) or isnan(row.b) or row.a == 0 else f"{row.b / row.a:.2f}"
-    return row.name, *("-" if isnan(v) else f"{v:,.1f}" for v in (row.a, row.b)), ratio
+def values(case: Case, labels: tuple[str, str]) -> str:
+    """Write both values of a query: ``A 0.250, B 1.000``."""
+    return ", ".join(f"{label} {answer.value:.3f}" for label, answer in _answers(case, labels))
 
 
-def texts(case: Case) -> list[tuple[str, str]]:
-    """What the store has of the passages, each with a word on what it is."""
-    firsts = [("A first", case.first_a), ("B first", case.first_b)]
-    shown = [("relevant", case.relevant)]
-    shown += [(what, "this one" if text == case.relevant else text) for what, text in firsts]
-    return [(what, text) for what, text in shown if text]
+def texts(case: Case, labels: tuple[str, str]) -> list[tuple[str, str]]:
+    """Return the passages of a query that are known, each with its role."""
+    known = [(label, answer) for label, answer in _answers(case, labels) if answer.first_id]
+    ranks = ", ".join(f"{label} rank {answer.rank or MISSING}" for label, answer in known)
+    shown = [(f"relevant ({ranks})" if ranks else "relevant", case.relevant)]
+    for label, answer in known:
+        same = answer.first_id == case.relevant_id
+        shown.append((f"{label} first", "this one" if same else answer.first))
+    return [(role, text) for role, text in shown if text]
 
 
-def style(row: Row) -> str:
-    """Green where B is better, red where A is, beyond chance."""
-    if row.difference is None or row.difference.p_value >= LEVEL:
+def _answers(case: Case, labels: tuple[str, str]) -> list[tuple[str, Answer]]:
+    a, b = labels
+    return [(a, case.a), (b, case.b)] if case.a else [(b, case.b)]
+
+
+def _style(row: Row) -> str:
+    """Return green where B is better and red where A is, beyond chance."""
+    if not row.significant:
         return ""
-    return "bold green" if row.difference.mean > 0 else "bold red"
-
-
-def figure(value: float) -> str:
-    """Four digits, as the metrics are 0..1."""
-    return "-" if isnan(value) else f"{value:.4f}"
-
-
-def signed(value: float) -> str:
-    """Four digits with the sign."""
-    return "-" if isnan(value) else f"{value:+.4f}"
-
-
-def _cutoff(difference: Difference) -> str:
-    return "_at_" + difference.metric.rsplit("_", 1)[1]
+    return "bold green" if row.b > row.a else "bold red"
 
 
 def _table(
     heads: Sequence[str],
-    rows: Iterable[Sequence[str]],
+    rows: Sequence[Sequence[str]],
     styles: Sequence[str] = (),
-    fold: bool = False,
+    words: int = 1,
 ) -> Table:
+    """Lay out a table; the first ``words`` columns are on the left."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for head in heads:
-        right = bool(head) and not fold
-        table.add_column(head, justify="right" if right else "left", overflow="fold")
-    for number, row in enumerate(rows):
-        look = styles[number] if number < len(styles) else ""
-        table.add_row(*(Text(cell, style=look) for cell in row))
+    for place, head in enumerate(heads):
+        table.add_column(head, justify="left" if place < words else "right", overflow="fold")
+    for place, row in enumerate(rows):
+        style = styles[place] if styles else ""
+        table.add_row(*(Text(cell, style=style) for cell in row))
     return table
+
+
+def _number(value: float, form: str = ".4f") -> str:
+    return MISSING if isnan(value) else f"{value:{form}}"
+
+
+def _span(low: float, high: float, form: str) -> str:
+    return MISSING if isnan(low) else f"{low:{form}}..{high:{form}}"
 
 
 def _short(text: str) -> str:
