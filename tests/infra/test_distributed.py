@@ -70,6 +70,7 @@ def trained(folder: Path) -> tuple[list[dict[str, float]], dict[str, object]]:
     return curve, weights
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arch", ["cross_encoder", "colbert"])
 def test_two_processes_take_the_steps_of_one(arch: str, tmp_path: Path) -> None:
     words = (*POINT, f"arch={arch}")
@@ -97,6 +98,7 @@ def test_two_processes_take_the_steps_of_one(arch: str, tmp_path: Path) -> None:
         assert of_two[name] == pytest.approx(values, abs=2e-4), name
 
 
+@pytest.mark.slow
 def test_all_processes_end_with_a_point_that_has_finished_before(tmp_path: Path) -> None:
     config = compose_config([*POINT, f"output_dir={tmp_path / 'outputs'}"])
     with writer.run(config.tracking, "sweep", {}) as parent:

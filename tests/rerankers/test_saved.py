@@ -52,6 +52,7 @@ settings = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arch", ARCHES)
 def test_the_library_alone_gives_the_same_scores(
     arch: str, trained: Callable[[str], Trained], machine: Hardware, shared: Shared, tmp_path: Path
@@ -84,6 +85,7 @@ def test_the_library_alone_gives_the_same_scores(
     assert not list(run.folder.rglob("*.bin"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arch", ARCHES)
 def test_behind_lancedb(
     arch: str, trained: Callable[[str], Trained], machine: Hardware, shared: Shared
@@ -108,6 +110,7 @@ def test_behind_lancedb(
                 assert row["_relevance_score"] == pytest.approx(sigmoid, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arch", ARCHES)
 def test_the_card_is_valid_for_the_hub(arch: str, trained: Callable[[str], Trained]) -> None:
     from pipeline.tracking import artifacts

@@ -57,6 +57,7 @@ def test_ties_are_cut_by_id(shared: Shared, tmp_path: Path) -> None:
     assert [hit.doc_id for hit in table.search_vector(vector, 40)[0]] == sorted(corpus)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("graph", [50_000, 100])
 def test_above_the_threshold_the_index_finds_nearly_everything(
     graph: int, shared: Shared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -79,6 +79,7 @@ def same(ours: Reranker, theirs: Reranker) -> bool:
     return list(a) == list(b) and all(torch.equal(a[name], b[name]) for name in a)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arch", "rank", "precision"),
     [
@@ -114,6 +115,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(
     assert sum("train/dev_ndcg_at_10" in metrics for _, metrics in curve) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["half a file", "no manifest"])
 def test_a_damaged_checkpoint_is_not_gone_on_from(
     damage: str, shared: Shared, small: Compose, machine: Hardware, tmp_path: Path
@@ -133,6 +135,7 @@ def test_a_damaged_checkpoint_is_not_gone_on_from(
     assert again == curve
 
 
+@pytest.mark.slow
 def test_a_training_that_had_stopped_stops_again(
     shared: Shared, small: Compose, machine: Hardware, tmp_path: Path
 ) -> None:
@@ -164,6 +167,7 @@ def scheduler(tmp_path: Path) -> Iterator[Calls]:
     assert signal.signal(signal.SIGUSR2, before) is requeue
 
 
+@pytest.mark.slow
 def test_a_schedulers_signal_is_handled_after_the_checkpoint(
     shared: Shared, small: Compose, machine: Hardware, tmp_path: Path, scheduler: Calls
 ) -> None:
@@ -196,6 +200,7 @@ def runs_in(folder: Path) -> list[Run]:
     return list(client.search_runs([experiment.experiment_id])) if experiment else []
 
 
+@pytest.mark.slow
 def test_sigterm_writes_a_checkpoint_and_the_next_run_goes_on(tmp_path: Path) -> None:
     point = (
         "arch=cross_encoder",

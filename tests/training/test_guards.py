@@ -76,6 +76,7 @@ class ShortOfMemory:
         self._inner.fit(request)
 
 
+@pytest.mark.slow
 def test_out_of_memory_halves_the_batch_and_keeps_the_step(
     fitted: Train, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -95,6 +96,7 @@ def test_memory_for_nothing_fails(fitted: Train) -> None:
         fitted("train.batch_size=4", wrap=lambda inner: ShortOfMemory(inner, 0))
 
 
+@pytest.mark.slow
 def test_a_worse_model_is_undone(fitted: Train, caplog: pytest.LogCaptureFixture) -> None:
     scores = iter([0.8, 0.5])
     kept, outcome = fitted(dev_score=lambda: next(scores), better_than_start=True)
@@ -150,6 +152,7 @@ def test_collapsed_scores() -> None:
     assert not collapsed({"q1": {"a": 0.5}})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arch", ["cross_encoder", "colbert"])
 def test_adapters_train_and_merge(
     arch: str, fitted: Train, caplog: pytest.LogCaptureFixture

@@ -1,0 +1,31 @@
+"""Bases: cut to some layers, and refused where they are nowhere."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from pipeline.infra.model_files import prepare_base
+from pipeline.records import InputError
+from tests.conftest import Compose
+
+
+def test_minilm_l3_is_every_second_layer(small: Compose) -> None:
+    cache = Path(small().output_dir) / "cache"
+    whole = load_file(prepare_base(small("base=minilm_l6").base, cache) / "model.safetensors")
+    half = load_file(prepare_base(small("base=minilm_l3").base, cache) / "model.safetensors")
+    name = "encoder.layer.{}.output.dense.weight"
+    for ours, theirs in enumerate((0, 2, 4)):
+        assert np.array_equal(half[name.format(ours)], whole[name.format(theirs)])
+    assert name.format(3) not in half
+
+
+@pytest.mark.parametrize("path", ["no-such/model", "not a model!", "/no/such/folder"])
+def test_a_base_that_is_nowhere_is_refused(
+    path: str, small: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    config = small(f"base.path='{path}'")
+    with pytest.raises(InputError, match=r"base\.path=.*minilm_l6, minilm_l3"):
+        prepare_base(config.base, Path(config.output_dir) / "cache")

@@ -1,0 +1,32 @@
+"""Steps, pairs and dev evaluations of a run, counted by hand."""
+
+import pytest
+
+from pipeline.config.stages import TrainConfig
+from pipeline.records import InputError
+from pipeline.training.schedule import plan
+
+
+def test_plan_counts_steps_and_pairs() -> None:
+    config = TrainConfig(batch_size=16)
+    # 100 rows x (1 + 2) pairs: ceil(300 / 16) = 19 steps of pairs, ceil(100 / 16) = 7 of queries
+    assert plan("bce", 100, 100, 2, 3, config).steps == 57
+    assert plan("contrastive", 100, 100, 2, 3, config).steps == 21
+    assert plan("contrastive", 100, 100, 2, 3, config).pairs == 900
+    assert plan("bce", 100, 100, 2, 3, config).pairs == 900
+    # 80 lists: ceil(80 / 16) = 5 steps over 100 relevant passages and 80 x 2 negatives
+    assert plan("lambda", 100, 80, 2, 3, config).steps == 15
+    assert plan("lambda", 100, 80, 2, 3, config).pairs == 780
+
+
+def test_plan_at_equal_compute() -> None:
+    config = TrainConfig(batch_size=10, max_steps=5)
+    assert plan("bce", 100, 100, 1, 9, config).steps == 5
+    assert plan("bce", 100, 100, 1, 9, config).pairs == 50
+    assert plan("contrastive", 100, 100, 3, 9, config).pairs == 200
+
+
+def test_an_interval_longer_than_the_run_is_refused() -> None:
+    with pytest.raises(InputError, match=r"train\.eval_every=50.* 7 steps"):
+        plan("contrastive", 100, 100, 1, 1, TrainConfig(batch_size=16, eval_every=50))
+    assert plan("contrastive", 100, 100, 1, 1, TrainConfig(eval_every=0.5)).eval_steps == 3
