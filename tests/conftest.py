@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from pipeline.commands.ui import ENVIRONMENT
 from pipeline.config import Config, conf_dir, register_schemas, typed
 from pipeline.config.stages import HardwareConfig, TrackingConfig
 from pipeline.experiment.shared import Shared, prepare
 from pipeline.infra import hardware, quiet
 from pipeline.infra.hardware import Hardware
+from pipeline.tracking.ui_server import ENVIRONMENT
 from tests.pair_runs import record_runs
 
 Compose = Callable[..., Config]

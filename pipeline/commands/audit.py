@@ -1,77 +1,42 @@
-"""The audit on the command line: ``python -m pipeline audit DATA``."""
+"""Look for faults in labelled rows: ``python -m pipeline audit DATA``."""
 
-import argparse
-import sys
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline.config import conf_dir, register_schemas, typed
-from pipeline.config.datasets import ColumnsConfig
-from pipeline.infra.errors import exit_code
-from pipeline.records import InputError
+from pipeline.commands.arguments import Parser
+from pipeline.records import InputError, Refused
+
+if TYPE_CHECKING:
+    from pipeline.config.datasets import ColumnsConfig
 
 EPILOG = """\
+DATA is JSON Lines, CSV, TSV or Parquet of query, text and label (optional: query_id, doc_id,
+split, group), or of sentence-transformers' pairs, triplets or n-tuples.
+
 examples:
   python -m pipeline audit pairs.csv --column text=body --strict
   python -m pipeline audit pairs.jsonl.gz --corpus corpus.jsonl --max-length 512 --output report
-
-DATA is JSON Lines, CSV, TSV or Parquet of query, text and label (optional: query_id, doc_id,
-split, group), or of sentence-transformers' pairs, triplets or n-tuples.
 
 exit code: 0 clean or warnings, 1 warnings with --strict, 2 unusable or no such file
 """
 
 
-def main() -> int:
-    """The command line; returns the exit code."""
-    options = _parser().parse_args()
-    codes: list[int] = []
-    return exit_code(lambda: codes.append(_audit(options))) or codes[0]
+def main(words: Sequence[str]) -> None:
+    """Audit a file, print the findings and save them as a page and as JSON.
 
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline audit",
-        description="Look for what makes training on labelled rows fail or mislead; saves "
-        "audit.json and audit.html.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("data", type=Path, metavar="DATA", help="the labelled rows")
-    parser.add_argument("--corpus", type=Path, metavar="FILE", help="further passages")
-    parser.add_argument(
-        "--base",
-        default="minilm_l6",
-        help="whose tokenizer counts: a base of conf/base, a folder or hub id (%(default)s)",
-    )
-    parser.add_argument(
-        "--max-length", type=int, default=256, help="tokens of query and passage (%(default)s)"
-    )
-    parser.add_argument(
-        "--near-duplicate",
-        type=float,
-        default=0.8,
-        help="Jaccard similarity of word triples (%(default)s)",
-    )
-    parser.add_argument("--strict", action="store_true", help="exit 1 if there are warnings")
-    parser.add_argument(
-        "--output", type=Path, default=Path("outputs/audit"), metavar="DIR", help="(%(default)s)"
-    )
-    parser.add_argument(
-        "--column",
-        action="append",
-        default=[],
-        metavar="ROLE=NAME",
-        help="what a column is called, e.g. text=passage; may be repeated",
-    )
-    return parser
-
-
-def _audit(options: argparse.Namespace) -> int:
+    Raises:
+        InputError, HydraException, OmegaConfBaseException: an argument is wrong, or the file is
+            missing or unusable.
+        Refused: there are warnings, and ``--strict`` allows none.
+    """
+    options = _parser().parse_args(words)
     columns = _columns(options.column)
     base = _base_path(options.base)
     if options.output.exists() and not options.output.is_dir():
         raise InputError(f"--output {options.output}: is a file; name a folder")
+
     from rich.console import Console
 
     from pipeline.audit import audit
@@ -94,10 +59,53 @@ def _audit(options: argparse.Namespace) -> int:
     console.print()
     for name in ("audit.html", "audit.json"):
         console.print(str(options.output / name), markup=False, soft_wrap=True)
-    return report.exit_code(options.strict)
+    code = report.exit_code(options.strict)
+    if code == 2:
+        raise InputError(f"{options.data}: unusable, see the findings")
+    if code == 1:
+        raise Refused(f"{options.data}: has warnings, and --strict allows none")
 
 
-def _columns(given: list[str]) -> ColumnsConfig:
+def _parser() -> Parser:
+    description = (
+        "Look for what makes training on labelled rows fail or mislead; saves audit.json and "
+        "audit.html."
+    )
+    parser = Parser("audit", description, EPILOG)
+    parser.add_argument("data", type=Path, metavar="DATA", help="the labelled rows")
+    parser.add_argument("--corpus", type=Path, metavar="FILE", help="further passages")
+    parser.add_argument(
+        "--base",
+        default="minilm_l6",
+        help="the model whose tokenizer counts: a base of conf/base, a folder or a hub id "
+        "(%(default)s)",
+    )
+    parser.add_argument(
+        "--max-length", type=int, default=256, help="tokens of query and passage (%(default)s)"
+    )
+    parser.add_argument(
+        "--near-duplicate",
+        type=float,
+        default=0.8,
+        help="Jaccard similarity of word triples from which texts are nearly equal (%(default)s)",
+    )
+    parser.add_argument("--strict", action="store_true", help="exit with 1 if there are warnings")
+    parser.add_argument(
+        "--output", type=Path, default=Path("outputs/audit"), metavar="DIR", help="(%(default)s)"
+    )
+    parser.add_argument(
+        "--column",
+        action="append",
+        default=[],
+        metavar="ROLE=NAME",
+        help="what a column is called, e.g. text=passage; may be repeated",
+    )
+    return parser
+
+
+def _columns(given: Sequence[str]) -> "ColumnsConfig":
+    from pipeline.config.datasets import ColumnsConfig
+
     roles = [field.name for field in fields(ColumnsConfig)]
     columns = ColumnsConfig()
     for word in given:
@@ -109,15 +117,10 @@ def _columns(given: list[str]) -> ColumnsConfig:
 
 
 def _base_path(name: str) -> str:
-    """Where the base of that name in ``conf/base`` lies; anything else is a path itself."""
-    if not (conf_dir() / "base" / f"{name}.yaml").is_file():
-        return name
-    import hydra
+    """The path of the base of that name in ``conf/base``; any other name is a path itself."""
+    from pipeline.config import conf_dir
+    from pipeline.config.compose import compose
 
-    register_schemas()
-    with hydra.initialize_config_dir(str(conf_dir().resolve()), version_base="1.3"):
-        return typed(hydra.compose("config", [f"base={name}"])).base.path
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    if (conf_dir() / "base" / f"{name}.yaml").is_file():
+        return compose([f"base={name}"]).base.path
+    return name

@@ -1,16 +1,15 @@
-"""Two runs side by side: ``python -m pipeline compare RUN_A RUN_B [OVERRIDES]``."""
+"""Put two runs side by side: ``python -m pipeline compare RUN_A RUN_B [OVERRIDES]``."""
 
-import argparse
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.infra.errors import exit_code
+from pipeline.commands.arguments import Parser, names_and_overrides
 from pipeline.records import SEARCHES, InputError
 
 EPILOG = """\
-  RUN is the name of a finished run (the newest of that name) or its id.
+RUN is the name of a finished run (the newest of that name) or its id. The page is written to
+output_dir/compare.
 
 examples:
   python -m pipeline compare colbert_minilm_l6_1neg_1ep colbert_minilm_l6_2neg_1ep
@@ -18,22 +17,31 @@ examples:
 """
 
 
-def compare(words: Sequence[str], search: str = SEARCHES[0]) -> Path:
-    """Print how the two runs among ``words`` differ, and write it as HTML; returns the file.
-
-    Words with a ``=`` are overrides of the configuration: tracking.uri and output_dir matter.
+def main(words: Sequence[str]) -> None:
+    """Print how two runs differ and write it as HTML.
 
     Raises:
         InputError, HydraException, OmegaConfBaseException: an argument is wrong, or there is
             no such run.
     """
-    names = [word.removeprefix("run:") for word in words if "=" not in word]
+    description = "Show how two runs differ: configuration, metrics with intervals, queries."
+    parser = Parser("compare", description, EPILOG)
+    parser.add_argument("words", nargs="*", metavar="RUN or KEY=VALUE")
+    parser.add_argument(
+        "--search",
+        choices=SEARCHES,
+        default=SEARCHES[0],
+        help="the search whose queries are shown (%(default)s)",
+    )
+    arguments = parser.parse_intermixed_args(words)
+    given, overrides = names_and_overrides(arguments.words)
+    names = [name.removeprefix("run:") for name in given]
     if len(names) != 2:
         raise InputError(f"give two runs, not {len(names)}: python -m pipeline compare A B")
 
     from pipeline.config.compose import compose
 
-    config = compose([word for word in words if "=" in word])
+    config = compose(overrides)
 
     from pipeline.report.pair.page import html
     from pipeline.report.pair.recorded import differ
@@ -43,7 +51,7 @@ def compare(words: Sequence[str], search: str = SEARCHES[0]) -> Path:
     a, b = (reader.find_run(config.tracking, name) for name in names)
     if a.run_id == b.run_id:
         raise InputError(f"{names[0]} and {names[1]} are the same run, {a.run_id}")
-    difference = differ(config.tracking, a, b, search)
+    difference = differ(config.tracking, a, b, arguments.search)
     show(difference)
     # Two runs of one name, as of two sweeps, differ in their ids.
     labels = [run.name if a.name != b.name else run.run_id[:8] for run in (a, b)]
@@ -52,27 +60,3 @@ def compare(words: Sequence[str], search: str = SEARCHES[0]) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(html(difference), encoding="utf-8")
     print(f"\n{file}")
-    return file
-
-
-def main() -> int:
-    """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline compare",
-        description="How two runs differ: configuration, metrics with intervals, queries.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("words", nargs="*", metavar="RUN or KEY=VALUE")
-    parser.add_argument(
-        "--search",
-        choices=SEARCHES,
-        default=SEARCHES[0],
-        help="whose queries are shown (%(default)s)",
-    )
-    arguments = parser.parse_intermixed_args()
-    return exit_code(lambda: compare(arguments.words, arguments.search))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

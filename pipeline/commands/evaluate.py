@@ -1,14 +1,12 @@
-"""Is this model better, and where is it bad: ``python -m pipeline evaluate model=REF``."""
+"""Measure a model on held-out queries: ``python -m pipeline evaluate model=REF``."""
 
-import argparse
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 
-from pipeline.infra.errors import exit_code
+from pipeline.commands.arguments import MODEL_IS_MISSING, Parser, own_keys
 from pipeline.records import SEARCHES, InputError
 
 EPILOG = """\
@@ -29,6 +27,28 @@ examples:
 METRIC = re.compile(r"(?:ndcg|hit_rate|mrr|recall)_at_([1-9]\d*)")
 CHOICES = {"mode": ("auto", "rerank", "retrieve"), "search": SEARCHES}
 OF_THE_MODEL = ("arch", "base", "negatives", "epochs", "train")
+
+
+def main(words: Sequence[str]) -> None:
+    """Measure the model that ``words`` name, print the result, and check the gate if there is one.
+
+    Raises:
+        InputError, HydraException, OmegaConfBaseException: a key, a model or the data is wrong.
+        Refused: the gain is below ``--min-gain`` or not significant.
+    """
+    description = "Compare a reranker with another, or with no reranking, on held-out queries."
+    parser = Parser("evaluate", description, EPILOG)
+    parser.add_argument("words", nargs="*", metavar="KEY=VALUE")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+    parser.add_argument(
+        "--min-gain",
+        type=float,
+        metavar="SHARE",
+        help="exit with 1 unless (model - baseline) / baseline of the metric is at least this "
+        "and p < 0.05; 0.05 is 5%%",
+    )
+    arguments = parser.parse_intermixed_args(words)
+    evaluate(parse(arguments.words), arguments.min_gain, arguments.json)
 
 
 @dataclass(frozen=True)
@@ -54,24 +74,23 @@ def parse(words: Sequence[str]) -> Request:
     Raises:
         InputError: a value is wrong, model is missing, or a key can't apply here.
     """
-    own: dict[str, str] = {}
-    overrides = []
-    for word in words:
-        key, equals, value = word.partition("=")
+    own, overrides = own_keys(words, ("model", "baseline", "metric", *CHOICES))
+    for word in overrides:
+        key, equals, _ = word.partition("=")
         if not equals:
             raise InputError(f"{word}: must be KEY=VALUE, as in model=run:NAME; see --help")
         if re.split(r"[.@]", key.lstrip("+~"))[0] in OF_THE_MODEL:
-            raise InputError(f"{word}: has no effect here, the model says it; leave it out")
-        if key in ("model", "baseline", "metric", *CHOICES):
-            own[key] = value
-            if key in CHOICES and value not in CHOICES[key]:
-                raise InputError(f"{word}: must be one of {', '.join(CHOICES[key])}")
-            if key == "metric" and not METRIC.fullmatch(value):
-                raise InputError(f"{word}: must be ndcg, hit_rate, mrr or recall, as in ndcg_at_10")
-        else:
-            overrides.append(word)
+            raise InputError(f"{word}: the model determines {key}; leave it out")
+    for key, values in CHOICES.items():
+        if key in own and own[key] not in values:
+            raise InputError(f"{key}={own[key]}: must be one of {', '.join(values)}")
+    metric = own.get("metric")
+    if metric is not None and not METRIC.fullmatch(metric):
+        raise InputError(
+            f"metric={metric}: must be ndcg, hit_rate, mrr or recall, as in ndcg_at_10"
+        )
     if not own.get("model"):
-        raise InputError("model=REF is missing: a folder, run:NAME, models:/NAME@ALIAS or a hub id")
+        raise InputError(MODEL_IS_MISSING)
     return Request(**own, overrides=overrides)
 
 
@@ -148,28 +167,3 @@ def evaluate(request: Request, min_gain: float | None, json: bool) -> None:
         show(difference)
     if min_gain is not None:
         gate(gated, request.metric, min_gain)
-
-
-def main() -> int:
-    """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline evaluate",
-        description="Compare a reranker with another, or with no reranking, on held-out queries.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("words", nargs="*", metavar="KEY=VALUE")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
-    parser.add_argument(
-        "--min-gain",
-        type=float,
-        metavar="SHARE",
-        help="exit with 1 unless (model - baseline) / baseline of the metric is at least this "
-        "and p < 0.05; 0.05 is 5%%",
-    )
-    arguments = parser.parse_intermixed_args()
-    return exit_code(lambda: evaluate(parse(arguments.words), arguments.min_gain, arguments.json))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

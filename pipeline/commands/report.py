@@ -1,23 +1,17 @@
-"""Finished runs compared once more: ``python -m pipeline report [OVERRIDES] [RUN ...]``."""
+"""Compare finished runs again: ``python -m pipeline report [RUN ...] [OVERRIDES]``."""
 
-import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from pipeline.infra.errors import exit_code
-from pipeline.infra.redact import mask
-from pipeline.records import InputError
-
-if TYPE_CHECKING:  # MLflow takes a second to import, and --help must be fast
-    from pipeline.config.stages import TrackingConfig
-    from pipeline.tracking.reader import RunRecord
+from pipeline.commands.arguments import Parser, names_and_overrides
 
 EPILOG = """\
-  RUN is the run id of a sweep, or the name of a finished run (the newest of that name) or its
-  id. Sweeps are compared one by one, other runs with one another. Without a RUN it is the
-  latest sweep of the experiment, or all its finished runs where there is no sweep.
+RUN is the run id of a sweep, or the name of a finished run (the newest of that name), or its id.
+Sweeps are compared one by one, other runs with one another. Without a RUN the report is that of
+the latest sweep of the experiment, or of all its finished runs if there is no sweep.
+
+The keys that matter here are tracking.uri, tracking.experiment, output_dir,
+report.latency_budget_ms, and dataset, which names the experiment.
 
 examples:
   python -m pipeline report
@@ -28,82 +22,42 @@ examples:
 """
 
 
-def report(arguments: Sequence[str]) -> None:
-    """Show the sweeps and runs that are named among ``arguments``, else what the experiment has.
+def main(words: Sequence[str]) -> None:
+    """Report on the sweeps and runs that ``words`` name, or on the newest.
 
-    Arguments with a ``=`` are overrides of the configuration: tracking.uri,
-    tracking.experiment, output_dir, report.latency_budget_ms and dataset, which names the
-    experiment, matter here. Writes nothing where there is nothing to show.
+    Writes nothing if there is nothing to show.
 
     Raises:
         InputError, HydraException, OmegaConfBaseException: an argument is wrong, there is no
             such run, or the tracking store can't be read.
     """
+    description = "Print the comparison table of runs and write it as HTML, markdown and CSV."
+    parser = Parser("report", description, EPILOG)
+    parser.add_argument("words", nargs="*", metavar="RUN or KEY=VALUE")
+    names, overrides = names_and_overrides(parser.parse_args(words).words)
+
     from pipeline.config.compose import compose
 
-    config = compose([word for word in arguments if "=" in word])
-    names = [word for word in arguments if "=" not in word]
+    config = compose(overrides)
 
+    from pipeline.infra.redact import mask
     from pipeline.report.write import show, show_runs
+    from pipeline.tracking.selection import newest, selected
 
     store, output = config.tracking, Path(config.output_dir)
-    runs = [_find(store, name) for name in names] if names else _newest(store)
-    once = {run.run_id: run for run in runs}
-    sweeps = [run_id for run_id, run in once.items() if run.tags["kind"] == "sweep"]
-    for sweep in sweeps:
-        folder = output if len(once) == 1 else output / "sweeps" / sweep
-        show(store, config.report, sweep, folder)
-    if points := [run for run_id, run in once.items() if run_id not in sweeps]:
-        show_runs(store, config.report, points, output)
-
-
-def _find(config: "TrackingConfig", name: str) -> "RunRecord":
-    """A sweep by its id, or a finished point by its id or name.
-
-    Raises:
-        InputError: there is none, or the run is something else.
-    """
-    from pipeline.config.compose import RUN_ID
-    from pipeline.tracking import reader
-
-    name = name.removeprefix("run:")
-    if RUN_ID.fullmatch(name):
-        run = reader.read_run(config, name)
-        if run.tags.get("kind") == "sweep":
-            return run
-    run = reader.find_run(config, name)
-    if run.tags.get("kind") != "point":
-        raise InputError(f"run:{name}: {run.name} is neither a sweep nor a grid point")
-    return run
-
-
-def _newest(config: "TrackingConfig") -> list["RunRecord"]:
-    """The latest sweep, else all finished points; says so if it is not a sweep."""
-    from pipeline.tracking import reader
-
-    if sweep := reader.latest_sweep(config):
-        return [reader.read_run(config, sweep)]
-    runs = reader.read_finished(config)
-    store = f"experiment {config.experiment} of {mask(config.uri)}"
-    if runs:
-        print(f"no finished sweep in {store}: its single runs are compared, {len(runs)} in all")
+    if names:
+        chosen = selected(store, names)
     else:
-        print(f"no finished run in {store}; make sweep makes some")
-    return runs
-
-
-def main() -> int:
-    """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline report",
-        description="Print the comparison table of runs and write it as HTML, markdown and CSV.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("arguments", nargs="*", metavar="KEY=VALUE or RUN")
-    arguments = parser.parse_args().arguments
-    return exit_code(lambda: report(arguments))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        chosen = newest(store)
+        where = f"experiment {store.experiment} of {mask(store.uri)}"
+        if not chosen.sweeps and not chosen.points:
+            print(f"no finished run in {where}; make sweep makes some")
+        elif not chosen.sweeps:
+            count = len(chosen.points)
+            print(f"no finished sweep in {where}: its single runs are compared, {count} in all")
+    alone = len(chosen.sweeps) == 1 and not chosen.points
+    for sweep in chosen.sweeps:
+        folder = output if alone else output / "sweeps" / sweep
+        show(store, config.report, sweep, folder)
+    if chosen.points:
+        show_runs(store, config.report, chosen.points, output)

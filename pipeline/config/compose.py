@@ -7,6 +7,7 @@ from pathlib import Path
 import hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
+from omegaconf import DictConfig
 
 from pipeline.config import Config, conf_dir, register_schemas, typed
 
@@ -20,9 +21,18 @@ def compose(overrides: Sequence[str]) -> Config:
     Raises:
         InputError, HydraException, OmegaConfBaseException: an override is wrong.
     """
+    return typed(compose_untyped(overrides))
+
+
+def compose_untyped(overrides: Sequence[str]) -> DictConfig:
+    """The configuration of ``overrides`` before its bounds are checked.
+
+    Raises:
+        HydraException, OmegaConfBaseException: an override is wrong.
+    """
     register_schemas()
     with hydra.initialize_config_dir(str(conf_dir().resolve()), version_base="1.3"):
-        return typed(hydra.compose("config", with_named_base(overrides)))
+        return hydra.compose("config", with_named_base(overrides))
 
 
 def with_named_base(words: Sequence[str]) -> list[str]:

@@ -48,7 +48,7 @@ def no_such_key(key: str, known: Keys) -> str:
         return f"{key}: a key of {key.split('.')[0]}={', '.join(options)} only"
     meant = " or ".join(_close(key, known))
     hint = f"; did you mean {meant}?" if meant else ""
-    return f"{key}: no such key{hint} (python -m pipeline --help lists the keys)"
+    return f"{key}: no such key{hint} (python -m pipeline run --help lists the keys)"
 
 
 def _close(key: str, known: Keys) -> list[str]:

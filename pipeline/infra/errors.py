@@ -100,9 +100,11 @@ def one_line(error: BaseException) -> str:
 def _not_understood(override: str, problem: str) -> str:
     """What to write instead of an override that Hydra's grammar does not take."""
     key, equals, value = override.partition("=")
+    if not equals:
+        return f"{override}: must be KEY=VALUE, as in epochs=2"
     if value.startswith("~"):
         return f"{override}: ~ is not expanded here, write the whole path"
-    if equals and value and value[0] not in "'\"[{":
+    if value and value[0] not in "'\"[{":
         quoted = value.replace("'", "\\'")
         return f"{override}: quote it: \"{key}='{quoted}'\""
     return " ".join(f"{override}: {problem}".split())

@@ -79,7 +79,7 @@ class Grid:
 
 def _of_sweep(word: str) -> list[str]:
     """What an override says of the sweep: of several values nothing, but for the first data set."""
-    override = OverridesParser.create().parse_override(word)
+    (override,) = OverridesParser.create().parse_overrides([word])
     if not override.is_sweep_override():
         return [word]
     key = override.get_key_element()

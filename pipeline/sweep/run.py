@@ -8,8 +8,6 @@ at the same sweep has finished is not run again (pipeline/resume.py), unless ``f
 """
 
 import logging
-import os
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -20,7 +18,6 @@ from hydra.core.utils import configure_log
 from omegaconf import open_dict
 
 from pipeline.config import Config
-from pipeline.infra.errors import exit_code
 from pipeline.sweep.grid import Grid
 
 log = logging.getLogger("pipeline")
@@ -125,13 +122,3 @@ def _prepare(points: Sequence[Config]) -> None:
 
 def _points(number: int) -> str:
     return f"{number} point{'s' * (number != 1)}"
-
-
-def main() -> None:
-    """``python -m pipeline sweep [overrides]``."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    sys.exit(exit_code(lambda: run(sys.argv[1:])))
-
-
-if __name__ == "__main__":
-    main()

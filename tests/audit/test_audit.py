@@ -1,7 +1,6 @@
 """Planted faults are all found with their lines; clean data has none."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 from pipeline.audit import Report, audit
 from pipeline.commands.audit import main
 from pipeline.config.datasets import ColumnsConfig
+from pipeline.infra.errors import exit_code
 from pipeline.records import InputError
 from tests.audit.conftest import Row, rows_of, write
 
@@ -25,9 +25,8 @@ def examples(report: Report, kind: str) -> str:
     return "\n".join(found.examples)
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["audit", *map(str, arguments)])
-    return main()
+def run(*words: object) -> int:
+    return exit_code(lambda: main([str(word) for word in words]))
 
 
 def test_clean_data_has_nothing_above_info(texts: Texts, tmp_path: Path) -> None:
@@ -91,7 +90,6 @@ def test_all_twelve_planted_faults_are_named(texts: Texts, tmp_path: Path) -> No
 def test_exit_codes_and_files(
     texts: Texts,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     clean = write(tmp_path / "clean.jsonl", rows_of(texts[:300]))
@@ -105,10 +103,13 @@ def test_exit_codes_and_files(
         (none, [], 2),
         (tmp_path / "missing.jsonl", ["--output", tmp_path / "not"], 2),
     ):
-        assert run(monkeypatch, data, "--output", output, *flags) == code
+        assert run(data, "--output", output, *flags) == code
     assert not (tmp_path / "not").exists()
     captured = capsys.readouterr()
-    assert captured.err == f"error: {tmp_path / 'missing.jsonl'}: no such file\n"
+    strict, unusable, missing = captured.err.splitlines()
+    assert strict.startswith(f"refused: {few}: ")
+    assert unusable.startswith(f"error: {none}: ")
+    assert missing == f"error: {tmp_path / 'missing.jsonl'}: no such file"
     assert "only 60 usable pairs" in captured.out
 
     saved = json.loads((output / "audit.json").read_text())  # of the unusable file
@@ -132,11 +133,10 @@ def test_wrong_arguments_are_one_line(
     message: str,
     texts: Texts,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     data = write(tmp_path / "a.jsonl", rows_of(texts[:3]))
-    assert run(monkeypatch, data, "--output", tmp_path / "out", *arguments) == 2
+    assert run(data, "--output", tmp_path / "out", *arguments) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
     assert not (tmp_path / "out").exists()

@@ -1,62 +1,47 @@
-"""What the cache holds, and what goes."""
+"""``clean-cache``: what it lists and removes; how is in tests/tracking/test_stale_stages.py."""
 
 from pathlib import Path
 
 import pytest
 
-from pipeline.commands.clean_cache import clean, entries, remove
 from pipeline.config.stages import TrackingConfig
-from pipeline.infra.stage_cache import only_builder, stage_output
-from pipeline.records import InputError
-from pipeline.tracking import reader, writer
+from pipeline.infra.stage_cache import stage_output
+from pipeline.tracking import writer
+from tests.commands.conftest import code_of
 
 
-@pytest.fixture
-def config(tmp_path_factory: pytest.TempPathFactory) -> TrackingConfig:
-    return TrackingConfig(uri=f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db")
+def folders(output: Path) -> int:
+    return sum(path.is_dir() for path in (output / "cache" / "index").iterdir())
 
 
-@pytest.fixture
-def cache(tmp_path: Path) -> Path:
-    for words in (1, 2):
-        stage_output(tmp_path, "index", {"words": words}, lambda f: (f / "x").touch())
-    (tmp_path / "index" / ".building-abc").mkdir()
-    (tmp_path / "index" / "abc.broken-1").mkdir()
-    return tmp_path
-
-
-def test_the_cache_is_cleaned_of_what_no_run_uses(cache: Path, config: TrackingConfig) -> None:
-    names = sorted(
-        path.name for path in (cache / "index").glob("*[0-9a-f]") if "-" not in path.name
-    )
+def test_only_unused_folders_are_removed(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = TrackingConfig(uri=f"sqlite:///{elsewhere}/outputs/mlflow.db")
+    output = elsewhere / "outputs"
+    paths = [
+        stage_output(output / "cache", "index", {"words": words}, lambda f: (f / "x").touch())
+        for words in (1, 2)
+    ]
     with writer.run(config, "point", {}) as run:
-        run.log_stages({f"index/{names[0]}"})
-    with pytest.raises(KeyboardInterrupt), writer.run(config, "point", {}) as run:
-        run.log_stages({f"index/{names[1]}"})
-        raise KeyboardInterrupt
-    used = reader.used_stages(config)
-    found = {entry.path.name: entry.why for entry in entries(cache, used)}
-    assert found == {
-        names[0]: "used",
-        names[1]: "unused",
-        ".building-abc": "leftover",
-        "abc.broken-1": "leftover",
-    }
-    for entry in entries(cache, used):
-        if entry.why != "used":
-            assert remove(entry.path)
-    left = [path.name for path in (cache / "index").iterdir() if path.is_dir()]
-    assert left == [names[0]]
+        run.log_stages({f"index/{paths[0].name}"})
+    assert code_of(["clean-cache", "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert all(path.name in shown for path in paths)
+    assert "would remove 1 of 2 folders" in shown
+    assert folders(output) == 2
+    assert code_of(["clean-cache", f"output_dir={output}"]) == 0
+    assert "removed 1 of 2 folders" in capsys.readouterr().out
+    assert paths[0].is_dir()
+    assert folders(output) == 1
 
 
-def test_what_is_being_built_is_not_cleaned_away(cache: Path) -> None:
-    building = cache / "index" / ".building-abc"
-    with only_builder(cache / "index" / "abc"):
-        assert not remove(building)
-    assert building.is_dir()
-    assert remove(building)
-
-
-def test_no_store_no_cleaning(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such database"):
-        clean([f"output_dir={tmp_path}"], dry_run=False)
+def test_without_a_store_nothing_is_removed(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cache = elsewhere / "outputs" / "cache"
+    path = stage_output(cache, "index", {}, lambda folder: (folder / "x").touch())
+    for words in ([], ["--dry-run"]):
+        assert code_of(["clean-cache", *words]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    assert path.is_dir()

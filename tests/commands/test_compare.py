@@ -1,14 +1,11 @@
 """The command: which runs it takes, and where its page is."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from pipeline.commands.compare import compare
 from pipeline.config.stages import TrackingConfig
-from pipeline.records import InputError
+from tests.commands.conftest import code_of
 
 
 def words(store: TrackingConfig, folder: Path) -> list[str]:
@@ -18,8 +15,8 @@ def words(store: TrackingConfig, folder: Path) -> list[str]:
 def test_the_page_is_named_after_the_runs(
     pair_store: TrackingConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = compare(["low", "run:high", *words(pair_store, tmp_path)])
-    assert file == tmp_path / "compare" / "low_vs_high.html"
+    assert code_of(["compare", "low", "run:high", *words(pair_store, tmp_path)]) == 0
+    file = tmp_path / "compare" / "low_vs_high.html"
     assert file.read_text().count("<h1>") == 1
     assert f"{file}\n" in capsys.readouterr().out
 
@@ -33,25 +30,15 @@ def test_the_page_is_named_after_the_runs(
         (["low", "no_such"], "run:no_such: no finished run of this name"),
     ],
 )
-def test_bad_input_writes_nothing(
-    runs: list[str], said: str, pair_store: TrackingConfig, tmp_path: Path
+def test_bad_input_is_one_line_and_writes_nothing(
+    runs: list[str],
+    said: str,
+    pair_store: TrackingConfig,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with pytest.raises(InputError, match=said):
-        compare([*runs, *words(pair_store, tmp_path)])
+    assert code_of(["compare", *runs, *words(pair_store, tmp_path)]) == 2
+    printed, errors = capsys.readouterr()
+    assert (printed, errors.count("\n")) == ("", 1)
+    assert said in errors
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_command_ends_with_2_and_one_line(pair_store: TrackingConfig, tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "pipeline",
-        "compare",
-        "low",
-        "no_such",
-        *words(pair_store, tmp_path),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: run:no_such: ")
-    assert len(done.stderr.splitlines()) == 1

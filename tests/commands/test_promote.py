@@ -1,162 +1,64 @@
-"""The registry and its gate, against a real MLflow store."""
+"""``promote``: its words, its exit codes, and where it looks; the gate is in tests/tracking."""
 
-import json
-import subprocess
-import sys
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pipeline.commands.promote import promote
 from pipeline.config.stages import TrackingConfig
-from pipeline.records import InputError, Refused
-from pipeline.tracking import artifacts, reader, references, registry, writer
-
-QUERIES = [f"q{i}" for i in range(40)]
-SAME_DATA = {"data.fingerprint": "a" * 64, "embedder.path": "package:x", "eval.overfetch": "4"}
+from pipeline.tracking import registry, writer
+from tests.commands.conftest import code_of
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> TrackingConfig:
-    folder = tmp_path_factory.mktemp("registry")
-    return TrackingConfig(uri=f"sqlite:///{folder}/mlflow.db", experiment="points")
-
-
-def make_run(
-    store: TrackingConfig,
-    name: str,
-    folder: Path | None,
-    values: Mapping[str, float],
-    params: Mapping[str, str] = SAME_DATA,
-) -> str:
-    """A finished run with these per-query values, and a model of one file."""
-    metric = {"ndcg_at_10": dict(values)}
-    with writer.run(store, name, {"kind": "point", "dataset": "d", "arch": "colbert"}) as run:
-        run.log_params(params)
-        run.log_metrics({"vector_reranked/ndcg_at_10": sum(values.values()) / len(values)})
-        artifacts.log_per_query(run, {"vector_reranked": metric})
-        if folder is not None:
-            folder.mkdir(parents=True)
-            (folder / "config.json").write_text(json.dumps({"made_by": name}))
+@pytest.fixture
+def store(tmp_path: Path) -> TrackingConfig:
+    """A store with two equal runs, first and second."""
+    config = TrackingConfig(uri=f"sqlite:///{tmp_path}/mlflow.db")
+    for name in ("first", "second"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "config.json").touch()
+        with writer.run(config, name, {"kind": "point", "dataset": "d"}) as run:
+            run.log_metrics({"vector_reranked/ndcg_at_10": 0.5})
             run.log_tags({writer.MODEL_FOLDER: str(folder)})
-    return run.run_id
+    return config
 
 
-def word(store: TrackingConfig) -> str:
-    return f"tracking.uri={store.uri}"
+def test_the_words_name_run_model_and_store(
+    store: TrackingConfig, elsewhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uri = f"tracking.uri={store.uri}"
+    assert code_of(["promote", "first", "name=cli", uri]) == 0
+    printed, said = capsys.readouterr()
+    assert "models:/cli@champion" in printed
+    assert said == ""
 
+    assert code_of(["promote", uri, "name=cli", "second"]) == 1
+    printed, said = capsys.readouterr()
+    assert printed == ""
+    assert said.startswith("refused: second does not beat the champion")
+    assert said.count("\n") == 1
 
-def made_by(store: TrackingConfig, reference: str, tmp_path: Path) -> str:
-    run = references.find_model(store, reference)
-    folder = references.model_folder(store, run, tmp_path / "cache")
-    return str(json.loads((folder / "config.json").read_text())["made_by"])
-
-
-def test_the_champion_moves_to_what_beats_it(store: TrackingConfig, tmp_path: Path) -> None:
-    low = dict.fromkeys(QUERIES, 0.25)
-    make_run(store, "low", tmp_path / "low", low)
-    # better on 4 of 40 queries: the sign test's p is 2 / 2^4 = 0.125, no more than chance
-    make_run(store, "lucky", tmp_path / "lucky", low | dict.fromkeys(QUERIES[:4], 1.0))
-    make_run(store, "high", tmp_path / "high", dict.fromkeys(QUERIES, 0.75))
-
-    said = promote(["low", "name=moves", word(store)])
-    assert said == "low is models:/moves@champion, version 1 (the first)"
-    assert promote(["low", "name=moves", word(store)]).startswith("low is the champion already")
-
-    with pytest.raises(Refused) as caught:
-        promote(["lucky", "name=moves", word(store)])
-    assert "lucky does not beat the champion models:/moves/1 (low)" in str(caught.value)
-    assert "0.3250 against 0.2500, p = 0.1250; force=true" in str(caught.value)
-    assert registry.champion(store, "moves") == (
-        "moves",
-        "1",
-        reader.find_run(store, "low").run_id,
-    )
-
-    said = promote(["high", "name=moves", word(store)])
-    assert "high is models:/moves@champion, version 2" in said
-    assert "0.7500 against 0.2500" in said
-    with pytest.raises(Refused, match="low does not beat"):
-        promote(["low", "name=moves", word(store)])
-    said = promote(["models:/moves/1", "name=moves", "force=true", word(store)])
-    assert said == "low is models:/moves@champion, version 1 (forced)"
-    assert made_by(store, "models:/moves@champion", tmp_path) == "low"
-    assert made_by(store, "models:/moves/2", tmp_path) == "high"
-
-
-def test_another_data_set_is_refused_with_the_reason(store: TrackingConfig, tmp_path: Path) -> None:
-    values = dict.fromkeys(QUERIES, 0.5)
-    make_run(store, "here", tmp_path / "here", values)
-    elsewhere = SAME_DATA | {"data.fingerprint": "b" * 64}
-    better = dict.fromkeys(QUERIES, 1.0)
-    make_run(store, "elsewhere", tmp_path / "elsewhere", better, elsewhere)
-    make_run(store, "deeper", tmp_path / "deeper", better, SAME_DATA | {"eval.overfetch": "8"})
-    promote(["here", "name=data", word(store)])
-    with pytest.raises(Refused, match=r"can't be compared: data\.fingerprint is bbbb.* and aaaa"):
-        promote(["elsewhere", "name=data", word(store)])
-    with pytest.raises(Refused, match=r"can't be compared: eval\.overfetch is 8 and 4"):
-        promote(["deeper", "name=data", word(store)])
-    assert "version 2" in promote(["elsewhere", "name=data", "force=true", word(store)])
-
-
-def test_the_promoted_copy_outlives_the_folder(store: TrackingConfig, tmp_path: Path) -> None:
-    values = dict.fromkeys(QUERIES, 0.5)
-    make_run(store, "kept", tmp_path / "kept", values)
-    make_run(store, "lost", tmp_path / "lost", values)
-    promote(["kept", "name=copy", word(store)])
-    for name in ("kept", "lost"):
-        (tmp_path / name / "config.json").unlink()
-    assert made_by(store, "run:kept", tmp_path) == "kept"
-    assert made_by(store, "models:/copy@champion", tmp_path) == "kept"
-    with pytest.raises(InputError, match=r"run:lost: its model is not in .*lost any more"):
-        promote(["lost", "name=copy", word(store)])
-
-
-def test_the_default_name_is_the_data_set(store: TrackingConfig, tmp_path: Path) -> None:
-    run_id = make_run(store, "plain", tmp_path / "plain", dict.fromkeys(QUERIES, 0.5))
-    assert promote([run_id, word(store)]) == "plain is models:/d@champion, version 1 (the first)"
+    assert code_of(["promote", "second", "name=cli", "force=True", uri]) == 0
+    champion = registry.champion(store, "cli")
+    assert champion is not None
+    assert champion.version == "2"
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "named"),
     [
         ([], "give one run, not 0"),
         (["a", "b"], "give one run, not 2"),
-        (["no_such"], "run:no_such: no finished run of this name"),
-        (["bare"], "run:bare: recorded no model's folder"),
-        (["has_model", "force=maybe"], "force=maybe: must be true or false"),
-        (["has_model", "name=a/b"], "name=a/b"),
-        (["models:/nothing@champion"], "not in the registry"),
-        (["has_model", "trian.x=1"], "trian"),
+        (["a", "force=maybe"], "force=maybe"),
+        (["a", "trian.x=1"], "trian"),
+        (["a", "tracking.uri=sqlite:///none.db"], "none.db"),
     ],
 )
-def test_bad_input_changes_nothing(
-    words: list[str], said: str, store: TrackingConfig, tmp_path: Path
+def test_wrong_words_are_one_line(
+    words: list[str], named: str, elsewhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = replace(store, experiment="bad")
-    make_run(config, "bare", None, {"q": 1.0})
-    make_run(config, "has_model", tmp_path / "m", {"q": 1.0})
-    with pytest.raises(Exception, match="(?s)" + said) as caught:
-        promote([*words, word(store)])
-    assert not isinstance(caught.value, Refused)
-    assert registry.champion(store, "bad") is None
-
-
-def test_the_command_refuses_with_one_line_and_exit_code_1(
-    store: TrackingConfig, tmp_path: Path
-) -> None:
-    make_run(store, "first", tmp_path / "first", dict.fromkeys(QUERIES, 0.5))
-    make_run(store, "second", tmp_path / "second", dict.fromkeys(QUERIES, 0.5))
-    promote(["first", "name=cli", word(store)])
-    command = [sys.executable, "-m", "pipeline", "promote", "second", "name=cli", word(store)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("refused: second does not beat the champion")
-    assert len(done.stderr.splitlines()) == 1
-    command[3] = "no_such"
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: run:no_such: ")
-    assert len(done.stderr.splitlines()) == 1
+    assert code_of(["promote", *words]) == 2
+    printed, said = capsys.readouterr()
+    assert (printed, said.count("\n")) == ("", 1)
+    assert named in said
+    assert list(elsewhere.iterdir()) == []

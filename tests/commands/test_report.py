@@ -1,19 +1,18 @@
 """``make report``: which runs it reads, what it writes, and what it says of a mistake."""
 
 import csv
-import subprocess
-import sys
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pipeline.commands.report import main, report
+from pipeline.commands.report import main
 from pipeline.config.stages import TrackingConfig
 from pipeline.records import InputError
 from pipeline.tracking import artifacts, reader, writer
 from pipeline.tracking.reader import RunRecord
+from tests.commands.conftest import code_of
 from tests.report.sample import RECORDS, read
 
 
@@ -53,18 +52,18 @@ def test_nothing_yet(
     tmp_path: Path, words: list[str], config: TrackingConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = f"no finished run in experiment e of {config.uri}; make sweep makes some\n"
-    report(words)
+    main(words)
     assert capsys.readouterr().out == said
     assert list(tmp_path.iterdir()) == []
     with writer.run(config, "sweep", {"kind": "sweep"}) as empty:
         store_run(replace(config, parent_run_id=empty.run_id), RECORDS[1])  # which fails
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "report.md").write_text("of yesterday")
-    report(words)
+    main(words)
     assert capsys.readouterr().out == said
     with writer.run(config, "sweep", {"kind": "sweep"}) as empty:
         pass
-    report([*words, empty.run_id])
+    main([*words, empty.run_id])
     assert "no run to compare" in capsys.readouterr().out
     (kept,) = (tmp_path / "report").iterdir()
     assert kept.read_text() == "of yesterday"
@@ -82,26 +81,26 @@ def test_runs_that_are_no_sweeps_are_compared_together(
     ids = [store_run(config, run, fingerprint=run.name) for run in RECORDS[:4]]
     finished = {i for i, run in zip(ids, RECORDS, strict=False) if run.status == "FINISHED"}
     assert len(finished) == 3
-    report(words)
+    main(words)
     shown = capsys.readouterr().out
     assert shown.startswith(f"no finished sweep in experiment e of {config.uri}: its single runs")
     assert f"compared, {len(finished)} in all\n3 runs on pydocs" in shown
     assert set(rows(tmp_path)) == finished
     again = store_run(config, RECORDS[0], fingerprint=RECORDS[0].name)
-    report(words)  # each point once, as in a sweep
+    main(words)  # each point once, as in a sweep
     assert set(rows(tmp_path)) == {again} | finished - {ids[0]}
 
-    report([*words, ids[0], again, f"run:{RECORDS[2].name}", ids[2], again])
+    main([*words, ids[0], again, f"run:{RECORDS[2].name}", ids[2], again])
     assert sorted(rows(tmp_path)) == sorted([ids[0], again, ids[2]])
     with pytest.raises(InputError, match=rf"^run:{ids[1]}: is FAILED"):
-        report([*words, ids[1]])
+        main([*words, ids[1]])
 
     sweep = store_sweep(config)
     capsys.readouterr()
-    report(words)
+    main(words)
     assert "no finished sweep" not in capsys.readouterr().out
     assert not set(rows(tmp_path)) & {*ids, again}
-    report([*words, sweep, ids[0], ids[2]])
+    main([*words, sweep, ids[0], ids[2]])
     assert set(rows(tmp_path)) == {ids[0], ids[2]}
     assert len(rows(tmp_path / "sweeps" / sweep)) == 4
 
@@ -110,42 +109,35 @@ def test_a_run_of_another_kind(words: list[str], config: TrackingConfig) -> None
     with writer.run(config, "other", {}) as run:
         pass
     with pytest.raises(InputError, match=f"^run:{run.run_id}: other is neither a sweep nor a"):
-        report([*words, run.run_id])
+        main([*words, run.run_id])
 
 
 def test_the_command_reads_the_latest_sweep_or_one_by_its_run_id(
     tmp_path: Path, words: list[str], config: TrackingConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sweep = store_sweep(config)
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline", "report", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "NDCG@10" in done.stdout
-    assert "FAILED cross_encoder_bad|name: ValueError: out | of memory" in done.stdout
-    files = done.stdout.splitlines()[-3:]
+    assert code_of(["report", *words]) == 0
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    assert "NDCG@10" in shown.out
+    assert "FAILED cross_encoder_bad|name: ValueError: out | of memory" in shown.out
+    files = shown.out.splitlines()[-3:]
     assert files == [f"{tmp_path}/report/report.{kind}" for kind in ("html", "md", "csv")]
     assert "colbert_minilm_l6_1neg_10ep" in Path(files[0]).read_text()
     assert "colbert_minilm_l6_1neg_10ep" in Path(files[1]).read_text()
     assert reader.read_runs(config, sweep)[0].run_id in Path(files[2]).read_text()
 
-    report([words[0], sweep])  # whatever the experiment
-    assert capsys.readouterr().out == done.stdout
+    main([words[0], sweep])  # whatever the experiment
+    assert capsys.readouterr().out == shown.out
     with pytest.raises(InputError, match="nosuchrun"):
-        report([words[0], "nosuchrun"])
+        main([words[0], "nosuchrun"])
 
 
 @pytest.mark.parametrize(
     "word", ["trackin.uri=x", "dataset=nope", "epochs=two", "negatives=-1", "grid=[a=b]"]
 )
-def test_a_wrong_override_is_one_line(
-    word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["report", word])
-    assert main() == 2
+def test_a_wrong_override_is_one_line(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert code_of(["report", word]) == 2
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err.count("\n") == 1

@@ -1,36 +1,43 @@
 """Scores on the command line, from words and from JSON lines."""
 
+import io
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pipeline.commands.score import parse, read_requests
+from pipeline.commands.score import parse
 from pipeline.infra.hardware import Hardware
 from pipeline.records import InputError
+from pipeline.rerankers.requests import read_requests
 from pipeline.rerankers.saved import load_saved
+from tests.commands.conftest import code_of
 from tests.conftest import Trained
 
 QUERY = "merge two configurations"
 DOCUMENTS = ["Draws a graph = with a layout.", "Merges the other config into this one."]
 
 
-def command(*words: str, text: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pipeline", "score", *words],
-        input=text,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """``run(*words, text=...)``: the exit code, standard output and standard error."""
+
+    def run(*words: object, text: str = "") -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+        capsys.readouterr()
+        return (code_of(["score", *words]), *capsys.readouterr())
+
+    return run
 
 
 @pytest.mark.parametrize("arch", ["cross_encoder", "colbert"])
 def test_words_and_lines_give_the_scores_of_the_model(
-    arch: str, trained: Callable[[str], Trained], machine: Hardware
+    arch: str, trained: Callable[[str], Trained], machine: Hardware, run: Run
 ) -> None:
     folder = trained(arch).folder
     model = load_saved("model", folder, machine, 32)
@@ -39,18 +46,18 @@ def test_words_and_lines_give_the_scores_of_the_model(
     best_first = sorted(zip(expected.tolist(), DOCUMENTS, strict=True), reverse=True)
 
     fp32 = "hardware.precision=fp32"
-    done = command(f"model={folder}", fp32, QUERY, *DOCUMENTS)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "".join(f"{score:.4f}\t{text}\n" for score, text in best_first)
+    code, printed, errors = run(f"model={folder}", fp32, QUERY, *DOCUMENTS)
+    assert (code, errors) == (0, "")
+    assert printed == "".join(f"{score:.4f}\t{text}\n" for score, text in best_first)
 
     lines = [
         {"id": 7, "query": QUERY, "documents": DOCUMENTS},
         {"query": "é", "documents": ["one"]},
     ]
     text = "\n\n".join(json.dumps(line) for line in lines)
-    done = command(f"model={folder}", fp32, text=text)
-    assert (done.returncode, done.stderr) == (0, "")
-    first, second = map(json.loads, done.stdout.splitlines())
+    code, printed, errors = run(f"model={folder}", fp32, text=text)
+    assert (code, errors) == (0, "")
+    first, second = map(json.loads, printed.splitlines())
     assert (first["id"], first["query"]) == (7, QUERY)
     assert first["documents"] == [text for _, text in best_first]
     assert first["scores"] == pytest.approx([score for score, _ in best_first], abs=1e-5)
@@ -93,12 +100,12 @@ def test_a_bad_line_is_named(line: str) -> None:
         read_requests(['{"query": "a", "documents": ["b"]}', "", line], "stdin")
 
 
-def test_broken_input_is_one_line_and_nothing_is_written(tmp_path: Path) -> None:
+def test_broken_input_is_one_line_and_nothing_is_written(run: Run, elsewhere: Path) -> None:
     text = '{"query": "a", "documents": ["b"]}\n{"query": \n'
-    done = command(f"model={tmp_path}", text=text)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: stdin:2: not valid JSON")
-    assert len(done.stderr.splitlines()) == 1
-    done = command(f"model={tmp_path}", "query", "document")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "holds no cross-encoder with one label and no ColBERT" in done.stderr
+    code, printed, errors = run(f"model={elsewhere}", text=text)
+    assert (code, printed, errors.count("\n")) == (2, "", 1)
+    assert errors.startswith("error: stdin:2: not valid JSON")
+    code, printed, errors = run(f"model={elsewhere}", "query", "document")
+    assert (code, printed) == (2, "")
+    assert f"model={elsewhere}" in errors
+    assert list(elsewhere.iterdir()) == []

@@ -1,9 +1,10 @@
-"""make ui: what it says, how it ends, and what a real browser shows of a sweep."""
+"""``ui``: what it prints, how it ends, and what a real browser shows of a sweep."""
 
-import os
+import json
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -16,6 +17,7 @@ import pytest
 
 from pipeline.config.stages import TrackingConfig
 from pipeline.tracking import artifacts, reader, writer
+from tests.commands.conftest import code_of
 from tests.conftest import free_port
 
 BEST, WORSE, FAILED = (f"cross_encoder_ms_marco_minilm_{n}neg_1ep" for n in (1, 2, 3))
@@ -92,6 +94,7 @@ def page(store: TrackingConfig) -> Iterator[str]:
         urllib.request.urlopen(f"http://127.0.0.1:{port}/health")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(chromium() is None, reason="needs Chromium")
 def test_the_browser_shows_the_sweep(page: str, store: TrackingConfig, tmp_path: Path) -> None:
     browser = [str(chromium()), *QUIET, f"--user-data-dir={tmp_path}", *SHOWN, page]
@@ -122,33 +125,42 @@ def test_the_browser_shows_the_sweep(page: str, store: TrackingConfig, tmp_path:
     assert columns[0][2] >= 300  # BEST is as long as names are
 
 
-def test_a_port_in_use_is_told(page: str, store: TrackingConfig) -> None:
-    port = int(page.split(":")[2].split("/")[0])
-    done = subprocess.run(command(port, store.uri), capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"error: --port {port}: can't be used")
-    assert f"make ui PORT={port + 1}" in done.stderr
+@pytest.mark.slow
+def test_the_server_has_the_runs(page: str, store: TrackingConfig) -> None:
+    experiment = page.partition("/#/experiments/")[2].partition("/")[0]
+    body = json.dumps({"experiment_ids": [experiment]}).encode()
+    url = f"{page.partition('/#/')[0]}/api/2.0/mlflow/runs/search"
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        runs = json.load(answer)["runs"]
+    assert {BEST, WORSE, FAILED, "sweep"} == {run["info"]["run_name"] for run in runs}
+
+
+def test_a_port_in_use_is_named(store: TrackingConfig, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert code_of(["ui", "--port", port, f"tracking.uri={store.uri}"]) == 2
+    printed, said = capsys.readouterr()
+    assert (printed, said.count("\n")) == ("", 1)
+    assert said.startswith(f"error: --port {port}: ")
+    assert f"make ui PORT={port + 1}" in said
 
 
 @pytest.mark.parametrize(
     ("uri", "said"),
     [
-        ("sqlite:///none/mlflow.db", "nothing has been recorded yet; run make sweep first"),
-        ("http://user:hunter2@h:5000", "is a server already, open it in the browser"),
+        ("sqlite:///none/mlflow.db", "make sweep"),
+        ("http://user:hunter2@h:5000", "is a server already"),
     ],
 )
-def test_without_a_store_nothing_is_started(uri: str, said: str, tmp_path: Path) -> None:
-    environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
-    done = subprocess.run(
-        command(free_port(), uri),
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert len(done.stderr.splitlines()) == 1
-    assert said in done.stderr
-    assert "hunter2" not in done.stderr
-    assert list(tmp_path.iterdir()) == []
+def test_without_a_store_nothing_is_started(
+    uri: str, said: str, elsewhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert code_of(["ui", "--port", free_port(), f"tracking.uri={uri}"]) == 2
+    printed, errors = capsys.readouterr()
+    assert (printed, errors.count("\n")) == ("", 1)
+    assert said in errors
+    assert "hunter2" not in errors
+    assert list(elsewhere.iterdir()) == []

@@ -8,17 +8,17 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 
-from pipeline.commands.plan import training_rows
 from pipeline.config import conf_dir, register_schemas
 from pipeline.config.compose import name_of
 from pipeline.experiment.job import check_unused
 from pipeline.infra.errors import one_line
 from pipeline.records import InputError
 from pipeline.sweep.grid import Grid, expand
+from pipeline.sweep.plan import training_rows
 from tests.conftest import compose_config
 
 GROUPS = ("arch", "base", "dataset", "embedder", "experiment")
-HYDRA = ("help", "hydra_logging", "job_logging")
+HYDRA = ("hydra_logging", "job_logging")
 FILES = [(group, path.stem) for group in GROUPS for path in sorted((conf_dir() / group).glob("*"))]
 
 
@@ -135,7 +135,7 @@ def test_hydra_errors_become_one_line(override: str, said: str) -> None:
     assert "search path" not in line
 
 
-LISTED = " (python -m pipeline --help lists the keys)"
+LISTED = " (python -m pipeline run --help lists the keys)"
 
 
 @pytest.mark.parametrize("sign", ["", "+", "++"])

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from pipeline.commands.clean_cache import clean
+from pipeline.commands import clean_cache
 from pipeline.config.stages import TrackingConfig
 from pipeline.experiment.fingerprint import fingerprints
 from pipeline.infra.errors import exit_code
@@ -213,7 +213,7 @@ def test_a_living_process_is_left_alone(config: TrackingConfig, dead: Mapping[st
         resume.find(config, POINTS)
     uri = f"tracking.uri={config.uri}"
     with pytest.raises(Refused, match=r"sweep is running, pid \d+ on elsewhere"):
-        clean([uri], dry_run=False)
+        clean_cache.main([uri])
 
 
 def test_a_point_that_is_queued_again_ends_dead_attempts(

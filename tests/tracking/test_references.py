@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.commands.promote import promote
 from pipeline.config.compose import name_of, quoted, with_named_base
 from pipeline.experiment import recipe as experiment
 from pipeline.infra import redact
@@ -18,6 +17,7 @@ from pipeline.report.sections import reproduce
 from pipeline.rerankers.saved import check_base, detect_arch, saved_arch
 from pipeline.sweep.grid import Grid
 from pipeline.tracking import reader
+from pipeline.tracking.promotion import promote
 from tests.conftest import BRIEF, SMALL, Compose, Trained, compose_config
 
 HEX = "0123456789abcdef" * 2
@@ -162,8 +162,9 @@ def test_what_is_there_instead(
     reference: str, said: str, trained: Callable[[str], Trained]
 ) -> None:
     run = trained("colbert")
-    promote([run.run_id, "name=refs", "force=true", f"output_dir={run.config.output_dir}"])
-    runs = Runs(run.config.tracking, Path(run.config.output_dir) / "cache")
+    cache = Path(run.config.output_dir) / "cache"
+    promote(run.config.tracking, cache, run.run_id, "refs", force=True)
+    runs = Runs(run.config.tracking, cache)
     assert locate("model", "models:/refs@champion", runs).samefile(run.folder)
     with pytest.raises(InputError, match=said):
         locate("model", reference, runs)

@@ -1,0 +1,35 @@
+"""The plan of a grid."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.commands.conftest import code_of
+
+
+def test_the_plan_of_the_report_writes_nothing(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert code_of(["plan", "experiment=report"]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"colbert_modernbert_2neg_4ep .* 24,000,000 .* 62,500", shown)
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_what_only_the_data_can_tell_is_a_question_mark(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labelled = ["dataset=labelled", "dataset.path=."]
+    assert code_of(["plan", *labelled, "grid=['epochs=0','epochs=2']"]) == 0
+    rows = re.findall(r"^│ (\d) .* │ +(\S+) │ +(\S+) │$", capsys.readouterr().out, re.M)
+    assert rows == [("1", "-", "-"), ("2", "?", "?")]
+
+
+def test_a_bad_point_stops_it(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("plan", "sweep"):
+        assert code_of([command, "negatives=1,99"]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith("error: negatives=99: only mining.depth=5 are mined per query")
+        assert said.count("\n") == 1
+    assert list(elsewhere.iterdir()) == []

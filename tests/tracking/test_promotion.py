@@ -1,0 +1,136 @@
+"""Promotion and its gate, against a real MLflow store."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.config.stages import TrackingConfig
+from pipeline.records import InputError, Refused
+from pipeline.tracking import artifacts, promotion, reader, references, registry, writer
+
+QUERIES = [f"q{i}" for i in range(40)]
+SAME_DATA = {"data.fingerprint": "a" * 64, "embedder.path": "package:x", "eval.overfetch": "4"}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> TrackingConfig:
+    folder = tmp_path_factory.mktemp("registry")
+    return TrackingConfig(uri=f"sqlite:///{folder}/mlflow.db", experiment="points")
+
+
+def make_run(
+    store: TrackingConfig,
+    name: str,
+    folder: Path | None,
+    values: Mapping[str, float],
+    params: Mapping[str, str] = SAME_DATA,
+) -> str:
+    """A finished run with these per-query values, and a model of one file."""
+    metric = {"ndcg_at_10": dict(values)}
+    with writer.run(store, name, {"kind": "point", "dataset": "d", "arch": "colbert"}) as run:
+        run.log_params(params)
+        run.log_metrics({"vector_reranked/ndcg_at_10": sum(values.values()) / len(values)})
+        artifacts.log_per_query(run, {"vector_reranked": metric})
+        if folder is not None:
+            folder.mkdir(parents=True)
+            (folder / "config.json").write_text(json.dumps({"made_by": name}))
+            run.log_tags({writer.MODEL_FOLDER: str(folder)})
+    return run.run_id
+
+
+def promote(store: TrackingConfig, run: str, name: str = "", force: bool = False) -> str:
+    return promotion.promote(store, Path("cache"), run, name, force)
+
+
+def made_by(store: TrackingConfig, reference: str, tmp_path: Path) -> str:
+    run = references.find_model(store, reference)
+    folder = references.model_folder(store, run, tmp_path / "cache")
+    return str(json.loads((folder / "config.json").read_text())["made_by"])
+
+
+def test_the_champion_moves_to_what_beats_it(store: TrackingConfig, tmp_path: Path) -> None:
+    low = dict.fromkeys(QUERIES, 0.25)
+    make_run(store, "low", tmp_path / "low", low)
+    # better on 4 of 40 queries: the sign test's p is 2 / 2^4 = 0.125, no more than chance
+    make_run(store, "lucky", tmp_path / "lucky", low | dict.fromkeys(QUERIES[:4], 1.0))
+    make_run(store, "high", tmp_path / "high", dict.fromkeys(QUERIES, 0.75))
+
+    said = promote(store, "low", "moves")
+    assert said == "low is models:/moves@champion, version 1 (the first)"
+    assert promote(store, "low", "moves").startswith("low is the champion already")
+
+    with pytest.raises(Refused) as caught:
+        promote(store, "lucky", "moves")
+    assert "lucky does not beat the champion models:/moves/1 (low)" in str(caught.value)
+    assert "0.3250 against 0.2500, p = 0.1250; force=true" in str(caught.value)
+    assert registry.champion(store, "moves") == (
+        "moves",
+        "1",
+        reader.find_run(store, "low").run_id,
+    )
+
+    said = promote(store, "high", "moves")
+    assert "high is models:/moves@champion, version 2" in said
+    assert "0.7500 against 0.2500" in said
+    with pytest.raises(Refused, match="low does not beat"):
+        promote(store, "low", "moves")
+    said = promote(store, "models:/moves/1", "moves", force=True)
+    assert said == "low is models:/moves@champion, version 1 (forced)"
+    assert made_by(store, "models:/moves@champion", tmp_path) == "low"
+    assert made_by(store, "models:/moves/2", tmp_path) == "high"
+
+
+def test_another_data_set_is_refused_with_the_reason(store: TrackingConfig, tmp_path: Path) -> None:
+    values = dict.fromkeys(QUERIES, 0.5)
+    make_run(store, "here", tmp_path / "here", values)
+    elsewhere = SAME_DATA | {"data.fingerprint": "b" * 64}
+    better = dict.fromkeys(QUERIES, 1.0)
+    make_run(store, "elsewhere", tmp_path / "elsewhere", better, elsewhere)
+    make_run(store, "deeper", tmp_path / "deeper", better, SAME_DATA | {"eval.overfetch": "8"})
+    promote(store, "here", "data")
+    with pytest.raises(Refused, match=r"can't be compared: data\.fingerprint is bbbb.* and aaaa"):
+        promote(store, "elsewhere", "data")
+    with pytest.raises(Refused, match=r"can't be compared: eval\.overfetch is 8 and 4"):
+        promote(store, "deeper", "data")
+    assert "version 2" in promote(store, "elsewhere", "data", force=True)
+
+
+def test_the_promoted_copy_outlives_the_folder(store: TrackingConfig, tmp_path: Path) -> None:
+    values = dict.fromkeys(QUERIES, 0.5)
+    make_run(store, "kept", tmp_path / "kept", values)
+    make_run(store, "lost", tmp_path / "lost", values)
+    promote(store, "kept", "copy")
+    for name in ("kept", "lost"):
+        (tmp_path / name / "config.json").unlink()
+    assert made_by(store, "run:kept", tmp_path) == "kept"
+    assert made_by(store, "models:/copy@champion", tmp_path) == "kept"
+    with pytest.raises(InputError, match=r"run:lost: its model is not in .*lost any more"):
+        promote(store, "lost", "copy")
+
+
+def test_the_default_name_is_the_data_set(store: TrackingConfig, tmp_path: Path) -> None:
+    run_id = make_run(store, "plain", tmp_path / "plain", dict.fromkeys(QUERIES, 0.5))
+    assert promote(store, run_id) == "plain is models:/d@champion, version 1 (the first)"
+
+
+@pytest.mark.parametrize(
+    ("run", "name", "said"),
+    [
+        ("no_such", "", "run:no_such: no finished run of this name"),
+        ("bare", "", "run:bare: recorded no model's folder"),
+        ("has_model", "a/b", "name=a/b"),
+        ("models:/nothing@champion", "", "not in the registry"),
+    ],
+)
+def test_what_can_not_be_promoted(
+    run: str, name: str, said: str, store: TrackingConfig, tmp_path: Path
+) -> None:
+    config = replace(store, experiment="bad")
+    make_run(config, "bare", None, {"q": 1.0})
+    make_run(config, "has_model", tmp_path / "m", {"q": 1.0})
+    with pytest.raises(InputError, match=said):
+        promote(store, run, name)
+    assert registry.champion(store, "bad") is None
