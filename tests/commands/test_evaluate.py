@@ -17,6 +17,7 @@ def words(run: Trained, *more: str) -> list[str]:
     return [*SMALL, output, "eval.overfetch=2", f"model=run:{run.run_id}", *more]
 
 
+@pytest.mark.slow
 def test_against_no_reranking_is_what_the_run_logged(
     trained: Callable[[str], Trained], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -39,6 +40,7 @@ def test_against_no_reranking_is_what_the_run_logged(
     assert found["worst"][0]["query"]
 
 
+@pytest.mark.slow
 def test_two_models_in_a_table_and_the_gate(
     trained: Callable[[str], Trained], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -79,6 +81,7 @@ def test_bad_arguments(arguments: list[str], said: str) -> None:
     assert str(caught.value).startswith(said)
 
 
+@pytest.mark.slow
 def test_what_can_not_be_measured_is_said(trained: Callable[[str], Trained]) -> None:
     run = trained("colbert")
     with pytest.raises(InputError, match=r"eval\.top_k=\[5, 10\], add eval\.top_k=\[7\]"):

@@ -36,6 +36,7 @@ def test_labelled_passages_are_ranked_where_labels_differ() -> None:
         labelled_task(replace(only, test=QuerySet(QUERIES, binary)), 10)
 
 
+@pytest.mark.slow
 def test_labelled_passages_by_a_real_model(
     trained: Callable[[str], Trained], shared: Shared, machine: Hardware
 ) -> None:
