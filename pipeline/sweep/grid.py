@@ -1,4 +1,4 @@
-"""A grid of points from lines of overrides: each composed and checked before anything runs."""
+"""Compose and check all points of a grid before the first one runs."""
 
 import itertools
 from collections.abc import Sequence
@@ -16,7 +16,9 @@ from pipeline.config.preflight import check_point
 
 
 def expand(lines: Sequence[str], overrides: Sequence[str]) -> list[list[str]]:
-    """The points of a grid: each line's product, with ``overrides`` on top, duplicates once.
+    """Return the points of a grid: the product of each line, with ``overrides`` on top.
+
+    Duplicates are dropped.
 
     ``expand(["a=1,2 b=3"], ["c=4"])`` is ``[["a=1", "b=3", "c=4"], ["a=2", "b=3", "c=4"]]``.
     """
@@ -40,23 +42,23 @@ def expand(lines: Sequence[str], overrides: Sequence[str]) -> list[list[str]]:
 class Grid:
     """The composed grid: every point, its overrides, and the configuration of the launcher.
 
-    What the overrides say of ``hydra`` is for the launcher alone. ``config`` is that of the sweep:
-    of several data sets it has the first, which names the experiment unless that is set.
+    Overrides of ``hydra`` apply to the launcher alone. ``config`` is that of the whole sweep.
+    It has the first of several data sets, which names the experiment unless that is set.
     """
 
     def __init__(self, overrides: Sequence[str]) -> None:
         """Compose every point.
 
         Raises:
-            InputError, HydraException, OmegaConfBaseException: a point is not valid, or what
-                it needs is not there.
+            InputError, HydraException, OmegaConfBaseException: a point is not valid, or a file
+                that it needs is missing.
         """
         register_schemas()
         self.hydra = Hydra.create_main_hydra2(
             "pipeline", create_config_search_path(str(conf_dir()))
         )
-        GlobalHydra.instance().clear()  # it is there for hydra.compose, and one at a time
-        fixed = with_named_base([word for given in overrides for word in _of_sweep(given)])
+        GlobalHydra.instance().clear()  # Hydra allows one at a time, and hydra.compose needs it.
+        fixed = with_named_base([word for given in overrides for word in _fixed(given)])
         self.master = self._compose(fixed, RunMode.MULTIRUN)
         self.config = typed(self._compose(fixed, RunMode.RUN))
         of_points = [word for word in overrides if not word.lstrip("+~").startswith("hydra")]
@@ -77,8 +79,8 @@ class Grid:
         return config
 
 
-def _of_sweep(word: str) -> list[str]:
-    """What an override says of the sweep: of several values nothing, but for the first data set."""
+def _fixed(word: str) -> list[str]:
+    """Drop an override with several values; of several data sets keep the first."""
     (override,) = OverridesParser.create().parse_overrides([word])
     if not override.is_sweep_override():
         return [word]

@@ -1,35 +1,37 @@
-"""What a process gets of a machine that several points share: some threads, one GPU.
+"""Give each process its share of a machine that several points use: some threads, one GPU.
 
-For launchers that start processes here and leave it to them (joblib, submitit's local one). The
-first free place is taken by a lock, which the system frees when the process ends.
+This is for launchers that leave it to the processes they start (joblib, submitit's local one). A
+process takes the first free place by a lock, which the operating system frees when it ends.
 """
 
 import os
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-_places: dict[Path, tuple[int, FileLock]] = {}  # of this process, held until it ends
-
 
 def take_share(folder: Path, at_once: int) -> int:
-    """Once a process: 1/``at_once`` of the cores for torch, and the GPU of its place, if any.
+    """Give torch 1/``at_once`` of the cores, and the GPU of this process's place if there is one.
 
-    ``folder`` is one that all processes see. With more processes than GPUs some share one.
-    Returns the process's place, 0 to ``at_once`` - 1.
+    ``folder`` is one that all processes see. With more processes than GPUs some share a GPU.
+    Returns the place, 0 to ``at_once`` - 1. Further calls of the process return the same place.
     """
-    if folder in _places:
-        return _places[folder][0]
+    return _share(folder, at_once)[0]
+
+
+@cache
+def _share(folder: Path, at_once: int) -> tuple[int, FileLock]:
+    """Take a place once. The cache keeps the lock until the process ends."""
     place, lock = _take_place(folder, at_once)
-    _places[folder] = place, lock
-    # Before torch looks for GPUs: a library that sees several spreads one point over all.
+    # This comes before torch looks for GPUs: a library that sees several would use all of them.
     if gpus := _visible_gpus():
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus[place % len(gpus)]
     import torch
 
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // at_once))
-    return place
+    return place, lock
 
 
 def _take_place(folder: Path, at_once: int) -> tuple[int, FileLock]:

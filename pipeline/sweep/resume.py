@@ -1,9 +1,9 @@
-"""Going on with a sweep that was interrupted, from what the tracking store says.
+"""Resume an interrupted sweep from the tracking store.
 
-A sweep is known by the fingerprints of its points, and a point by its own. What an earlier
-attempt finished stays; what it left RUNNING when its process died becomes KILLED and is run again,
-like what failed. Looks only at the newest sweep with the same points: a point that another sweep
-has finished is run again, with its shared stages from the cache.
+A sweep is identified by the fingerprints of its points. Finished points are kept. Failed points run
+again, and so do those that were left RUNNING by a process that is gone; these become KILLED. Only
+the newest sweep with the same points counts: a point that another sweep has finished runs again,
+with its shared stages from the cache.
 """
 
 from collections import Counter
@@ -16,15 +16,14 @@ from pipeline.records import Refused
 from pipeline.tracking import liveness, reader
 from pipeline.tracking.attempts import end
 
-KILLED = "its process was killed, perhaps for want of memory"
-"""Why a point has failed whose process its sweep has outlived."""
+KILLED = "process killed (out of memory?)"  # the failure of a point that lost its process
 
 
 @dataclass(frozen=True)
 class Earlier:
-    """What there is of a sweep: its run, if any, and the fingerprints of finished points.
+    """Earlier attempts at a sweep: its run, if any, and the fingerprints of finished points.
 
-    ``killed`` counts the attempts at the others that did not outlive their process.
+    ``killed`` maps the fingerprint of an unfinished point to how often its process was lost.
     """
 
     run_id: str | None = None
@@ -32,10 +31,10 @@ class Earlier:
     killed: Mapping[str, int] = field(default_factory=dict)
 
     def pending(self, fingerprints: Sequence[str]) -> list[int]:
-        """The numbers of the points that have not finished, in the order in which to run them.
+        """Return the numbers of the unfinished points, in the order in which to run them.
 
-        Points that differ in nothing that matters have one fingerprint and are run once. What has
-        lost its process most often comes last, as it may be what ends the sweep each time.
+        Points with the same fingerprint are run once. Points that lost their process most often
+        come last, because they may be what kills the sweep.
         """
         first = {key: number for number, key in reversed(list(enumerate(fingerprints)))}
         left = sorted(number for key, number in first.items() if key not in self.finished)
@@ -43,18 +42,17 @@ class Earlier:
 
 
 def sweep_fingerprint(fingerprints: Sequence[str]) -> str:
-    """16 hex digits that depend on the set of points, not on their order."""
+    """Return 16 hex digits that depend on the set of points, not on their order."""
     return content_key({"points": sorted(set(fingerprints))})
 
 
 def find(config: TrackingConfig, fingerprints: Sequence[str]) -> Earlier:
-    """The newest sweep of these points; its lost runs, and those of others, are set KILLED.
+    """Find the newest sweep of these points, and end the experiment's lost runs as KILLED.
 
-    All lost runs of the experiment are, as nobody may ever look for the others again: single
-    ones, those of ``force=true``, of sweeps whose code has changed.
+    These include single runs and those of other sweeps, which may never be resumed.
 
     Raises:
-        Refused: a process that may be alive is working on it.
+        Refused: a process that may be alive is running this sweep.
         InputError: the tracking store can't be used.
     """
     sweep = reader.find_sweep(config, sweep_fingerprint(fingerprints))
@@ -67,17 +65,17 @@ def find(config: TrackingConfig, fingerprints: Sequence[str]) -> Earlier:
             process = f"pid {run.tags.get('pid')} on {run.tags.get('host')}"
             raise Refused(
                 f"{run.name} ({run.run_id}) of this sweep is running: {process}; wait for it or "
-                "stop it, or start the sweep anew with force=true"
+                "stop it, or start a new sweep with force=true"
             )
     finished = {run.tags["fingerprint"] for run in attempts if run.status == "FINISHED"}
     for run in lost:
         all_there = finished >= set(fingerprints)
         complete = all_there and sweep is not None and run.run_id == sweep.run_id
-        reason = f"its process, pid {run.tags['pid']}, is gone"
+        reason = f"process {run.tags['pid']} on {run.tags['host']} is gone"
         end(config, run.run_id, "FINISHED" if complete else "KILLED", reason)
     if sweep is None:
         return Earlier()
-    # Those that were RUNNING have just become KILLED.
+    # Attempts that were RUNNING have just become KILLED.
     killed = Counter(
         run.tags["fingerprint"]
         for run in attempts

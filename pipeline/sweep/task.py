@@ -1,4 +1,4 @@
-"""One line per point of a sweep as it ends: its place, its figures, how long the rest takes."""
+"""Run a point of a sweep and log one line when it ends: its metrics and the time left."""
 
 import gc
 import logging
@@ -26,9 +26,9 @@ class Reported:
     ``[5/18] colbert_minilm_l6_2neg_1ep: vector_reranked hit@10 0.703, NDCG@10 0.591 (1:40; about
     24 min left)``.
 
-    The points that have ended are lines of a file in the sweep's folder, so that places are
-    right whichever process a launcher runs a point in; on machines that share no disk each
-    counts its own. What is left is estimated from the time per point so far.
+    Ended points are counted as lines of a file in the sweep's folder, because a launcher may run
+    them in several processes. Machines that share no disk count their own points. The time left
+    is estimated from the time per point so far.
     """
 
     total: int
@@ -40,9 +40,9 @@ class Reported:
         """Run the point, return its MLflow run id.
 
         Raises:
-            RuntimeError: it failed, which has been said and is the message, a line. Hydra keeps
-                what is raised until the end of the sweep and launchers pickle it: the error itself
-                would hold the model in its traceback, and not every error can be unpickled.
+            RuntimeError: it failed; the message is one line. Hydra keeps the error until the end of
+                the sweep and launchers pickle it. The original error would keep the model alive
+                through its traceback, and not every error can be unpickled.
         """
         begun = time.time()
         end_on_sigterm()
@@ -54,12 +54,12 @@ class Reported:
             return run_id
         except Exception as error:
             failure = one_line(error)
-        gc.collect()  # models and trainers refer to each other; the next point needs the memory
+        gc.collect()  # Models and trainers form cycles, and the next point needs the memory.
         self.say(config.run_name, f"failed, {failure}", begun)
-        raise RuntimeError(failure)  # out of the except block, else the error is its context
+        raise RuntimeError(failure)  # Inside the except block the error would be its context.
 
     def say(self, name: str, what: str, begun: float) -> None:
-        """Log the line of a point that began at ``begun`` (seconds since 1970) and ends now."""
+        """Log the line of a point that began at ``begun`` (in seconds since 1970) and ends now."""
         place = self._place(name)
         took = f"{(now := time.time()) - begun:.0f}"
         minutes, seconds = divmod(int(took), 60)
@@ -73,7 +73,7 @@ class Reported:
         file = Path(self.folder) / ENDED
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("a+", encoding="utf-8") as ended:
-            ended.write(f"{name}\n")  # one short write in append mode: never torn or lost
+            ended.write(f"{name}\n")  # One short write in append mode is never torn or lost.
             ended.flush()
             ended.seek(0)
             return sum(1 for _ in ended)
@@ -87,7 +87,7 @@ def _outcome(config: DictConfig, run_id: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """``40 s``, ``24 min`` or ``2.5 h``: as exact as an estimate is."""
+    """Return ``40 s``, ``24 min`` or ``2.5 h``, rounded as an estimate should be."""
     if seconds < 90:
         return f"{max(10, round(seconds, -1)):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

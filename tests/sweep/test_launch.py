@@ -72,7 +72,7 @@ def test_a_failed_point_leaves_nothing_but_a_line(
     monkeypatch.setattr(progress, "job", job)
     gc.disable()  # what is left must not depend on when it happens to run
     try:
-        results = launch._launch(grid, Reported(2, str(tmp_path)), "0" * 32, [0, 1], 0)
+        results = launch.call_launcher(grid, Reported(2, str(tmp_path)), "0" * 32, [0, 1], 0)
         assert [model() for model in models] == [None, None]
     finally:
         gc.enable()
@@ -84,7 +84,7 @@ def test_a_failed_point_leaves_nothing_but_a_line(
 
 @dataclass
 class Launcher:
-    """Stands for ``launch._launch``: ``workers`` points at a time, which all go with one.
+    """Stands for ``launch.call_launcher``: ``workers`` points at a time, which all go with one.
 
     ``kills`` are the points whose process dies, ``fails`` those that raise, ``recorded`` says
     under which fingerprint a worker records a point, if not its own.
@@ -136,7 +136,7 @@ def launched(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Launc
     """Launch points of the grid as a new sweep: ``launched(launcher, numbers)``."""
 
     def of(stub: object, numbers: Sequence[int] = range(4), fail_fast: bool = False) -> Launched:
-        monkeypatch.setattr(launch, "_launch", stub)
+        monkeypatch.setattr(launch, "call_launcher", stub)
         grid.config.fail_fast = fail_fast
         with writer.run(grid.config.tracking, "sweep", {"kind": "sweep"}) as parent:
             result = launch.launch(grid, KEYS, parent.run_id, numbers)
@@ -152,7 +152,7 @@ def test_one_point_that_always_dies_costs_only_itself(launched: Callable[..., La
     result = launched(launcher)
     assert result.finished == {0: "a", 2: "c", 3: "d"}
     assert result.failures == {1: KILLED}
-    assert launcher.calls == [[0, 1, 2, 3], [2, 3], [0], [1]]
+    assert launcher.calls == [[0, 1, 2, 3], [0], [1], [2], [3]]
 
 
 def test_several_points_that_always_die(launched: Callable[..., Launched]) -> None:
@@ -160,7 +160,7 @@ def test_several_points_that_always_die(launched: Callable[..., Launched]) -> No
     result = launched(launcher)
     assert set(result.finished) == {1}
     assert result.failures == {0: KILLED, 2: KILLED, 3: "no luck"}
-    assert launcher.calls == [[0, 1, 2, 3], [1, 2, 3], [3], [0], [2]]
+    assert launcher.calls == [[0, 1, 2, 3], [0], [1], [2], [3]]
 
 
 def test_what_ends_while_it_is_waited_for_has_finished(
@@ -174,7 +174,7 @@ def test_what_ends_while_it_is_waited_for_has_finished(
     monkeypatch.setattr("time.sleep", wait)
     launcher = Launcher(kills=[1], goes_on=left.append)
     assert set(launched(launcher).finished) == {0, 2, 3}
-    assert launcher.calls == [[0, 1, 2, 3], [2, 3], [1]]
+    assert launcher.calls == [[0, 1, 2, 3], [1], [2], [3]]
 
 
 def test_what_a_launcher_reports_is_finished_whatever_its_fingerprint(

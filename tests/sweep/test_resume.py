@@ -139,7 +139,7 @@ def test_what_a_dead_process_left_is_killed_and_the_rest_is_kept(
     assert earlier == resume.Earlier(parent, frozenset(POINTS[:1]), {POINTS[1]: 1})
     lost = [run for run in reader.read_attempts(config, parent) if run.run_id != done]
     assert [run.status for run in lost] == ["KILLED"]
-    assert lost[0].tags["failure"] == f"its process, pid {dead['pid']}, is gone"
+    assert dead["pid"] in lost[0].tags["failure"]
     status = MlflowClient(config.uri).get_run(parent).info.status
     assert status == "KILLED"
 
