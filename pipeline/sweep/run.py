@@ -1,17 +1,18 @@
-"""A whole grid: ``python -m pipeline sweep experiment=pydocs``.
+"""Run a whole grid: ``python -m pipeline sweep experiment=pydocs``.
 
-``grid`` in the configuration is a list of lines, each a product of overrides; their union is
-the grid, so controls are lines like any other. Every point is composed and checked before the
-first one starts. The points run through Hydra's launcher (``hydra/launcher=``), as children of
-one MLflow run; a point that fails is recorded and the others go on. What an earlier attempt
-at the same sweep has finished is not run again (pipeline/resume.py), unless ``force=true``.
+``grid`` in the configuration is a list of lines, each a product of overrides. Their union is the
+grid, so controls are lines like any other. Every point is composed and checked before the first one
+starts. The points run through Hydra's launcher (``hydra/launcher=``), as children of one MLflow
+run. A point that fails is recorded and the others run on. Points that an earlier attempt at the
+same sweep has finished are kept (see ``resume``) unless ``force=true``.
 """
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
 from hydra.core.utils import configure_log
@@ -20,6 +21,10 @@ from omegaconf import open_dict
 from pipeline.config import Config
 from pipeline.sweep.grid import Grid
 
+if TYPE_CHECKING:
+    from pipeline.sweep.launch import Launched
+    from pipeline.tracking.writer import ActiveRun
+
 log = logging.getLogger("pipeline")
 
 
@@ -27,71 +32,102 @@ def run(overrides: Sequence[str]) -> None:
     """Run the grid of ``overrides`` and show the comparison table.
 
     Raises:
-        InputError: a point is not valid and nothing has been run; or what the points share can't
-            be made, which the sweep's run has as its failure.
+        InputError: a point is not valid and nothing has run; or what the points share can't be
+            made, which is recorded as the failure of the sweep.
         RuntimeError: some points failed; the others are recorded.
         Refused: another process is running this sweep.
     """
-    grid = Grid(overrides)  # before the heavy imports: a mistake is told at once
+    grid = Grid(overrides)  # before the heavy imports, to report a mistake at once
     from pipeline.experiment.fingerprint import fingerprints
-    from pipeline.infra import quiet, redact
+    from pipeline.infra import quiet
     from pipeline.report.write import show
     from pipeline.sweep import resume
-    from pipeline.sweep.launch import launch
-    from pipeline.tracking import artifacts, reader, writer
+    from pipeline.tracking import writer
 
     quiet.silence()
     config, output = grid.config, Path(grid.config.output_dir)
-    known = fingerprints(grid.points)
+    keys = fingerprints(grid.points)
     tags = {
         "kind": "sweep",
         "dataset": config.dataset.name,
-        "fingerprint": resume.sweep_fingerprint(known),
+        "fingerprint": resume.sweep_fingerprint(keys),
     }
     output.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        # Of two processes at the same moment one starts the sweep, and the other finds it running.
+        # If two processes start at the same moment, one of them finds the sweep running.
         with FileLock(output / ".sweep.lock"):
-            earlier = resume.Earlier() if config.force else resume.find(config.tracking, known)
-            if pending := earlier.pending(known):
+            earlier = resume.Earlier() if config.force else resume.find(config.tracking, keys)
+            if pending := earlier.pending(keys):
                 opened = writer.run(config.tracking, "sweep", tags, earlier.run_id)
                 parent = stack.enter_context(opened)
-        if not pending and earlier.run_id:
+        if earlier.run_id and not pending:
             show(config.tracking, config.report, earlier.run_id, output)
-            print(f"complete: all {len(known)} points had finished; force=true runs them anew")
+            print(f"complete: all {len(keys)} points had finished; force=true runs them again")
             return
-        # MLflow changes no param, and in a sweep that is gone on with the lines may be in another
-        # order.
-        if not reader.read_run(config.tracking, parent.run_id).params:
-            about = {"grid": list(config.grid), "points": len(grid.points)}
-            parent.log_params(redact.flatten(about))
-        names = [{"name": p.run_name, "dataset": p.dataset.name} for p in grid.points]
-        artifacts.log_points(parent, dict(zip(known, names, strict=True)))
         _start_log(grid)
         if earlier.run_id:
-            done = _points(len(known) - len(pending))
-            log.info("going on with sweep %s: %s finished before", earlier.run_id, done)
-        log.info("%s, first what they share", _points(len(pending)))
+            done = _points(len(keys) - len(pending))
+            log.info("resuming sweep %s: %s finished before", earlier.run_id, done)
         start = time.perf_counter()
-        _prepare([grid.points[number] for number in pending])
-        finished, failures = launch(grid, known, parent.run_id, pending)
-        recorded = [finished.get(number, key) for number, key in enumerate(known)]
-        if recorded != known:  # else those points would be shown as not started
-            artifacts.log_points(parent, dict(zip(recorded, names, strict=True)))
+        launched = _run_points(grid, keys, pending, parent)
         parent.log_metrics({"sweep/seconds": time.perf_counter() - start})
-    failed = [f"{grid.points[number].run_name}: {why}" for number, why in failures.items()]
-    for file in show(config.tracking, config.report, parent.run_id, output):
-        parent.log_file(file, "report")
-        if file.suffix == ".md":  # the sweep's page in the UI opens with the table
-            parent.log_note(file.read_text(encoding="utf-8").removeprefix("# Comparison\n"))
+    _show(grid, parent)
     minutes = (time.perf_counter() - start) / 60
-    print(f"{len(finished)} of {len(pending)} points in {minutes:.1f} minutes")
+    print(f"{len(launched.finished)} of {len(pending)} points in {minutes:.1f} minutes")
+    print(f"browse them: make ui{_ui_arguments(config, overrides)}")
+    if launched.failures:
+        raise RuntimeError(_summary(grid, launched.failures))
+
+
+def _run_points(
+    grid: Grid, keys: Sequence[str], pending: Sequence[int], parent: "ActiveRun"
+) -> "Launched":
+    """Make what the pending points share, launch them, and record which points there are.
+
+    ``keys`` are the fingerprints of all points.
+    """
+    from pipeline.infra import redact
+    from pipeline.sweep.launch import launch
+    from pipeline.tracking import artifacts, reader
+
+    # MLflow can't change a param, and a resumed sweep may have the lines in another order.
+    if not reader.read_run(grid.config.tracking, parent.run_id).params:
+        about = {"grid": list(grid.config.grid), "points": len(grid.points)}
+        parent.log_params(redact.flatten(about))
+    names = [{"name": p.run_name, "dataset": p.dataset.name} for p in grid.points]
+    artifacts.log_points(parent, dict(zip(keys, names, strict=True)))
+    log.info("%s, first what they share", _points(len(pending)))
+    _prepare([grid.points[number] for number in pending])
+    launched = launch(grid, keys, parent.run_id, pending)
+    recorded = [launched.finished.get(number, key) for number, key in enumerate(keys)]
+    if recorded != list(keys):
+        # Points recorded under another fingerprint would be shown as not started.
+        artifacts.log_points(parent, dict(zip(recorded, names, strict=True)))
+    return launched
+
+
+def _show(grid: Grid, parent: "ActiveRun") -> None:
+    """Print the comparison and store the report with the sweep, whose page shows the table."""
+    from pipeline.report.write import show
+
+    config = grid.config
+    for file in show(config.tracking, config.report, parent.run_id, Path(config.output_dir)):
+        parent.log_file(file, "report")
+        if file.suffix == ".md":
+            parent.log_note(file.read_text(encoding="utf-8").removeprefix("# Comparison\n"))
+
+
+def _ui_arguments(config: Config, overrides: Sequence[str]) -> str:
+    """Return what ``make ui`` needs to show this sweep, if it needs anything."""
     where = [word for word in overrides if word.startswith("tracking.uri=")]
-    if config.tracking.experiment != "pydocs":  # which make ui shows without an argument
+    if config.tracking.experiment != "pydocs":
         where.append(f"tracking.experiment={config.tracking.experiment}")
-    print("browse them: make ui" + (f' ARGS="{" ".join(where)}"' if where else ""))
-    if failed:
-        raise RuntimeError(f"{_points(len(failed))} failed: " + "; ".join(failed))
+    return f' ARGS="{" ".join(where)}"' if where else ""
+
+
+def _summary(grid: Grid, failures: Mapping[int, str]) -> str:
+    failed = [f"{grid.points[number].run_name}: {why}" for number, why in failures.items()]
+    return f"{_points(len(failed))} failed: " + "; ".join(failed)
 
 
 def _start_log(grid: Grid) -> None:
