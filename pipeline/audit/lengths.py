@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline.audit.census import Census
 from pipeline.audit.findings import Sightings
 from pipeline.data.labelled.rows import LabelledRow
-from pipeline.data.splits import words
+from pipeline.data.text import words
 
 PERCENTILES = (50, 90, 95, 99, 100)
 LONGEST = 200_000  # characters measured of one text; what follows is not counted

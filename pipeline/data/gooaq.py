@@ -26,9 +26,9 @@ from pipeline.data.splits import (
     limit_corpus,
     query_set,
     sample,
-    text_key,
     without_leaks,
 )
+from pipeline.data.text import text_key
 from pipeline.infra.console import live_line
 from pipeline.records import InputError, Qrels, QuerySet
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config.bounds import require
-from pipeline.data.splits import text_key, words
+from pipeline.data.text import text_key, words
 
 SHINGLE = 3  # words; a text of fewer has its single words as shingles
 MINIMA = 128  # of one signature

@@ -20,7 +20,8 @@ from typing import NamedTuple
 from pipeline.config.bounds import require
 from pipeline.config.datasets import PydocsConfig
 from pipeline.data.corpus import CorpusWriter
-from pipeline.data.splits import Splits, limit_corpus, sample, text_key
+from pipeline.data.splits import Splits, limit_corpus, sample
+from pipeline.data.text import text_key
 from pipeline.infra.console import live_line
 from pipeline.records import InputError, QuerySet
 

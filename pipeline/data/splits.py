@@ -1,19 +1,19 @@
-"""What all data sets share: sampling, disjoint splits and the choice of passages.
+"""Sample queries, keep splits disjoint and limit corpora; shared by all data sets.
 
 Sampling orders ids by the sha256 of ``seed:id``. The order of two ids depends on nothing
-else, so a smaller limit takes a subset and another machine takes the same.
+else, so a smaller limit gives a subset, and every machine gives the same.
 """
 
 import hashlib
 import heapq
 import shutil
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.data.corpus import Corpus, CorpusWriter
+from pipeline.data.text import text_key
 from pipeline.records import InputError, Qrels, QuerySet
 
 
@@ -26,64 +26,8 @@ class Splits(NamedTuple):
     dropped: dict[str, int]
 
 
-class _KeepsOnlyWords(dict[int, int | None]):
-    """A ``str.translate`` table without punctuation, symbols, separators and controls."""
-
-    def __missing__(self, code: int) -> int | None:
-        # By category, not by \W: that would also take the vowel signs of Indic scripts.
-        self[code] = None if unicodedata.category(chr(code))[0] in "PSZC" else code
-        return self[code]
-
-
-class _SeparatesWords(dict[int, str]):
-    """A ``str.translate`` table that puts spaces for punctuation, symbols and controls.
-
-    Scripts without spaces (Chinese, Japanese) get one around every character.
-    """
-
-    def __missing__(self, code: int) -> str:
-        character = chr(code)
-        category = unicodedata.category(character)
-        if category[0] in "PSZC":
-            self[code] = " "
-        elif category == "Lo" and unicodedata.east_asian_width(character) == "W":
-            self[code] = f" {character} "
-        else:
-            self[code] = character
-        return self[code]
-
-
-_WORDS = _KeepsOnlyWords()
-_SPACED = _SeparatesWords()
-
-
-def _folded(text: str) -> str:
-    """The text without case and compatibility forms."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-
-
-def normalise(text: str) -> str:
-    """The text without case, compatibility forms, punctuation, symbols and whitespace.
-
-    A text of nothing else (emoji, operators) keeps them, so that such texts stay distinct.
-    """
-    folded = _folded(text)
-    return folded.translate(_WORDS) or "".join(folded.split())
-
-
-def words(text: str) -> list[str]:
-    """The words of the text in order, normalised like ``normalise``; of emoji alone: those."""
-    folded = _folded(text)
-    return folded.translate(_SPACED).split() or folded.split()
-
-
-def text_key(text: str) -> bytes:
-    """16 bytes that two texts share if they are equal after normalisation."""
-    return hashlib.sha256(normalise(text).encode()).digest()[:16]
-
-
 def sample(ids: Iterable[str], limit: int | None, seed: int) -> list[str]:
-    """Up to ``limit`` of the ids in an order that only the seed determines; null: all."""
+    """Return up to ``limit`` ids (None: all) in an order that only the seed determines."""
 
     def order(text_id: str) -> bytes:
         return hashlib.sha256(f"{seed}:{text_id}".encode()).digest()
@@ -99,14 +43,14 @@ def query_set(
     qrels: Qrels,
     irrelevant: Mapping[str, list[str]] | None = None,
 ) -> QuerySet:
-    """The queries ``ids``, in that order, with their judgments; the other queries' are left out."""
+    """Select the queries ``ids``, in that order, with their judgments."""
     chosen = list(ids)
     negatives = {q: irrelevant[q] for q in chosen if irrelevant.get(q)} if irrelevant else {}
     return QuerySet({q: queries[q] for q in chosen}, {q: qrels[q] for q in chosen}, negatives)
 
 
 def limited(split: QuerySet, limit: int | None, seed: int) -> QuerySet:
-    """``sample`` of the queries with their judgments."""
+    """Sample up to ``limit`` queries (None: all) with their judgments."""
     chosen = sample(split.queries, limit, seed)
     return query_set(chosen, split.queries, split.qrels, split.irrelevant)
 
@@ -124,11 +68,11 @@ class HeldOut:
                 self._passages.setdefault(text_key(corpus[doc_id]), name)
 
     def query(self, text: str) -> str | None:
-        """The name of the first split with this query text, if any."""
+        """Return the name of the first split with this query text, if any."""
         return self._queries.get(text_key(text))
 
     def passage(self, text: str) -> str | None:
-        """The name of the first split for which this text is relevant, if any."""
+        """Return the name of the first split for which this text is relevant, if any."""
         return self._passages.get(text_key(text))
 
 
@@ -139,13 +83,16 @@ def without_leaks(
     earlier: Mapping[str, QuerySet],
     dropped: Counter[str],
 ) -> QuerySet:
-    """The queries and judgments of ``split`` that do not occur in the ``earlier`` splits.
+    """Drop the queries and judgments of ``split`` that occur in the ``earlier`` splits.
 
-    A query whose text is in an earlier split goes (``train_query_in_test``); so does a
-    judgment whose passage text is relevant there (``train_passage_in_test``, and
-    ``train_irrelevant_in_test`` where it is irrelevant here), and a query left without any
-    relevant passage (``train_query_left_empty``). ``corpus`` holds the passages of all these
-    splits; ``dropped`` is added to.
+    Dropped and counted in ``dropped`` are:
+
+    - queries whose text is in an earlier split (``train_query_in_test``)
+    - judgments whose passage text is relevant there (``train_passage_in_test``, and
+      ``train_irrelevant_in_test`` where the passage is irrelevant here)
+    - queries left without a relevant passage (``train_query_left_empty``)
+
+    ``corpus`` holds the passages of all these splits.
     """
     held = HeldOut(corpus, earlier)
     queries: dict[str, str] = {}
@@ -174,7 +121,7 @@ def without_leaks(
 
 
 def relevant_ids(*splits: QuerySet) -> set[str]:
-    """The ids of all documents that are relevant to a query of these splits."""
+    """Collect the ids of all documents that are relevant to a query of these splits."""
     return {doc_id for split in splits for docs in split.qrels.values() for doc_id in docs}
 
 
@@ -183,8 +130,8 @@ def limit_corpus(
 ) -> Corpus:
     """Move the corpus ``full`` to ``folder``, cut to ``max_corpus`` passages.
 
-    The passages relevant to ``splits`` come first, then a sample of those judged irrelevant,
-    then one of the others; their order stays.
+    The passages relevant to ``splits`` are kept first, then a sample of those judged
+    irrelevant, then a sample of the others. The order of the passages stays.
 
     Raises:
         InputError: the relevant passages alone are more than ``max_corpus``.

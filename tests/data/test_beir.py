@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.config.datasets import BeirConfig
 from pipeline.data import load, summary
-from pipeline.data.splits import normalise
+from pipeline.data.text import normalise
 from pipeline.records import Dataset, InputError, QuerySet
 
 CHECKOUT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.config.datasets import GooaqConfig
 from pipeline.data import load
-from pipeline.data.splits import normalise
+from pipeline.data.text import normalise
 from pipeline.records import InputError
 
 Rows = list[tuple[str | None, str | None]]

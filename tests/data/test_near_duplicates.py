@@ -4,17 +4,10 @@ import pytest
 
 from pipeline.data import near_duplicates
 from pipeline.data.near_duplicates import KEPT, Texts, groups
-from pipeline.data.splits import words
 from pipeline.records import InputError
 
 # 10 words, 8 triples
 FOX = "the quick brown fox jumps over the lazy sleeping dog"
-
-
-def test_words_are_normalised_and_kept_apart() -> None:
-    assert words("It's  a\tTEST—really!") == ["it", "s", "a", "test", "really"]
-    assert words("日本語 text") == ["日", "本", "語", "text"]
-    assert words("❤ ❤") == ["❤", "❤"]
 
 
 @pytest.mark.parametrize(

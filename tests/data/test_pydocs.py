@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.config.datasets import PydocsConfig
 from pipeline.data import load, pydocs
-from pipeline.data.splits import normalise
+from pipeline.data.text import normalise
 from pipeline.records import Dataset, InputError
 
 PACKAGES = ["omegaconf", "hydra-core", "networkx"]

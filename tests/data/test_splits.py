@@ -4,39 +4,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.data.corpus import Corpus, CorpusWriter
-from pipeline.data.splits import limit_corpus, normalise, sample, without_leaks
+from pipeline.data.splits import limit_corpus, sample, without_leaks
 from pipeline.records import InputError, QuerySet
-
-
-@pytest.mark.parametrize(
-    ("left", "right"),
-    [
-        ("What is NDCG?", "what is ndcg"),
-        ("hit-rate @ 10", "Hit rate@10!"),
-        ("  a\tb\n c ", "abc"),
-        ("ﬁne ½", "fine 1⁄2"),  # compatibility forms
-        ("Straße", "STRASSE"),
-        ("“quoted” – text…", "quoted text"),
-        ("no\u00a0break", "nobreak"),
-    ],
-)
-def test_equal_after_normalisation(left: str, right: str) -> None:
-    assert normalise(left) == normalise(right)
-
-
-@pytest.mark.parametrize(
-    ("left", "right"),
-    [
-        ("recall at 5", "recall at 10"),
-        ("cafe", "café"),
-        ("की", "का"),  # they differ by a vowel sign alone
-        ("🙂", "🙁"),  # nothing but symbols: they stay
-        ("", "?"),
-    ],
-)
-def test_different_after_normalisation(left: str, right: str) -> None:
-    assert normalise(left) != normalise(right)
-
 
 CORPUS = {"d1": "One.", "d2": "Two.", "d3": "Three.", "d4": "one", "d5": "Five."}
 

@@ -14,7 +14,7 @@ from pipeline.data.corpus import CorpusWriter
 from pipeline.data.labelled.rows import Fault, LabelledRow, read_rows
 from pipeline.data.readers.lines import fail
 from pipeline.data.readers.passages import read_passages
-from pipeline.data.splits import text_key
+from pipeline.data.text import text_key
 from pipeline.infra.console import live_line
 from pipeline.records import Qrels, QuerySet
 

@@ -20,8 +20,9 @@ from pipeline.data import near_duplicates
 from pipeline.data.corpus import Corpus
 from pipeline.data.labelled.judged import ALL, Judged, read_judged
 from pipeline.data.readers.lines import file_facts
-from pipeline.data.splits import Splits, limit_corpus, limited, query_set, text_key, without_leaks
+from pipeline.data.splits import Splits, limit_corpus, limited, query_set, without_leaks
 from pipeline.data.stratify import Group, linked, share_out
+from pipeline.data.text import text_key
 from pipeline.records import InputError, QuerySet
 
 NOTHING = QuerySet({}, {})

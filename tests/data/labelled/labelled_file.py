@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from pipeline.config.datasets import LabelledConfig
 from pipeline.data import load
-from pipeline.data.splits import normalise
+from pipeline.data.text import normalise
 from pipeline.records import Dataset, QuerySet
 
 Row = Mapping[str, object]

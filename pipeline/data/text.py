@@ -1,0 +1,60 @@
+"""Compare texts regardless of case, punctuation and spacing: one normalisation for all."""
+
+import hashlib
+import unicodedata
+
+
+class _KeepsOnlyWords(dict[int, int | None]):
+    """A ``str.translate`` table without punctuation, symbols, separators and controls."""
+
+    def __missing__(self, code: int) -> int | None:
+        # By category, not by \W: that would also take the vowel signs of Indic scripts.
+        self[code] = None if unicodedata.category(chr(code))[0] in "PSZC" else code
+        return self[code]
+
+
+class _SeparatesWords(dict[int, str]):
+    """A ``str.translate`` table that puts spaces for punctuation, symbols and controls.
+
+    Scripts without spaces (Chinese, Japanese) get one around every character.
+    """
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        category = unicodedata.category(character)
+        if category[0] in "PSZC":
+            self[code] = " "
+        elif category == "Lo" and unicodedata.east_asian_width(character) == "W":
+            self[code] = f" {character} "
+        else:
+            self[code] = character
+        return self[code]
+
+
+_WORDS = _KeepsOnlyWords()
+_SPACED = _SeparatesWords()
+
+
+def _folded(text: str) -> str:
+    """Remove case and compatibility forms."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def normalise(text: str) -> str:
+    """Remove case, compatibility forms, punctuation, symbols and whitespace.
+
+    A text that has nothing else (emoji, operators) keeps them, so that such texts differ.
+    """
+    folded = _folded(text)
+    return folded.translate(_WORDS) or "".join(folded.split())
+
+
+def words(text: str) -> list[str]:
+    """Return the words in order, normalised as by ``normalise``; emoji count if alone."""
+    folded = _folded(text)
+    return folded.translate(_SPACED).split() or folded.split()
+
+
+def text_key(text: str) -> bytes:
+    """Return 16 bytes that two texts share if they are equal after normalisation."""
+    return hashlib.sha256(normalise(text).encode()).digest()[:16]
