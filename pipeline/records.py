@@ -1,7 +1,7 @@
-"""The typed values that travel between stages.
+"""Define the typed values that the steps hand to each other.
 
-Documents and queries are known by their ids; a text is never an identity. Nothing here
-imports a heavy library, so every layer can use it.
+Documents and queries are known by their ids, never by their texts. Nothing here imports a
+heavy library, so every layer can use it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,14 +19,14 @@ FIRST_STAGE = (
     "index.vector_index_above",
     "eval.rrf_k",
 )
-"""Params on which runs on the same data must agree to have started from the same search."""
+"""MLflow params that are equal in two runs on the same data if their searches are the same."""
 
 Qrels = dict[str, dict[str, int]]
 """Graded judgments: query id -> document id -> gain (an integer > 0)."""
 
 
 class Hit(NamedTuple):
-    """One retrieved document with the score of whoever ranked it (higher is better)."""
+    """One retrieved document and its score (higher is better)."""
 
     doc_id: str
     score: float
@@ -37,11 +37,11 @@ Ranking = dict[str, list[Hit]]
 
 
 class InputError(Exception):
-    """The user's own mistake: shown as one line, exit code 2, no traceback."""
+    """A mistake in the input: shown as one line, exit code 2, no traceback."""
 
 
 class Refused(Exception):
-    """A gate that was asked for says no: shown as one line, exit code 1, no traceback."""
+    """A requested gate did not pass: shown as one line, exit code 1, no traceback."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class QuerySet:
     """The queries of one split with their relevant documents.
 
     ``queries`` maps query id -> text and ``qrels`` has exactly the same keys, each with at
-    least one document of the corpus. ``irrelevant`` maps a query id to documents that
-    somebody judged irrelevant, if there are any.
+    least one document of the corpus. ``irrelevant`` maps a query id to the documents judged
+    irrelevant, if there are any.
     """
 
     queries: dict[str, str]
@@ -65,10 +65,10 @@ class QuerySet:
 class Dataset:
     """A corpus with train, dev and test queries.
 
-    ``corpus`` is what is indexed and searched. ``train_corpus`` is what negatives are mined
-    from: the same object, unless the data set keeps its training passages apart (GooAQ).
+    ``corpus`` is indexed and searched. Negatives are mined from ``train_corpus``, which is the
+    same object unless the data set keeps its training passages apart (GooAQ).
     No query text and no relevant passage text occurs in two splits (compared after
-    normalisation); ``dropped`` says how many rows went for which reason.
+    normalisation). ``dropped`` counts the rows left out, by reason.
     ``fingerprint`` is a sha256 over all ids, texts and judgments.
     """
 
@@ -106,5 +106,5 @@ class TrainingExample(NamedTuple):
 
 
 def sort_hits(hits: Iterable[Hit]) -> list[Hit]:
-    """Best first; equal scores by document id, so that a result repeats exactly."""
+    """Sort best first; equal scores by document id, so that a result repeats exactly."""
     return sorted(hits, key=lambda hit: (-hit.score, hit.doc_id))

@@ -53,8 +53,9 @@ def audit(
     from pipeline.audit.checks import findings
     from pipeline.audit.facts import facts
     from pipeline.audit.lengths import Lengths
-    from pipeline.data.labelled.rows import Fault, read_rows
+    from pipeline.data.labelled.rows import read_rows
     from pipeline.data.readers.passages import read_passages
+    from pipeline.data.readers.tables import Fault
     from pipeline.infra.model_files import TINY_TOKENIZER, locate
 
     require(max_length >= 8, "max_length", max_length, "must be at least 8 tokens")

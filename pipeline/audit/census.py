@@ -11,9 +11,10 @@ from typing import NamedTuple
 from pipeline.audit.findings import SNIPPET, Sightings, snippet
 from pipeline.config.bounds import require
 from pipeline.data.labelled.judged import SPLITS
-from pipeline.data.labelled.rows import Fault, LabelledRow
+from pipeline.data.labelled.rows import LabelledRow
 from pipeline.data.near_duplicates import Texts
 from pipeline.data.readers.passages import Passage
+from pipeline.data.readers.tables import Fault
 
 
 class Pair(NamedTuple):

@@ -1,8 +1,8 @@
-"""Any folder in BEIR layout: corpus.jsonl, queries.jsonl and qrels/{train,dev,test}.tsv.
+"""Read a folder in BEIR layout: corpus.jsonl, queries.jsonl, qrels/{train,dev,test}.tsv.
 
-Each file may be gzipped (``.gz``). Gains are kept as they are; a gain of 0 or less says
-"judged irrelevant", is kept apart and counted. ``test.tsv`` is needed. Without ``dev.tsv`` the
-dev queries are drawn from the training ones; without ``train.tsv`` too there are neither.
+Each file may be gzipped (``.gz``). Gains are kept as they are; a gain of 0 or less means
+"judged irrelevant", is kept apart and counted. ``test.tsv`` is required. Without ``dev.tsv`` the
+dev queries are drawn from the training queries. Without both others there is only test.
 """
 
 from collections import Counter
@@ -38,7 +38,7 @@ class _Files(NamedTuple):
 
 
 class _Texts(NamedTuple):
-    """Passages and queries by id; the empty ones by id alone: nothing can find them."""
+    """Passages and queries by id, and the ids of those without a text."""
 
     corpus: Corpus
     empty_passages: set[str]
@@ -47,7 +47,7 @@ class _Texts(NamedTuple):
 
 
 def inputs(config: BeirConfig) -> dict[str, object]:
-    """What determines the content: the limits and the files, not where they lie.
+    """Return what determines the content: limits and files, not where the files are.
 
     Raises:
         InputError: a needed file is missing.
@@ -85,7 +85,7 @@ def build(config: BeirConfig, folder: Path) -> Splits:
 def _disjoint(
     given: dict[str, QuerySet], corpus: Corpus, config: BeirConfig, dropped: Counter[str]
 ) -> dict[str, QuerySet]:
-    """The whole splits without what they share, before any limit: test wins, then dev."""
+    """Make the splits disjoint before any limit: what two share stays in test, else in dev."""
     nothing = QuerySet({}, {})
     test, train = given["test"], given.get("train", nothing)
     if "dev" in given:
@@ -165,7 +165,7 @@ def _read_corpus(path: Path, folder: Path) -> tuple[Corpus, set[str]]:
 
 
 def _read_queries(path: Path) -> tuple[dict[str, str], set[str]]:
-    """Query id -> text, and the ids of the queries without a text."""
+    """Return query id -> text, and the ids of the queries without a text."""
     queries: dict[str, str] = {}
     empty: set[str] = set()
     for line, row in numbered_objects(path, QUERY):
@@ -183,7 +183,7 @@ def _read_queries(path: Path) -> tuple[dict[str, str], set[str]]:
 def _read_qrels(
     path: Path, split: str, files: _Files, texts: _Texts, dropped: Counter[str]
 ) -> tuple[Qrels, dict[str, list[str]]]:
-    """Query id -> document id -> gain above 0, and query id -> judged irrelevant documents.
+    """Return query id -> document id -> gain above 0, and query id -> irrelevant documents.
 
     Every query of the first has at least one document.
     """
@@ -217,7 +217,8 @@ def _read_qrels(
         elif (before := qrels.setdefault(query_id, {}).setdefault(doc_id, gain)) != gain:
             fail(path, number, f'"{query_id}" and "{doc_id}" have the score {before} already')
     dropped[f"{split}_query_without_relevant"] += len(judged) - len(qrels)
-    for query_id, gains in qrels.items():  # each once, and not what another line calls relevant
+    # An irrelevant document is listed once, and not if another line makes it relevant.
+    for query_id, gains in qrels.items():
         listed = dict.fromkeys(irrelevant.get(query_id, ()))
         irrelevant[query_id] = [doc_id for doc_id in listed if doc_id not in gains]
     return qrels, irrelevant

@@ -1,9 +1,9 @@
-"""Passages on disk: id -> text, memory-mapped, never all in memory.
+"""Keep passages on disk: id -> text, memory-mapped, never all in memory.
 
 A corpus is a folder of three files: ``passages.arrow`` (Arrow IPC, columns ``id`` and
 ``text``, batches of 1,024 rows), ``index.npy`` (for every row the hash of its id and its row
-number, sorted by hash) and ``corpus.json`` (row count and fingerprint). All three are mapped,
-so a process holds only what it touches, whatever the number of passages.
+number, sorted by hash) and ``corpus.json`` (row count and fingerprint). The first two are
+mapped, so a process holds only the parts that it reads, whatever the number of passages.
 """
 
 import hashlib
@@ -26,12 +26,12 @@ class DuplicateId(ValueError):
 
 
 def _id_hash(doc_id: str) -> int:
-    """8 bytes of a hash that is the same on every machine."""
+    """Hash an id to 8 bytes, the same on every machine."""
     return int.from_bytes(hashlib.blake2b(doc_id.encode(), digest_size=8).digest(), "little")
 
 
 def update_digest(digest: Any, *texts: str) -> None:
-    """Add texts to a hashlib object, each with its length, so that none runs into the next."""
+    """Add texts to a hashlib object, each with its length, so that no two lists are alike."""
     for text in texts:
         data = text.encode()
         digest.update(f"{len(data)}:".encode())
@@ -67,7 +67,7 @@ class Corpus(Mapping[str, str]):
         raise KeyError(doc_id)
 
     def id_of(self, row: int) -> str:
-        """The id of the passage at this place, counted from 0 in the order of iteration."""
+        """Return the id of the passage at this place, from 0 in the order of iteration."""
         return self._cell(row, 0)
 
     def _cell(self, row: int, column: int) -> str:
@@ -79,15 +79,15 @@ class Corpus(Mapping[str, str]):
             yield from batch.column(0).to_pylist()
 
     def items(self) -> ItemsView[str, str]:
-        """(id, text) pairs, one batch in memory at a time."""
+        """View the (id, text) pairs, one batch in memory at a time."""
         return _Items(self)
 
     def values(self) -> ValuesView[str]:
-        """Texts, one batch in memory at a time."""
+        """View the texts, one batch in memory at a time."""
         return _Values(self)
 
     def stream(self) -> Iterator[tuple[str, str]]:
-        """What ``items()`` iterates over."""
+        """Yield (id, text) pairs, one batch in memory at a time."""
         for batch in self._batches:
             yield from zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True)
 
@@ -110,7 +110,7 @@ class _Values(ValuesView[str]):
 
 
 class CorpusWriter:
-    """Writes a corpus in batches; used as a context manager.
+    """Write a corpus in batches; use as a context manager.
 
     Holds one batch of texts and 8 bytes per passage.
 

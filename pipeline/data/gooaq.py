@@ -1,9 +1,9 @@
-"""GooAQ: question-answer rows, cut by row number into training pairs and an index.
+"""Read GooAQ: question-answer rows, cut by row number into training pairs and an index.
 
 Rows come from the Hugging Face hub, or from local Parquet or JSON Lines files with the same
-columns. Answers of ``train_rows`` are the training corpus, those of ``index_rows`` what is
-searched; the test and dev queries are questions of indexed rows. ``a0000123`` and
-``q0000123`` are answer and question of row 123. The limit on passages holds for both corpora.
+columns. The answers of ``train_rows`` are the training corpus, those of ``index_rows`` are
+searched. Test and dev queries are questions of indexed rows. ``a0000123`` and ``q0000123`` are
+answer and question of row 123. ``max_corpus`` limits both corpora.
 """
 
 import shutil
@@ -43,14 +43,14 @@ Row = tuple[int, str, str]  # number, question, answer
 
 
 class Source(NamedTuple):
-    """Rows somewhere: how many there are, and those from one number up to another."""
+    """A sequence of rows: their number, and a function that reads those from a to b - 1."""
 
     size: int
     rows: Callable[[int, int], Iterator[Row]]
 
 
 def inputs(config: GooaqConfig) -> dict[str, object]:
-    """What determines the content: the slices, limits and files or the hub's revision.
+    """Return what determines the content: slices, limits and files or the hub's revision.
 
     Raises:
         InputError: a limit is missing, or no file is at ``dataset.path``.
@@ -86,7 +86,7 @@ def build(config: GooaqConfig, folder: Path) -> Splits:
     dropped: Counter[str] = Counter()
     test, dev = _index(config, source, folder, dropped)
     if not test:
-        require(False, "dataset.index_rows", config.index_rows, "no row has question and answer")
+        raise InputError(f"dataset.index_rows={config.index_rows}: no row has question and answer")
     indexed = Corpus(folder / "full")
     train = _train(config, source, folder, HeldOut(indexed, {"test": test, "dev": dev}), dropped)
     limit_corpus(folder / "full", folder / "corpus", config.max_corpus, config.seed, (test, dev))
@@ -101,8 +101,8 @@ def _index(
 ) -> tuple[QuerySet, QuerySet]:
     """Write the answers of the indexed rows to ``folder/full``; draw test and dev queries.
 
-    Of equal answers the first is indexed and is the relevant one for all their questions:
-    another copy at its place would count as a miss.
+    Of equal answers only the first is indexed, and it is relevant to all their questions.
+    Otherwise a copy that is ranked in its place would count as a miss.
     """
     first: dict[bytes, str] = {}
     moved: dict[str, str] = {}  # query id -> the answer it shares with an earlier row
@@ -132,7 +132,7 @@ def _train(
 ) -> QuerySet:
     """Write the answers of the training rows to ``folder/full_train``; return the queries.
 
-    A row whose question or answer is held out for test or dev goes, from the corpus as well.
+    A row whose question or answer is held out for test or dev is left out, also of the corpus.
     """
     with CorpusWriter(folder / "full_train") as answers, CorpusWriter(folder / "asked") as asked:
         for number, question, answer in _slice(source, config.train_rows, "train", dropped):
@@ -155,7 +155,7 @@ def _train(
 
 
 def _slice(source: Source, rows: list[int], name: str, dropped: Counter[str]) -> Iterator[Row]:
-    """The rows of a slice, without those that have no question or no answer."""
+    """Yield the rows of a slice, without those that have no question or no answer."""
     found = source.rows(rows[0], rows[1])
     for number, question, answer in live_line(f"{name} rows", "row", found, rows[1] - rows[0]):
         if question.strip() and answer.strip():
@@ -176,7 +176,8 @@ def _hub(hub_id: str) -> Source:
             f"dataset.path=DIR, or take the offline data set dataset=pydocs"
         ) from None
     missing = [column for column in COLUMNS if column not in rows.column_names]
-    require(not missing, "dataset.hub_id", hub_id, f"has no column {missing}, {EXPECTED} is needed")
+    if missing:
+        raise InputError(f"dataset.hub_id={hub_id}: no column {missing}; rows must be {EXPECTED}")
 
     def read(start: int, stop: int) -> Iterator[Row]:
         for batch in rows.select(range(start, stop)).iter(batch_size=BATCH):
@@ -195,7 +196,7 @@ def _local_files(path: Path) -> list[Path]:
 
 
 def _local(path: Path) -> Source:
-    """The rows of all files, counted on from file to file in the order of their names."""
+    """Read the rows of all files as one sequence, in the order of the file names."""
     files = [(file, *_open(file)) for file in _local_files(path)]
 
     def read(start: int, stop: int) -> Iterator[Row]:
@@ -213,7 +214,7 @@ def _local(path: Path) -> Source:
 
 
 def _open(path: Path) -> tuple[int, Callable[[], Iterator[tuple[str, str]]]]:
-    """How many rows a file has, and a function that reads them."""
+    """Return the number of rows of a file, and a function that reads them."""
     if path.suffix != ".parquet":
         return sum(1 for _ in numbered_lines(path)), lambda: _jsonl(path)
     try:
@@ -241,7 +242,7 @@ def _parquet(path: Path) -> Iterator[tuple[str, str]]:
 
 def _jsonl(path: Path) -> Iterator[tuple[str, str]]:
     for line, row in numbered_objects(path, EXPECTED):
-        # null is how the published rows say "none"
+        # The published rows have null for "none".
         filled = {key: "" if value is None else value for key, value in row.items()}
         question, answer = (text_field(filled, key, path, line, EXPECTED) for key in COLUMNS)
         yield question, answer

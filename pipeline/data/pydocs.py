@@ -1,4 +1,4 @@
-"""Queries and passages from the docstrings of installed packages; nothing to download.
+"""Make queries and passages from the docstrings of installed packages; no download.
 
 The first paragraph of a docstring is the query, the rest its one relevant passage. Files are
 parsed, never imported. The same locked packages give the same data on every machine. Not
@@ -37,7 +37,7 @@ class Pair(NamedTuple):
 
 
 def inputs(config: PydocsConfig) -> dict[str, object]:
-    """What determines the content: the configuration and the packages' versions.
+    """Return what determines the content: the configuration and the packages' versions.
 
     Raises:
         InputError: no package is named, or one is not installed.
@@ -104,7 +104,7 @@ def build(config: PydocsConfig, folder: Path) -> Splits:
 
 @contextmanager
 def _garbage_collector_off() -> Iterator[None]:
-    """Syntax trees are millions of objects without a cycle; looking for one triples the time."""
+    """Pause garbage collection: syntax trees are millions of objects, and it triples the time."""
     gc.disable()
     try:
         yield
@@ -113,10 +113,10 @@ def _garbage_collector_off() -> Iterator[None]:
 
 
 def read_pairs(config: PydocsConfig, dropped: Counter[str]) -> Iterator[Pair]:
-    """All pairs in the order of their files, without repeated queries and passages.
+    """Yield all pairs in the order of their files, without repeated queries and passages.
 
-    Of equal ones (compared after normalisation) the first stays; ``dropped`` counts the
-    others and the files that do not parse.
+    Of equal texts (compared after normalisation) the first stays. ``dropped`` counts the others
+    and the files that do not parse.
     """
     queries: set[bytes] = set()
     passages: set[bytes] = set()
@@ -139,7 +139,7 @@ def read_pairs(config: PydocsConfig, dropped: Counter[str]) -> Iterator[Pair]:
 
 
 def source_files(packages: list[str]) -> list[tuple[str, Path]]:
-    """The Python files of these distributions, tests left out: (name, where), by name."""
+    """List the Python files of these distributions without tests: (name, path), by name."""
     found: dict[str, Path] = {}
     for package in packages:
         for file in _distribution(package).files or ():
@@ -164,9 +164,9 @@ def _distribution(name: str) -> metadata.Distribution:
 
 def _parse(source: bytes) -> ast.Module:
     with warnings.catch_warnings():
-        # Other people's invalid escape sequences: a warning for us, and an error under -W error.
+        # Packages may hold invalid escape sequences, which would be errors under -W error.
         warnings.simplefilter("ignore", SyntaxWarning)
-        # The same before Python 3.12:
+        # Python 3.11 reports them in another category.
         warnings.filterwarnings("ignore", "invalid escape sequence", DeprecationWarning)
         return ast.parse(source)
 
@@ -181,7 +181,8 @@ def _pairs_of(name: str, tree: ast.Module, config: PydocsConfig) -> Iterator[Pai
         first, *rest = re.split(r"\n\s*\n", docstring.strip(), maxsplit=1)
         query, passage = first.split(), " ".join(rest).split()
         if fewest <= len(query) <= most and len(passage) >= config.min_passage_words:
-            times[place] += 1  # property setters, overloads, alternatives under an `if`
+            # Property setters, overloads and alternatives under an `if` share a place.
+            times[place] += 1
             unique = place if times[place] == 1 else f"{place}#{times[place]}"
             yield Pair(unique, _encodable(query), _encodable(passage))
 
@@ -190,7 +191,7 @@ Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def _definitions(place: str, node: Documented) -> Iterator[tuple[str, Documented]]:
-    """A module and everything defined in it, at any depth, in source order."""
+    """Yield a module and everything defined in it, at any depth, in source order."""
     yield place, node
     separator = ":" if isinstance(node, ast.Module) else "."
     pending: list[ast.AST] = [*reversed(node.body)]

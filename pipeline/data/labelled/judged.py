@@ -1,7 +1,7 @@
-"""Labelled rows put together: queries, judgments and passages by id, the texts on disk.
+"""Put labelled rows together: rows in, queries and judgments by id out, passages on disk.
 
-What has no id gets one from its normalised text, so the same text is the same query or
-passage. An id that stands for two texts is refused: one of the two labels would be wrong.
+A query or passage without an id gets one from its normalised text, so the same text is the same
+query or passage. An id that stands for two texts is refused: one of the labels would be wrong.
 """
 
 from collections import Counter
@@ -11,14 +11,15 @@ from typing import NamedTuple
 
 from pipeline.config.datasets import LabelledConfig
 from pipeline.data.corpus import CorpusWriter
-from pipeline.data.labelled.rows import Fault, LabelledRow, read_rows
+from pipeline.data.labelled.rows import LabelledRow, read_rows
 from pipeline.data.readers.lines import fail
 from pipeline.data.readers.passages import read_passages
+from pipeline.data.readers.tables import Fault
 from pipeline.data.text import text_key
 from pipeline.infra.console import live_line
 from pipeline.records import Qrels, QuerySet
 
-EMPTY = ("empty_query", "empty_text")  # dropped and counted; any other fault stops
+EMPTY = ("empty_query", "empty_text")  # faults that are counted; any other one is an error
 SPLITS = {"train": "train", "test": "test"} | dict.fromkeys(("dev", "validation", "val"), "dev")
 ALL = ""  # the split of every row where the file names none
 
@@ -30,7 +31,7 @@ class _Seen(NamedTuple):
 
 
 class Ids:
-    """Which id a text has; ``kind`` names the column in messages."""
+    """Give every text an id; ``kind`` names the column in messages."""
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
@@ -38,10 +39,12 @@ class Ids:
         self._named: dict[bytes, str] = {}
 
     def add(self, given: str | None, path: Path, line: int, *forms: str) -> tuple[str, bool]:
-        """The id of a text, and whether it is new; the text may have several forms.
+        """Return the id of a text, given or made, and whether it is new.
+
+        A text may have several ``forms``; rows may use any of them.
 
         Raises:
-            InputError: the id that is given stands for another text already.
+            InputError: the given id already stands for another text.
         """
         keys = tuple(map(text_key, forms))
         text_id = given or self._named.get(keys[0]) or keys[0].hex()[:16]
@@ -56,13 +59,13 @@ class Ids:
         return text_id, new
 
     def key(self, text_id: str) -> bytes:
-        """16 bytes that two ids share if their texts are equal after normalisation."""
+        """Return 16 bytes that two ids share if their texts are equal after normalisation."""
         return self._seen[text_id].keys[0]
 
 
 @dataclass
 class Judged:
-    """What the rows say, apart for every split that they name (``ALL`` where they name none).
+    """The rows by id, separate for each split that they name (``ALL`` if they name none).
 
     ``labels`` maps split -> query id -> document id -> label, 0 included. ``groups`` maps a
     query id to its values of the group column.
@@ -74,10 +77,10 @@ class Judged:
     passages: Ids = field(default_factory=lambda: Ids("doc_id"))
 
     def query_set(self, split: str, dropped: Counter[str]) -> QuerySet:
-        """The queries of a split that have a relevant passage; ``dropped`` counts the others.
+        """Return the queries of a split with a relevant passage; ``dropped`` counts the others.
 
-        A passage judged irrelevant whose text is relevant to the query under another id goes,
-        counted as ``conflicting_label``.
+        A passage judged irrelevant is left out and counted as ``conflicting_label`` if its text
+        is relevant to the query under another id.
         """
         chosen = QuerySet({}, {}, {})
         for query_id, judged in self.labels[split].items():

@@ -1,19 +1,19 @@
-"""Labelled rows of a file as they stream by: JSON Lines, CSV, TSV or Parquet.
+"""Read labelled rows: a file in, a stream of ``LabelledRow`` and ``Fault`` out.
 
-A row is ``(query, text, label)`` with optional ids, split and group, or one of
-sentence-transformers' forms (anchor, positive, negatives), which gives a row per passage.
-Only a batch of rows is in memory. What is wrong with one line is a ``Fault`` and the next
-line follows; what is wrong with the whole file is an InputError. What a column is usually
-called is accepted where the configured name is absent.
+The file is JSON Lines, CSV, TSV or Parquet. A row of it is ``(query, text, label)`` with
+optional ids, split and group, or one of sentence-transformers' forms (anchor, positive,
+negatives), which gives a ``LabelledRow`` per passage. A broken line gives a ``Fault`` and the
+next line follows; a broken file is an InputError. Where a configured column is absent, the
+usual names are tried. Only a batch of rows is in memory.
 """
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import NamedTuple, cast
 
 from pipeline.config.datasets import ColumnsConfig
+from pipeline.data.readers.passages import TEXTS
 from pipeline.data.readers.tables import (
     Entry,
     Fault,
@@ -26,10 +26,7 @@ from pipeline.data.readers.tables import (
 )
 from pipeline.records import InputError
 
-__all__ = ["TEXTS", "Fault", "LabelledRow", "read_rows"]
-
 QUERIES = ("query", "question", "anchor", "sentence1")
-TEXTS = ("text", "document_text", "passage", "document", "sentence2")
 LABELS = ("label", "score", "relevance")
 POSITIVES = ("positive", "answer")
 NEGATIVE = re.compile(r"negative(_\d+)?")
@@ -39,8 +36,8 @@ SHOWN = 20  # columns named in a message
 class LabelledRow(NamedTuple):
     """A query, a passage and how relevant it is: 0 not, 1 and more relevant.
 
-    Lines count from 1 as an editor shows them; in Parquet rows do. ``label_given`` is false
-    in the form of pairs, where the column of the passage says the label.
+    ``line`` counts from 1 as in an editor; in Parquet it counts rows. ``label_given`` is false
+    in the form of pairs, where the passage's column determines the label.
     """
 
     line: int
@@ -55,7 +52,7 @@ class LabelledRow(NamedTuple):
 
 
 class _Layout(NamedTuple):
-    """Which column plays which role; in the form of pairs there is no label."""
+    """The column of each role; in the form of pairs there is no label."""
 
     query: str
     texts: list[str]  # the passage, or the positive and the negatives
@@ -63,7 +60,7 @@ class _Layout(NamedTuple):
 
 
 def read_rows(path: Path, columns: ColumnsConfig) -> Iterator[LabelledRow | Fault]:
-    """The rows of a file in order, and what is wrong with its lines.
+    """Yield the rows of a file and the faults of its lines, in order.
 
     In the form of pairs the positive has the label 1 and a negative the label 0.
 
@@ -77,7 +74,7 @@ def read_rows(path: Path, columns: ColumnsConfig) -> Iterator[LabelledRow | Faul
 def _labelled(
     path: Path, entries: Iterable[Entry], columns: ColumnsConfig, uniform: bool
 ) -> Iterator[LabelledRow | Fault]:
-    layouts: dict[tuple[str, ...], _Layout | str] = {}  # columns -> roles, or what is missing
+    layouts: dict[tuple[str, ...], _Layout | str] = {}  # columns -> roles, or the problem
     line = 0
     for line, record in entries:
         if isinstance(record, Fault):
@@ -130,11 +127,14 @@ def _rows(
     if isinstance(query, Fault):
         yield query
         return
-    query_id, doc_id, split, group = (
-        optional_text(record, getattr(columns, field.name)) for field in fields(columns)[3:]
-    )
+    query_id = optional_text(record, columns.query_id)
+    doc_id = optional_text(record, columns.doc_id)
+    split = optional_text(record, columns.split)
+    group = optional_text(record, columns.group)
+    label_given = layout.label is not None
     for place, column in enumerate(layout.texts):
-        if place > 0 and record[column] in (None, ""):  # n-tuples may be of different lengths
+        # n-tuples may be of different lengths.
+        if place > 0 and record[column] in (None, ""):
             continue
         text = required_text(line, record, column, "text")
         label = int(place == 0) if layout.label is None else _label(line, record, layout.label)
@@ -143,9 +143,8 @@ def _rows(
         elif isinstance(label, Fault):
             yield label
         else:
-            given = layout.label is not None
-            own_id = doc_id if given else None
-            yield LabelledRow(line, query, text, label, query_id, own_id, split, group, given)
+            own_id = doc_id if label_given else None
+            yield LabelledRow(line, query, text, label, query_id, own_id, split, group, label_given)
 
 
 def _label(line: int, record: Record, column: str) -> int | Fault:

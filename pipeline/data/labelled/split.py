@@ -1,16 +1,16 @@
-"""Your own labelled pairs: one file of (query, text, label), split so that nothing leaks.
+"""Split a file of (query, text, label) into train, dev and test so that nothing leaks.
 
-A label of 0 says "judged irrelevant"; greater ones are gains. All passages of the file, and
-of the corpus file if there is one, are searched. Reading is in ``judged``.
+A label of 0 means "judged irrelevant"; greater labels are gains. All passages of the file, and
+of the corpus file if there is one, are searched.
 
-A ``split`` column is respected: what test has leaves dev and train, what dev has leaves
+A ``split`` column is respected: texts in test are dropped from dev and train, texts in dev from
 train. Without one, 20% of the queries become test queries (or one of k folds) and 10% of the
 others dev queries. Queries that nearly repeat each other, have a group in common or share the
 text of a relevant passage stay together, and every split gets the same mix of labels.
 """
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -29,7 +29,7 @@ NOTHING = QuerySet({}, {})
 
 
 def inputs(config: LabelledConfig) -> dict[str, object]:
-    """What determines the content: the settings and the files, not where they lie.
+    """Return what determines the content: settings and files, not where the files are.
 
     Raises:
         InputError: a file is missing.
@@ -62,8 +62,8 @@ def build(config: LabelledConfig, folder: Path) -> Splits:
         train, dev, test = _drawn(given[ALL], judged, config)
     else:
         train, dev, test = _given(given, judged, config, corpus, dropped)
-    # The queries of drawn splits have nothing in common, by their groups. But what is relevant
-    # in one can still be judged irrelevant in another.
+    # Drawn splits share no query and no relevant passage, but a passage that is relevant in
+    # one can be judged irrelevant in another.
     dev = without_leaks(dev, "dev", corpus, {"test": test}, dropped)
     train = without_leaks(train, "train", corpus, {"test": test, "dev": dev}, dropped)
     splits = Splits(
@@ -83,15 +83,14 @@ def _given(
     corpus: Corpus,
     dropped: Counter[str],
 ) -> tuple[QuerySet, QuerySet, QuerySet]:
-    """Train, dev and test as the file has them; without dev it is drawn from train."""
+    """Return train, dev and test as in the file; without dev it is drawn from train."""
     ignore = f"leave the column {config.columns.split} out with dataset.columns.split=none"
-    require(
-        config.folds is None, "dataset.folds", config.folds, f"the file has splits; or {ignore}"
-    )
+    if config.folds is not None:
+        raise InputError(f"dataset.folds={config.folds}: the file has splits; or {ignore}")
     test, train = given.get("test", NOTHING), given.get("train", NOTHING)
     if not test:
         raise InputError(
-            f"{config.path}: no test query with a relevant passage, in spite of the column "
+            f"{config.path}: no test query with a relevant passage, but a column "
             f"{config.columns.split}; mark some rows as test, or {ignore}"
         )
     if "dev" in given:
@@ -103,7 +102,7 @@ def _given(
 def _drawn(
     whole: QuerySet, judged: Judged, config: LabelledConfig
 ) -> tuple[QuerySet, QuerySet, QuerySet]:
-    """Train, dev and test with no query and no relevant passage in common."""
+    """Draw train, dev and test with no query and no relevant passage in common."""
     groups = _groups(whole, judged, config)
     shares = [config.test_share, 1 - config.test_share]
     if config.folds is not None:
@@ -124,7 +123,7 @@ def _drawn(
 def _without_dev(
     groups: Sequence[Group], whole: QuerySet, config: LabelledConfig
 ) -> tuple[QuerySet, QuerySet]:
-    """Train and dev, of the queries in these groups; dev is no larger than it may be."""
+    """Divide the queries of these groups into train and dev of at most max_dev_queries."""
     share, count = config.dev_share, sum(map(len, groups))
     if config.max_dev_queries is not None and count:
         share = min(share, config.max_dev_queries / count)
@@ -135,13 +134,13 @@ def _without_dev(
 
 
 def _groups(queries: QuerySet, judged: Judged, config: LabelledConfig) -> list[Group]:
-    """The queries that must come into the same split."""
+    """Group the queries that must be in the same split."""
+    texts = queries.queries.items()
+    same: Mapping[str, Hashable]
     if config.near_duplicate is None:
-        same: dict[str, Hashable] = {q: text_key(text) for q, text in queries.queries.items()}
+        same = {query_id: text_key(text) for query_id, text in texts}
     else:
-        same = {
-            **near_duplicates.groups(queries.queries.items(), config.near_duplicate, config.seed)
-        }
+        same = near_duplicates.groups(texts, config.near_duplicate, config.seed)
     return linked(
         {
             query_id: [
@@ -155,7 +154,7 @@ def _groups(queries: QuerySet, judged: Judged, config: LabelledConfig) -> list[G
 
 
 def _labels(queries: QuerySet) -> dict[str, Counter[int]]:
-    """Query id -> how many of its passages have which label."""
+    """Map query id -> label -> number of its passages."""
     return {
         query_id: Counter(gains.values()) + Counter({0: len(queries.irrelevant.get(query_id, ()))})
         for query_id, gains in queries.qrels.items()

@@ -1,4 +1,4 @@
-"""Text files, gzipped or not, line by line; every complaint names file and line."""
+"""Read text files line by line, gzipped or not; every error names file and line."""
 
 import gzip
 import hashlib
@@ -17,10 +17,10 @@ def fail(path: Path, line: int, problem: str) -> NoReturn:
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """(line number from 1, text without its line end) of all lines that are not blank.
+    """Yield (line number from 1, text without its line end) of all lines that are not blank.
 
     Raises:
-        InputError: the file is not UTF-8, or not the gzip file that its name promises.
+        InputError: the file is not UTF-8, or not gzip in spite of its name.
     """
     number = 0
     opened = gzip.open if path.suffix == ".gz" else open
@@ -38,7 +38,7 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def numbered_objects(path: Path, expected: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line number, object) of a JSON Lines file.
+    """Yield (line number, object) of a JSON Lines file.
 
     Raises:
         InputError: a line is not a JSON object; ``expected`` shows a right one.
@@ -54,10 +54,10 @@ def numbered_objects(path: Path, expected: str) -> Iterator[tuple[int, dict[str,
 
 
 def text_field(row: dict[str, Any], key: str, path: Path, line: int, expected: str) -> str:
-    """The string ``row[key]``.
+    """Return the string ``row[key]``.
 
     Raises:
-        InputError: it is missing, no string, or holds half a surrogate pair.
+        InputError: it is missing, not a string, or holds half a surrogate pair.
     """
     if key not in row:
         fail(path, line, f'no "{key}", a line looks like {expected}')
@@ -73,7 +73,7 @@ def text_field(row: dict[str, Any], key: str, path: Path, line: int, expected: s
 
 
 def file_facts(root: Path, files: Iterable[Path]) -> dict[str, object]:
-    """Name below ``root`` -> [bytes, sha256]; what identifies local data wherever it lies."""
+    """Map name below ``root`` -> [bytes, sha256], which identifies files wherever they are."""
     facts: dict[str, object] = {}
     for path in sorted(files):
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""The passages of a corpus file: JSON Lines, CSV, TSV or Parquet, with an id, a title or not."""
+"""Read a corpus file: JSON Lines, CSV, TSV or Parquet in, a stream of ``Passage`` out."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.config.datasets import ColumnsConfig
-from pipeline.data.labelled.rows import TEXTS
 from pipeline.data.readers.lines import fail
 from pipeline.data.readers.tables import Fault, first_of, optional_text, records, required_text
 from pipeline.records import InputError
 
+TEXTS = ("text", "document_text", "passage", "document", "sentence2")  # usual column names
 IDS = ("_id", "id", "doc_id")
 
 
 class Passage(NamedTuple):
-    """One passage; lines count from 1 as an editor shows them, in Parquet rows do."""
+    """One passage; ``line`` counts from 1 as in an editor, in Parquet it counts rows."""
 
     line: int
     doc_id: str | None
@@ -24,7 +24,7 @@ class Passage(NamedTuple):
 
 
 def read_passages(path: Path, columns: ColumnsConfig, dropped: Counter[str]) -> Iterator[Passage]:
-    """The passages of a file in order, without empty ones, which ``dropped`` counts.
+    """Yield the passages of a file in order; ``dropped`` counts the empty ones.
 
     Raises:
         InputError: the file is missing, its format unknown, or a line is broken or without a

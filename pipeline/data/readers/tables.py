@@ -1,7 +1,7 @@
-"""Tables in files as they stream by: JSON Lines, CSV, TSV or Parquet, gzipped or not.
+"""Read tables: JSON Lines, CSV, TSV or Parquet in, a stream of (line, columns or fault) out.
 
-Only a batch of rows is in memory. What is wrong with one line is a ``Fault`` and the next
-line follows; what is wrong with the whole file is an InputError.
+All but Parquet may be gzipped. A broken line gives a ``Fault`` and the next line follows; a
+broken file is an InputError. Only a batch of rows is in memory.
 """
 
 import csv
@@ -17,15 +17,17 @@ from typing import IO, NamedTuple, cast
 from pipeline.records import InputError
 
 BATCH = 1024  # rows of a Parquet file read at a time
-LONGEST = 10_000_000  # characters of one CSV field; a quote left open must not take all memory
-SURROGATE = re.compile("[\ud800-\udfff]")  # half a pair, or what a wrong byte was decoded to
+# Characters of one CSV field: a quote left open must not take all memory.
+LONGEST = 10_000_000
+# Half a surrogate pair, in the text or decoded from a wrong byte.
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Fault(NamedTuple):
-    """What is wrong with one line.
+    """A broken line.
 
     ``kind`` is one of broken_json, broken_csv, not_utf8, missing_column, not_text, bad_label,
-    negative_label, empty_query, empty_text; ``problem`` says it in words.
+    negative_label, empty_query, empty_text; ``problem`` describes it.
     """
 
     line: int
@@ -34,13 +36,13 @@ class Fault(NamedTuple):
 
 
 Record = Mapping[str, object]
-Entry = tuple[int, Record | Fault]  # line and what is on it, by column
+Entry = tuple[int, Record | Fault]  # line and its values by column
 
 
 def records(path: Path) -> Iterator[Entry]:
-    """Line and content, by column, of every row that is not blank, or what is wrong with it.
+    """Yield the line and the values by column, or the fault, of every row that is not blank.
 
-    Lines count from 1 as an editor shows them; in Parquet rows do.
+    Lines count from 1 as in an editor; in Parquet rows are counted.
 
     Raises:
         InputError: there is no such file, or its format is unknown or broken.
@@ -49,7 +51,7 @@ def records(path: Path) -> Iterator[Entry]:
         raise InputError(f"{path}: no such file")
     if (reader := READERS.get(_kind(path))) is None:
         known = ", ".join(READERS)
-        raise InputError(f"{path}: the format is told by the name, one of {known}, or with .gz")
+        raise InputError(f"{path}: unknown format; the name must end with {known}, or with .gz")
     try:
         yield from reader(path)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
@@ -57,7 +59,7 @@ def records(path: Path) -> Iterator[Entry]:
 
 
 def is_uniform(path: Path) -> bool:
-    """Whether the format gives all rows the same columns."""
+    """Whether all rows have the same columns in this format."""
     return _kind(path) in UNIFORM
 
 
@@ -68,12 +70,12 @@ def _kind(path: Path) -> str:
 
 
 def first_of(names: Collection[str], wanted: Iterable[str]) -> str | None:
-    """The first of the wanted names that there is."""
+    """Return the first of the ``wanted`` names that is in ``names``."""
     return next((name for name in wanted if name in names), None)
 
 
 def required_text(line: int, record: Record, column: str, role: str) -> str | Fault:
-    """The text in a column, or its fault: not_text, not_utf8, or empty_{role}."""
+    """Return the text in a column, or its fault: not_text, not_utf8, or empty_{role}."""
     value = record[column]
     if value is None:
         value = ""
@@ -87,13 +89,13 @@ def required_text(line: int, record: Record, column: str, role: str) -> str | Fa
 
 
 def _json_type(value: object) -> str:
-    """What JSON calls the type of a value that is no string."""
+    """Name the JSON type of a value that is not a string."""
     names = {bool: "true or false", int: "a number", float: "a number", list: "a list"}
     return names.get(type(value), "an object")
 
 
 def optional_text(record: Record, column: str) -> str | None:
-    """What is in a column as a text without surrounding white space; None for nothing."""
+    """Return the value of a column as text without outer white space; None if empty."""
     value = record.get(column)
     if value is None or isinstance(value, list | dict):
         return None
@@ -170,7 +172,8 @@ def _parquet(path: Path) -> Iterator[Entry]:
     def values(column: pa.Array) -> list[object]:
         try:
             return cast(list[object], column.to_pylist())
-        except UnicodeDecodeError:  # Parquet does not check what it calls a string
+        # A Parquet string need not be UTF-8.
+        except UnicodeDecodeError:
             raw = column.cast(pa.large_binary()).to_pylist()
             return [v if v is None else v.decode("utf-8", "surrogateescape") for v in raw]
 

@@ -159,7 +159,7 @@ HEAD = "query,text,label"
         ),
         (
             [f"{HEAD},split", "a,b,1,train"],
-            "a.csv: no test query with a relevant passage, in spite of the column split; mark "
+            "a.csv: no test query with a relevant passage, but a column split; mark "
             "some rows as test, or leave the column split out with dataset.columns.split=none",
         ),
         ([HEAD, "a,b,0", "a,,1"], "a.csv: no query has a passage with a label above 0"),

@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.config.datasets import ColumnsConfig
-from pipeline.data.labelled.rows import Fault, LabelledRow, read_rows
+from pipeline.data.labelled.rows import LabelledRow, read_rows
+from pipeline.data.readers.tables import Fault
 from pipeline.records import InputError
 
 ROWS = [
@@ -188,7 +189,7 @@ def test_parquet_strings_that_are_not_utf8(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.txt", b"x", "the format is told by the name, one of .jsonl"),
+        ("a.txt", b"x", ".jsonl"),
         ("a.jsonl", b"\n", "no rows"),
         ("a.csv", b"query,text,label\n", "no rows"),
         (
