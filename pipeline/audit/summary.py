@@ -1,4 +1,4 @@
-"""The report on the terminal, and the figures that terminal and page share."""
+"""Print the report on the terminal; prepare the figures that terminal and page share."""
 
 from collections.abc import Sequence
 from textwrap import fill
@@ -12,7 +12,7 @@ from rich.text import Text
 from pipeline.audit.findings import SEVERITIES, Report
 
 STYLES = {"unusable": "bold red", "warning": "yellow", "info": "dim"}
-WIDTH = 100  # columns at most, and in a pipe
+WIDTH = 100  # columns at most; also in a pipe
 SHOWN = 10  # labels or splits in a table
 EXAMPLES = 5  # of a finding; the page has all that are kept
 
@@ -20,7 +20,7 @@ Grid = tuple[str, list[str], list[list[str]]]  # caption, heads and rows
 
 
 def headline(report: Report) -> str:
-    """How good the file is and how many findings there are."""
+    """State in a line how good the file is and how many findings there are."""
     counts = [sum(f.severity == severity for f in report.findings) for severity in SEVERITIES]
     unusable, warnings, infos = counts
     verdict = "unusable" if unusable else "usable, with warnings" if warnings else "clean"
@@ -28,7 +28,7 @@ def headline(report: Report) -> str:
 
 
 def size(report: Report) -> str:
-    """How much there is of everything."""
+    """State in a line how many pairs, queries, passages and rows there are."""
     facts: Any = report.facts
     return (
         f"{facts['pairs']:,} pairs of {facts['queries']:,} queries and {facts['passages']:,} "
@@ -37,7 +37,7 @@ def size(report: Report) -> str:
 
 
 def figures(report: Report) -> list[Grid]:
-    """Tables of labels, by split if there are any, and of token lengths."""
+    """Make the tables of labels, by split if there are any, and of token lengths."""
     facts: Any = report.facts
     labels = list(facts["labels"])[:SHOWN]
     splits = list(facts["splits"].items())[:SHOWN]
@@ -59,7 +59,7 @@ def figures(report: Report) -> list[Grid]:
 
 
 def show(report: Report, console: Console) -> None:
-    """Print the report; every finding with what it costs and what to do."""
+    """Print the report, every finding with its cost and advice."""
     if not console.is_terminal or console.width > WIDTH:
         console.width = WIDTH
     console.print(Text(report.path, style="bold"))

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.audit import Report, audit
+from pipeline.audit import audit
+from pipeline.audit.findings import Report
 from pipeline.commands.audit import main
 from pipeline.config.datasets import ColumnsConfig
 from pipeline.infra.errors import exit_code

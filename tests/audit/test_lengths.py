@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from transformers import AutoTokenizer
 
-from pipeline.audit.census import Census
+from pipeline.audit.counts import Counts
 from pipeline.audit.findings import snippet
 from pipeline.audit.lengths import Lengths, histogram, percentiles
 from pipeline.data.labelled.rows import LabelledRow
@@ -31,12 +31,12 @@ def test_lengths_and_what_lies_behind_the_cut(lengths: Lengths) -> None:
         row(4, "red dog", "one two three four five red dog", label=0),  # no positive
         row(5, "blue dog", "a blue cat and one dog"),  # one of two behind
     ]
-    census = Census(0.8)
-    lengths.add([(r, *census.add(r)) for r in rows[:2]])
-    lengths.add([(r, *census.add(r)) for r in rows[2:]])
+    counts = Counts(0.8)
+    lengths.add([(r, *counts.add(r)) for r in rows[:2]])
+    lengths.add([(r, *counts.add(r)) for r in rows[2:]])
     assert list(lengths.queries) == [2, 2]
     assert list(lengths.passages) == [5, 9, 8, 7, 6]
-    assert lengths.pair_lengths(census).tolist() == [10, 14, 13, 12, 11]
+    assert lengths.pair_lengths(counts).tolist() == [10, 14, 13, 12, 11]
     assert lengths.positives == 4
     assert lengths.behind_cut.examples == [
         "line 2: only after character 17: dog, red",
@@ -45,11 +45,11 @@ def test_lengths_and_what_lies_behind_the_cut(lengths: Lengths) -> None:
 
 
 def test_a_passage_seen_before_is_cut_where_the_query_says(lengths: Lengths) -> None:
-    census = Census(0.8)
+    counts = Counts(0.8)
     text = "one two three red dog"
     for line, query in enumerate(("dog", "red dog with a cat and a cow"), start=1):
         r = row(line, query, text)
-        lengths.add([(r, *census.add(r))])
+        lengths.add([(r, *counts.add(r))])
     # the second query has 8 tokens and 3 are special: nothing is left for the passage
     assert lengths.behind_cut.examples == ["line 2: only after character 0: dog, red"]
 

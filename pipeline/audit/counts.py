@@ -1,8 +1,8 @@
-"""What is counted while the rows stream by: texts, pairs, labels, splits and ids.
+"""Count texts, pairs, labels, splits and ids while the rows stream by.
 
-Of every distinct text (equal after normalisation) its first line, its id or its first 60
-characters and what ``near_duplicates.Texts`` keeps stay in memory; of every distinct pair
-two numbers, a line and a label. No text does.
+No whole text stays in memory. Kept per distinct text (after normalisation) are its first line,
+its id, its first 60 characters and its entry in ``near_duplicates.Texts``; per distinct pair two
+numbers, a line and a label.
 """
 
 from collections import Counter
@@ -24,14 +24,14 @@ class Pair(NamedTuple):
     label: int
 
 
-class Kind:
-    """The distinct texts of one kind, query or passage, by number, and their ids."""
+class TextCounts:
+    """The distinct queries or passages by number, and their ids."""
 
     def __init__(self) -> None:
         self.texts = Texts()
         self.names: list[str] = []  # id or start of the text
         self.lines: list[int] = []  # 0 for a passage of the corpus file
-        self.splits: dict[tuple[int, str], int] = {}  # number and split -> first line
+        self.splits: dict[tuple[int, str], int] = {}  # number, split -> first line
         self.renamed = Sightings()  # one text under two ids
         self.ambiguous = Sightings()  # one id for two texts
         self._ids: dict[str, tuple[int, int]] = {}  # id -> number, line
@@ -41,7 +41,7 @@ class Kind:
         return len(self.names)
 
     def add(self, text: str, given: str | None, line: int) -> int:
-        """The number of a text, and what its id tells."""
+        """Return the number of a text; note ids that have two texts, and texts with two ids."""
         number = self.texts.add(text)
         if number == len(self.names):
             shown = snippet(text)
@@ -60,21 +60,21 @@ class Kind:
         return number
 
 
-class Census:
-    """Everything that is known of a file but its token lengths."""
+class Counts:
+    """All counts of a file except token lengths."""
 
     def __init__(self, near_duplicate: float) -> None:
         require(
             0 < near_duplicate <= 1, "near_duplicate", near_duplicate, "must be above 0, up to 1"
         )
         self.near_duplicate = near_duplicate  # Jaccard similarity
-        self.queries = Kind()
-        self.passages = Kind()
+        self.queries = TextCounts()
+        self.passages = TextCounts()
         self.faults: dict[str, Sightings] = {}
         self.rows = 0  # without a fault
-        self.labels: Counter[tuple[str, int]] = Counter()  # split and label -> rows
+        self.labels: Counter[tuple[str, int]] = Counter()  # split, label -> rows
         self.labels_given = False  # else the form is pairs, triplets or n-tuples
-        self.pairs: dict[tuple[int, int], Pair] = {}
+        self.pairs: dict[tuple[int, int], Pair] = {}  # numbers of query and passage
         self.repeated = Sightings()
         self.conflicting = Sightings()
         self.span: dict[str, tuple[int, int]] = {}  # split -> first and last line
@@ -85,12 +85,12 @@ class Census:
         self.faults.setdefault(fault.kind, Sightings()).add(f"line {fault.line}: {fault.problem}")
 
     def add_passage(self, passage: Passage) -> int:
-        """Count a passage of the corpus file; returns its number."""
+        """Count a passage of the corpus file; return its number."""
         text = f"{passage.title} {passage.text}".strip()
         return self.passages.add(text, passage.doc_id, 0)
 
     def add(self, row: LabelledRow) -> tuple[int, int]:
-        """Count a row; returns the numbers of its query and its passage."""
+        """Count a row; return the numbers of its query and its passage."""
         query = self.queries.add(row.query, row.query_id, row.line)
         passage = self.passages.add(row.text, row.doc_id, row.line)
         self.rows += 1
@@ -106,7 +106,7 @@ class Census:
 
     @property
     def split_names(self) -> list[str]:
-        """The splits that the file names, in order of appearance."""
+        """The splits named in the file, in order of appearance."""
         return [split for split in self.span if split]
 
     def _pair(self, query: int, passage: int, row: LabelledRow) -> None:
@@ -132,5 +132,5 @@ class Census:
 
 
 def place(line: int) -> str:
-    """Where a text was seen."""
+    """Describe where a text was seen; line 0 stands for the corpus file."""
     return f"line {line}" if line else "the corpus file"

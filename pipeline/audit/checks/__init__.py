@@ -1,0 +1,17 @@
+"""Turn counts into findings: what each is, what it costs and what to do about it."""
+
+from pipeline.audit.checks import duplicates, labels, lengths, lines
+from pipeline.audit.counts import Counts
+from pipeline.audit.findings import SEVERITIES, Finding
+from pipeline.audit.lengths import Lengths
+
+
+def findings(counts: Counts, measured: Lengths) -> list[Finding]:
+    """Return all findings, worst first."""
+    found = [
+        *lines.findings(counts),
+        *labels.findings(counts),
+        *duplicates.findings(counts),
+        *lengths.findings(counts, measured),
+    ]
+    return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
