@@ -12,17 +12,23 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hydra import compose, initialize_config_dir
 
+from pipeline import data
 from pipeline.config import Config, conf_dir, register_schemas, typed
+from pipeline.config.datasets import DatasetConfig
 from pipeline.config.stages import HardwareConfig, TrackingConfig
-from pipeline.experiment.shared import Shared, prepare
-from pipeline.infra import hardware, quiet
-from pipeline.infra.hardware import Hardware
+from pipeline.infra.stage_cache import StageCache
+from pipeline.records import Dataset
 from pipeline.tracking.ui_server import ENVIRONMENT
 from tests.pair_runs import record_runs
+
+if TYPE_CHECKING:  # A test of pure functions must not wait for torch and transformers.
+    from pipeline.experiment.shared import Shared
+    from pipeline.infra.hardware import Hardware
 
 Compose = Callable[..., Config]
 
@@ -125,6 +131,11 @@ def tracked(folder: Path) -> TrackingConfig:
     return TrackingConfig(uri=f"sqlite:///{folder / 'outputs' / 'mlflow.db'}", experiment="pydocs")
 
 
+def load(config: DatasetConfig, cache: Path) -> Dataset:
+    """The data set of ``config``, cached in the folder ``cache``."""
+    return data.load(config, StageCache(cache))
+
+
 def compose_config(overrides: Sequence[str]) -> Config:
     register_schemas()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
@@ -142,6 +153,8 @@ def handler_of_sigterm() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One output folder, so that shared stages are computed once for all tests."""
+    from pipeline.infra import quiet
+
     quiet.silence()
     return tmp_path_factory.mktemp("outputs")
 
@@ -159,14 +172,19 @@ def small(outputs: Path) -> Compose:
 
 
 @pytest.fixture(scope="session")
-def machine() -> Hardware:
+def machine() -> "Hardware":
+    from pipeline.infra import hardware
+
     return hardware.resolve(HardwareConfig(precision="fp32"))
 
 
 @pytest.fixture(scope="session")
-def shared(small: Compose, machine: Hardware) -> Shared:
+def shared(small: Compose, machine: "Hardware") -> "Shared":
     """Data set, index, candidates and negatives of the small experiment, all real."""
-    return prepare(small("epochs=1"), machine)
+    from pipeline.experiment.shared import prepare_shared
+
+    config = small("epochs=1")
+    return prepare_shared(config, machine, StageCache.of(config))
 
 
 @dataclass(frozen=True)
@@ -184,10 +202,10 @@ def trained(small: Compose) -> Callable[[str], Trained]:
 
     @cache
     def run(arch: str) -> Trained:
-        from pipeline.experiment import recipe as experiment
+        from pipeline.experiment import recipe
 
         config = small(f"arch={arch}", *BRIEF)
         folder = Path(config.output_dir) / "runs" / config.run_name
-        return Trained(experiment.run(config, folder), config, folder / "model")
+        return Trained(recipe.run(config, folder), config, folder / "model")
 
     return run

@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import isfinite
-from pathlib import Path
 
 from pipeline.commands.arguments import MODEL_IS_MISSING, Parser, own_keys
 from pipeline.records import SEARCHES, InputError
@@ -112,16 +111,19 @@ def evaluate(request: Request, min_gain: float | None, json: bool) -> None:
 
     from pipeline.experiment.head_to_head import LABELLED, make_task, measure, searches_alone
     from pipeline.infra import hardware, quiet
-    from pipeline.infra.model_files import Runs, locate
+    from pipeline.infra.stage_cache import StageCache
     from pipeline.report.pair.difference import Texts
     from pipeline.report.pair.measured import Setting, as_json, differ, gate, system
     from pipeline.report.pair.terminal import show
     from pipeline.rerankers.saved import load_saved
+    from pipeline.tracking.references import locate
 
     quiet.silence()
-    runs = Runs(config.tracking, Path(config.output_dir) / "cache")
+    cache = StageCache.of(config)
     references = {"model": request.model, "baseline": request.baseline}
-    folders = {key: locate(key, ref, runs) for key, ref in references.items() if ref}
+    folders = {
+        key: locate(key, ref, config.tracking, cache) for key, ref in references.items() if ref
+    }
     machine = hardware.resolve(config.hardware)
     # Both are loaded before the work starts, so that a folder without a reranker is told at once.
     models = {
@@ -130,7 +132,7 @@ def evaluate(request: Request, min_gain: float | None, json: bool) -> None:
         )
         for key, folder in folders.items()
     }
-    task = make_task(config, machine, request.mode, request.cutoff)
+    task = make_task(config, machine, cache, request.mode, request.cutoff)
     if task.mode == "rerank" and request.search:
         raise InputError(f"search={request.search}: mode=rerank searches nothing, leave it out")
     if task.mode == "rerank" and min_gain is not None and request.baseline is None:

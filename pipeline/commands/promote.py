@@ -1,7 +1,6 @@
 """Make a run's model the champion: ``python -m pipeline promote RUN [name=NAME] [force=true]``."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from pipeline.commands.arguments import Parser, names_and_overrides, own_keys
 from pipeline.records import InputError
@@ -44,8 +43,9 @@ def main(words: Sequence[str]) -> None:
         raise InputError(f"force={force}: must be true or false")
 
     from pipeline.config.compose import compose
+    from pipeline.infra.stage_cache import StageCache
     from pipeline.tracking.promotion import promote
 
     config = compose(overrides)
-    cache = Path(config.output_dir) / "cache"
+    cache = StageCache.of(config)
     print(promote(config.tracking, cache, names[0], own.get("name", ""), force == "true"))

@@ -4,7 +4,6 @@ import json
 import re
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from pipeline.commands.arguments import MODEL_IS_MISSING, Parser, own_keys
 from pipeline.records import InputError
@@ -54,11 +53,12 @@ def main(words: Sequence[str]) -> None:
     config = compose(overrides)
 
     from pipeline.infra import hardware, quiet
-    from pipeline.infra.model_files import Runs, locate
+    from pipeline.infra.stage_cache import StageCache
     from pipeline.rerankers.saved import load_saved
+    from pipeline.tracking.references import locate
 
     quiet.silence()
-    folder = locate("model", reference, Runs(config.tracking, Path(config.output_dir) / "cache"))
+    folder = locate("model", reference, config.tracking, StageCache.of(config))
     machine = hardware.resolve(config.hardware)
     model = load_saved(f"model={reference}", folder, machine, config.eval.batch_size, config.rerank)
     for start in range(0, len(requests), CHUNK):

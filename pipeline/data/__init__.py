@@ -19,7 +19,7 @@ from pipeline.data import beir, gooaq, pydocs, stored
 from pipeline.data.labelled import split as labelled
 from pipeline.data.splits import Splits
 from pipeline.infra import provenance
-from pipeline.infra import stage_cache as artifacts
+from pipeline.infra.stage_cache import StageCache, content_key
 from pipeline.records import Dataset
 
 
@@ -42,8 +42,8 @@ SOURCES: dict[type[DatasetConfig], Source] = {
 }
 
 
-def load(config: DatasetConfig, cache: Path) -> Dataset:
-    """Load the data set of ``config``; build it under ``cache`` unless it is there.
+def load(config: DatasetConfig, cache: StageCache) -> Dataset:
+    """Load the data set of ``config``; build it in ``cache`` unless it is there.
 
     Corpora are memory-mapped; queries and judgments are in memory.
 
@@ -55,7 +55,7 @@ def load(config: DatasetConfig, cache: Path) -> Dataset:
         splits = SOURCES[type(config)].build(config, folder)
         stored.write(config.name, splits, folder)
 
-    return stored.read(artifacts.stage_output(cache, "dataset", _inputs(config), build))
+    return stored.read(cache.get("dataset", _inputs(config), build))
 
 
 def source_key(config: DatasetConfig) -> str:
@@ -64,7 +64,7 @@ def source_key(config: DatasetConfig) -> str:
     Raises:
         InputError: a file or package is missing.
     """
-    return artifacts.content_key(_inputs(config))
+    return content_key(_inputs(config))
 
 
 def _inputs(config: DatasetConfig) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The audit of a labelled file, made once for all points that train on it."""
+"""Audit a labelled file once for all points that train on it."""
 
 import json
 import logging
@@ -10,9 +10,9 @@ from pipeline.config import Config
 from pipeline.config.datasets import LabelledConfig
 from pipeline.config.models import ColbertConfig, CrossEncoderConfig
 from pipeline.data.labelled import split as labelled
-from pipeline.infra import model_files as weights
 from pipeline.infra import provenance
-from pipeline.infra.stage_cache import stage_output
+from pipeline.infra.model_files import content_hash
+from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError
 
 log = logging.getLogger(__name__)
@@ -20,20 +20,16 @@ log = logging.getLogger(__name__)
 UNUSABLE = 2  # exit code of an audit
 
 
-def audit_labels(config: Config, base: Path) -> Path:
-    """The folder with the audit of the labelled file, made once for all points.
+def audit_labels(config: Config, dataset: LabelledConfig, base: Path, cache: StageCache) -> Path:
+    """The folder with the audit of the file of ``dataset``; its warnings are logged.
 
     Raises:
         InputError: the audit calls the file unusable.
     """
-    dataset, arch = config.dataset, config.arch
-    assert isinstance(dataset, LabelledConfig)
-    length = arch.max_length if isinstance(arch, CrossEncoderConfig) else config.max_length
-    if isinstance(arch, ColbertConfig):
-        length = arch.document_length
+    length = _length(config)
     inputs: dict[str, object] = {
         "data": labelled.inputs(dataset),
-        "base": weights.content_hash(base),
+        "base": content_hash(base),
         "length": length,
         "code": provenance.code_version("audit", "experiment.audit", "data"),
     }
@@ -51,8 +47,17 @@ def audit_labels(config: Config, base: Path) -> Path:
             raise InputError(f"{dataset.path}: {report.findings[0].message}; see make audit")
         save(report, folder)
 
-    folder = stage_output(Path(config.output_dir) / "cache", "audit", inputs, build)
+    folder = cache.get("audit", inputs, build)
     findings = json.loads((folder / "audit.json").read_text())["findings"]
     warnings = [finding["message"] for finding in findings if finding["severity"] == "warning"]
     log.info("audit: %s", "; ".join(warnings) or "no warnings")
     return folder
+
+
+def _length(config: Config) -> int:
+    """How many tokens of a passage the reranker reads."""
+    if isinstance(config.arch, CrossEncoderConfig):
+        return config.arch.max_length
+    if isinstance(config.arch, ColbertConfig):
+        return config.arch.document_length
+    return config.max_length

@@ -1,19 +1,19 @@
-"""What the models are asked to order, and what each makes of it.
+"""Let models order the same candidates, and measure each order.
 
-In mode ``retrieve`` these are the candidates of the three searches, as in a grid run; in mode
-``rerank`` the labelled passages of every query, without any search.
+In mode ``retrieve`` the candidates are those of the three searches, as in a grid run; in mode
+``rerank`` they are the labelled passages of every query, without any search.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from pipeline import data
 from pipeline.config import Config
 from pipeline.config.stages import EvalConfig
 from pipeline.evaluation.quality import evaluate
-from pipeline.experiment.shared import prepare
+from pipeline.experiment.shared import prepare_shared
 from pipeline.infra.hardware import Hardware
+from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Scorer
 from pipeline.records import Dataset, Hit, InputError, Qrels, Ranking
 from pipeline.rerankers.scores import score_candidates
@@ -24,7 +24,7 @@ LABELLED = "labelled"
 
 @dataclass(frozen=True)
 class Task:
-    """Candidates by search, for the test queries ``queries``."""
+    """The candidates by search of the test queries ``queries``."""
 
     dataset: Dataset
     mode: str
@@ -36,20 +36,20 @@ class Task:
 
 @dataclass(frozen=True)
 class Measured:
-    """One order of the candidates of one search: the metric by query, and the order itself."""
+    """One order of one search's candidates: the metric by query id, and the order itself."""
 
     values: Mapping[str, float]
     ranking: Ranking
 
 
-def make_task(config: Config, machine: Hardware, mode: str, cutoff: int) -> Task:
-    """The test split of the data set of ``config`` as a task; builds what it needs of an index.
+def make_task(config: Config, machine: Hardware, cache: StageCache, mode: str, cutoff: int) -> Task:
+    """The test split of the data set of ``config`` as a task, with an index if it needs one.
 
     Raises:
-        InputError: the data set can't be had, has nothing to rerank in mode ``rerank``, or
+        InputError: the data set can't be found, has nothing to rerank in mode ``rerank``, or
             ``eval.top_k`` lacks the cutoff in mode ``retrieve``.
     """
-    dataset = data.load(config.dataset, Path(config.output_dir) / "cache")
+    dataset = data.load(config.dataset, cache)
     if mode == "rerank" or (mode == "auto" and any(dataset.test.irrelevant.values())):
         return labelled_task(dataset, cutoff)
     if cutoff not in config.eval.top_k:
@@ -57,22 +57,22 @@ def make_task(config: Config, machine: Hardware, mode: str, cutoff: int) -> Task
             f"metric: the cutoff {cutoff} is not in eval.top_k={config.eval.top_k}, "
             f"add eval.top_k=[{cutoff}]"
         )
-    shared = prepare(config, machine)
+    shared = prepare_shared(config, machine, cache)
     test = shared.dataset.test
-    candidates = {m: {q: r[q] for q in test.queries} for m, r in shared.candidates.items()}
-    one = replace(config.eval, top_k=[cutoff])
-    return Task(shared.dataset, "retrieve", test.queries, test.qrels, candidates, one)
+    at_cutoff = replace(config.eval, top_k=[cutoff])
+    candidates = shared.test_candidates()
+    return Task(shared.dataset, "retrieve", test.queries, test.qrels, candidates, at_cutoff)
 
 
 def searches_alone(task: Task, metric: str) -> dict[str, Measured]:
-    """The order of the searches themselves; nothing in mode ``rerank``."""
+    """The order of the searches themselves; empty in mode ``rerank``."""
     if task.mode == "rerank":
         return {}
     return _measured(task, metric, None)
 
 
 def measure(task: Task, metric: str, reranker: Scorer) -> dict[str, Measured]:
-    """The order that ``reranker`` gives the candidates of each search."""
+    """The order that ``reranker`` gives to the candidates of each search."""
     scores = score_candidates(reranker, task.queries, task.dataset.corpus, task.candidates)
     return _measured(task, metric, scores)
 
@@ -96,10 +96,10 @@ def _measured(
 def labelled_task(dataset: Dataset, cutoff: int) -> Task:
     """The labelled passages of every test query, relevant and irrelevant.
 
-    Queries whose labels all agree are left out: any order of theirs is as good.
+    Queries whose labels are all equal are left out, as every order of theirs is as good.
 
     Raises:
-        InputError: there is no other query.
+        InputError: no query is left.
     """
     test = dataset.test
     judged: Ranking = {}

@@ -1,4 +1,4 @@
-"""One grid point as Hydra's launchers call it; the traceback of a failure goes to its log."""
+"""Run one grid point as Hydra's launchers call it; a traceback goes only to the log file."""
 
 import logging
 import os
@@ -17,47 +17,43 @@ log = logging.getLogger("pipeline")
 
 
 def job(config: DictConfig) -> str:
-    """One grid point from its composed configuration; returns the MLflow run id.
+    """Run one grid point from its composed configuration and return its MLflow run id.
 
-    What fails is run again up to ``retries`` times, each attempt a run of its own. Of several
-    processes that torchrun has started all but the first return an empty id, and nothing is run
-    again, as the others have ended.
+    A point that fails is run again up to ``retries`` times, each attempt a run of its own.
+    Of the processes that torchrun starts only rank 0 has a run id; the others return "". With
+    several processes nothing is run again, as the others have ended.
     """
     point = typed(config)
-    from pipeline.experiment import recipe as experiment
-    from pipeline.infra import (
-        distributed,
-        quiet,  # MOVED  # heavy; --help must be fast
-    )
-    from pipeline.infra import stage_cache as artifacts
+    # Heavy libraries are imported here, as --help must be fast.
+    from pipeline.experiment import recipe
+    from pipeline.infra import distributed, quiet
 
     quiet.silence()
-    artifacts.share_stages(point.cache_uri)
-    if distributed.rank() > 0:  # rank 0 says and records everything
+    if distributed.rank() > 0:  # Rank 0 logs and records everything.
         logging.disable()
         os.environ["TQDM_DISABLE"] = "1"
-        experiment.assist(point)
+        recipe.assist(point)
         return ""
     folder = Path(HydraConfig.get().runtime.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     if point.tracking.parent_run_id is None:
         check_unused(folder)
     retries = point.retries if distributed.world_size() == 1 else 0
-    for left in range(retries, -1, -1):
+    while True:
         try:
-            return experiment.run(point, folder)
+            return recipe.run(point, folder)
         except InputError:
             raise
         except Exception as error:
-            log.debug("%s failed", point.run_name, exc_info=True)  # to the log file only
-            if left == 0:
+            log.debug("%s failed", point.run_name, exc_info=True)
+            if retries == 0:
                 raise
             log.warning("%s failed and is run again: %s", point.run_name, one_line(error))
-    raise AssertionError("the last attempt returns or raises")
+            retries -= 1
 
 
 def check_unused(folder: Path) -> None:
-    """See that a run of its own does not replace the model of another, which ``run:ID`` loads.
+    """Refuse a folder with the model of another run, which ``run:ID`` would then load.
 
     Raises:
         InputError: there is a model in the folder, which ``hydra.run.dir`` must have named.

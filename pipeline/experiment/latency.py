@@ -1,4 +1,7 @@
-"""Latency of a point: measured, or that of one with the same architecture, base and lengths."""
+"""Time the searches of one grid point, or find the timings in the stage cache.
+
+Points of the same architecture, base, lengths and machine share their timings.
+"""
 
 import json
 import logging
@@ -8,29 +11,37 @@ from pathlib import Path
 from pipeline.config import Config
 from pipeline.evaluation import latency
 from pipeline.experiment.shared import Shared
-from pipeline.infra import model_files as weights
 from pipeline.infra import provenance
 from pipeline.infra.hardware import Hardware
-from pipeline.infra.stage_cache import content_key, stage_output
+from pipeline.infra.model_files import content_hash
+from pipeline.infra.stage_cache import StageCache, content_key
 from pipeline.protocols import Scorer
 
 log = logging.getLogger(__name__)
 
+FILE = "latency.json"
 
-def timings_of(
-    config: Config, shared: Shared, scorer: Scorer | None, machine: Hardware, base: Path
+
+def measure(
+    config: Config,
+    shared: Shared,
+    scorer: Scorer | None,
+    machine: Hardware,
+    base: Path,
+    cache: StageCache,
 ) -> dict[str, float]:
-    """Measured, or shared with a run of the same architecture, base, lengths and machine."""
-    wanted = config.latency.queries + config.latency.warmup
-    # In hash order: the queries of a data set often stand in an order that means something.
-    queries = sorted(shared.dataset.test.queries, key=lambda q: content_key({"query": q}))[:wanted]
-    if len(queries) < wanted:
-        log.warning("latency: %d test queries, fewer than the %d asked for", len(queries), wanted)
+    """The metrics ``latency/...`` of test queries, in milliseconds."""
+    asked = config.latency.queries + config.latency.warmup
+    # In hash order, as the order of queries in a data set often means something.
+    texts = shared.dataset.test.queries
+    queries = sorted(texts, key=lambda query: content_key({"query": query}))[:asked]
+    if len(queries) < asked:
+        log.warning("latency: only %d test queries instead of %d", len(queries), asked)
     inputs = {
         "arch": asdict(config.arch),
         "base": asdict(config.base),
         # A name or a path may mean another model tomorrow.
-        "weights": None if config.base.path == "none" else weights.content_hash(base),
+        "weights": None if config.base.path == "none" else content_hash(base),
         "index": shared.index_key,
         "machine": asdict(machine),
         "latency": asdict(config.latency),
@@ -40,12 +51,16 @@ def timings_of(
     }
 
     def build(folder: Path) -> None:
-        asked = [shared.dataset.test.queries[q] for q in queries]
         timings = latency.measure(
-            asked, shared.table, shared.embedder, scorer, machine, config.latency
+            [texts[query] for query in queries],
+            shared.table,
+            shared.embedder,
+            scorer,
+            machine,
+            config.latency,
         )
-        (folder / "latency.json").write_text(json.dumps(timings))
+        (folder / FILE).write_text(json.dumps(timings))
 
-    folder = stage_output(Path(config.output_dir) / "cache", "latency", inputs, build)
-    timings: dict[str, float] = json.loads((folder / "latency.json").read_text())
+    folder = cache.get("latency", inputs, build)
+    timings: dict[str, float] = json.loads((folder / FILE).read_text())
     return timings

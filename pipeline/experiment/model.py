@@ -1,4 +1,4 @@
-"""One grid point's trained model: from the cache, or its examples, schedule, teacher, dev score."""
+"""Train the model of one grid point, or find it in the stage cache."""
 
 import json
 import logging
@@ -10,16 +10,17 @@ from pipeline.config import Config
 from pipeline.config.models import DISTILLING
 from pipeline.evaluation.quality import evaluate
 from pipeline.experiment.shared import Shared
-from pipeline.infra import distributed, provenance
-from pipeline.infra import model_files as weights
+from pipeline.infra import provenance
+from pipeline.infra.distributed import Leader
 from pipeline.infra.hardware import Hardware, measured
-from pipeline.infra.stage_cache import stage_output, unfinished
+from pipeline.infra.model_files import content_hash
+from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import OnLog, Reranker
 from pipeline.records import TrainingExample
 from pipeline.rerankers import load_reranker
 from pipeline.rerankers.saved import load_saved
 from pipeline.rerankers.scores import score_candidates
-from pipeline.tracking import writer
+from pipeline.tracking import references, writer
 from pipeline.training.examples import with_teacher
 from pipeline.training.negatives import TrainingSet
 from pipeline.training.schedule import plan
@@ -28,67 +29,81 @@ from pipeline.training.train import Outcome, train
 log = logging.getLogger(__name__)
 
 MODEL, TRAINING = "model", "training.json"  # in the folder of the stage output
+Curve = list[tuple[int, Mapping[str, float]]]
+"""(optimiser step, metrics) of every log entry."""
 
 
 @dataclass(frozen=True)
 class Training:
     """What is known of a training beside the weights."""
 
-    metrics: dict[str, float]
-    tags: dict[str, str]
-    curve: list[tuple[int, dict[str, float]]]  # (optimiser step, metrics)
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    curve: Curve
 
 
-def fit(
-    config: Config, shared: Shared, base: Path, machine: Hardware, record: writer.ActiveRun
+def train_cached(
+    config: Config,
+    shared: Shared,
+    base: Path,
+    machine: Hardware,
+    cache: StageCache,
+    run: writer.ActiveRun,
+    leader: Leader,
 ) -> tuple[Path, dict[str, float]]:
     """The folder of the trained model, and the metrics ``train/...`` of what it took.
 
-    Trained from ``base`` unless the cache has it; what an interrupted attempt had reached is gone
-    on with. The loss curve goes to ``record``. What the guards noticed becomes the tag
+    Trained from ``base`` unless the cache has it; an interrupted attempt is resumed from its last
+    checkpoint. The loss curve is logged to ``run``. Warnings about the training become the tag
     ``warnings``, and the tag ``best`` says whether the trained weights or those it started from
     were better on the dev queries.
     """
-    cache = Path(config.output_dir) / "cache"
-    inputs = _inputs(config, shared, base, machine)
-    reached = unfinished(cache, "model", inputs)
-    live = False
+    teacher = _teacher_folder(config, cache)
+    inputs = _inputs(config, shared, base, teacher, machine)
+    checkpoints = cache.unfinished("model", inputs)
+    curve: Curve = []
 
     def on_log(step: int, metrics: Mapping[str, float]) -> None:
-        record.log_metrics(metrics, step)
+        curve.append((step, dict(metrics)))
+        run.log_metrics(metrics, step)
 
     def build(folder: Path) -> None:
-        nonlocal live
-        live = True
-        with distributed.training():
-            reranker, training = _train(config, shared, base, machine, reached, on_log)
+        with leader.training():
+            reranker, metrics, tags = _train(
+                config, shared, base, teacher, machine, checkpoints, on_log
+            )
         reranker.save(folder / MODEL)
-        (folder / TRAINING).write_text(json.dumps(asdict(training)))
+        (folder / TRAINING).write_text(json.dumps(asdict(Training(metrics, tags, curve))))
 
-    folder = stage_output(cache, "model", inputs, build)
+    folder = cache.get("model", inputs, build)
     training = Training(**json.loads((folder / TRAINING).read_text()))
-    if not live:
+    if not curve:  # Nothing was trained here.
         log.info("train: done before, %d steps", training.metrics["train/steps"])
         for step, metrics in training.curve:
-            on_log(step, metrics)
-    record.log_tags(training.tags)
-    return folder / MODEL, training.metrics
+            run.log_metrics(metrics, step)
+    run.log_tags(training.tags)
+    return folder / MODEL, dict(training.metrics)
 
 
-def assist(config: Config, shared: Shared, base: Path, machine: Hardware) -> None:
-    """Take part in the training that rank 0 has begun in ``fit``."""
-    cache = Path(config.output_dir) / "cache"
-    reached = unfinished(cache, "model", _inputs(config, shared, base, machine))
-    _train(config, shared, base, machine, reached, lambda step, metrics: None)
+def assist(
+    config: Config, shared: Shared, base: Path, machine: Hardware, cache: StageCache
+) -> None:
+    """Take part in the training that rank 0 has begun in ``train_cached``."""
+    teacher = _teacher_folder(config, cache)
+    inputs = _inputs(config, shared, base, teacher, machine)
+    checkpoints = cache.unfinished("model", inputs)
+    _train(config, shared, base, teacher, machine, checkpoints, lambda step, metrics: None)
 
 
-def _inputs(config: Config, shared: Shared, base: Path, machine: Hardware) -> dict[str, object]:
+def _inputs(
+    config: Config, shared: Shared, base: Path, teacher: Path | None, machine: Hardware
+) -> dict[str, object]:
     """What determines the trained weights."""
     assert shared.negatives is not None
     settings = asdict(config.train)
     del settings["checkpoint_minutes"]
     inputs: dict[str, object] = {
-        "base": weights.content_hash(base),
+        "base": content_hash(base),
         "dedicated": config.base.dedicated,
         "arch": asdict(config.arch),
         "train": settings,
@@ -100,10 +115,10 @@ def _inputs(config: Config, shared: Shared, base: Path, machine: Hardware) -> di
         "machine": asdict(machine),
         "code": provenance.code_version(),
     }
-    if config.train.eval_every is not None or config.base.dedicated:  # the dev score decides
+    if config.train.eval_every is not None or config.base.dedicated:  # The dev score decides.
         inputs |= {"index": shared.index_key, "eval": asdict(config.eval)}
-    if config.arch.loss in DISTILLING:
-        inputs["teacher"] = weights.content_hash(_teacher_folder(config))
+    if teacher is not None:
+        inputs["teacher"] = content_hash(teacher)
     return inputs
 
 
@@ -111,11 +126,12 @@ def _train(
     config: Config,
     shared: Shared,
     base: Path,
+    teacher: Path | None,
     machine: Hardware,
-    reached: Path,
+    checkpoints: Path,
     on_log: OnLog,
-) -> tuple[Reranker, Training]:
-    """Train; the folder ``reached`` keeps what an interrupted training goes on with."""
+) -> tuple[Reranker, dict[str, float], dict[str, str]]:
+    """Train; returns the reranker with the metrics and tags of its training."""
     assert shared.negatives is not None
     reranker = load_reranker(
         base,
@@ -131,19 +147,13 @@ def _train(
         config.arch.loss, len(rows), rows.queries, config.negatives, config.epochs, config.train
     )
     log.info("train: %d pairs in %d steps", schedule.pairs, schedule.steps)
-    teacher = None
-    if config.arch.loss in DISTILLING:
+    scorer = None
+    if teacher is not None:
         key = f"train.teacher={config.train.teacher}"
-        teacher = load_saved(key, _teacher_folder(config), machine, config.eval.batch_size)
+        scorer = load_saved(key, teacher, machine, config.eval.batch_size)
 
     def examples() -> Iterable[TrainingExample]:
-        return with_teacher(rows.examples(), teacher) if teacher else rows.examples()
-
-    curve: list[tuple[int, dict[str, float]]] = []
-
-    def watch(step: int, metrics: Mapping[str, float]) -> None:
-        curve.append((step, dict(metrics)))
-        on_log(step, metrics)
+        return with_teacher(rows.examples(), scorer) if scorer else rows.examples()
 
     with measured(machine.device) as cost:
         outcome = train(
@@ -153,9 +163,9 @@ def _train(
             config.train,
             machine,
             config.seed,
-            reached,
+            checkpoints,
             (lambda: dev_score(config, shared, reranker)) if shared.dataset.dev.queries else None,
-            watch,
+            on_log,
             better_than_start=config.base.dedicated,
         )
     seconds = outcome.spent + cost.seconds
@@ -168,27 +178,30 @@ def _train(
         "train/peak_mib": cost.peak_mib,
         **{name: score for name, score in dev.items() if score is not None},
     }
-    return reranker, Training(metrics, _tags(outcome), curve)
+    return reranker, metrics, _tags(outcome)
 
 
 def dev_score(config: Config, shared: Shared, reranker: Reranker) -> float:
     """NDCG of the dev queries at the largest cutoff, over hybrid candidates."""
-    dev = shared.dataset.dev
-    depth, k = config.eval.dev_depth, max(config.eval.top_k)
-    listed = {q: shared.candidates["hybrid"][q][:depth] for q in dev.queries}
-    scores = score_candidates(reranker, dev.queries, shared.dataset.corpus, {"hybrid": listed})
-    one = replace(config.eval, top_k=[k], depth=max(depth, k))
-    result = evaluate({"hybrid": listed}, dev.qrels, one, scores, {"hybrid": 1.0})
+    dev, k = shared.dataset.dev, max(config.eval.top_k)
+    depth = config.eval.dev_depth
+    hybrid = {"hybrid": shared.dev_candidates(depth)["hybrid"]}
+    scores = score_candidates(reranker, dev.queries, shared.dataset.corpus, hybrid)
+    at_k = replace(config.eval, top_k=[k], depth=max(depth, k))
+    result = evaluate(hybrid, dev.qrels, at_k, scores, {"hybrid": 1.0})
     return result.metrics()[f"hybrid_reranked/ndcg_at_{k}"]
 
 
-def _teacher_folder(config: Config) -> Path:
-    """Of the reranker that ``train.teacher`` names."""
+def _teacher_folder(config: Config, cache: StageCache) -> Path | None:
+    """The folder of the reranker whose scores the loss learns, if the loss learns from one."""
+    if config.arch.loss not in DISTILLING:
+        return None
     assert config.train.teacher is not None
-    runs = weights.Runs(config.tracking, Path(config.output_dir) / "cache")
-    return weights.locate("train.teacher", config.train.teacher, runs)
+    return references.locate("train.teacher", config.train.teacher, config.tracking, cache)
 
 
 def _tags(outcome: Outcome) -> dict[str, str]:
     tags = {"best": outcome.kept, "train.batch_in_memory": str(outcome.batch_size)}
-    return tags | ({"warnings": "; ".join(outcome.warnings)} if outcome.warnings else {})
+    if outcome.warnings:
+        tags["warnings"] = "; ".join(outcome.warnings)
+    return tags

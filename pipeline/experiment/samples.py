@@ -1,33 +1,36 @@
-"""What was searched and found, as texts: a bounded sample that the record of a run keeps.
+"""Sample the texts of queries and passages that the record of a run keeps.
 
-So that a report can show a win or a loss without the data set at hand.
+With them a report can show a win or a loss without the data set at hand.
 """
 
 from pipeline.evaluation.quality import Evaluation
 from pipeline.records import SEARCHES, Dataset
 from pipeline.tracking.artifacts import Text
 
-QUERIES = 2_000  # of a run, those first on which a reranker and its search differ most
+QUERIES = 2_000  # of a run, first those on which a reranker and its search differ most
 PASSAGE_CHARACTERS = 500
 
 
 def sample(dataset: Dataset, evaluation: Evaluation) -> list[Text]:
-    """Queries of the test split, each with its relevant passages and the first of every stage.
+    """Test queries, each with its relevant passages and the first passage of every column.
 
     Passages are cut at 500 characters, with a final ellipsis.
     """
     k = max(k for _, k in evaluation.rankings)
     first = {
-        stage: ranking for (stage, cutoff), ranking in evaluation.rankings.items() if cutoff == k
+        column: ranking
+        for (column, cutoff), ranking in evaluation.rankings.items()
+        if cutoff == k and not column.endswith("_fused")
     }
-    stages = [stage for stage in first if not stage.endswith("_fused")]
     changes = _changes(evaluation, f"ndcg_at_{k}")
     queries = dataset.test.queries
     chosen = sorted(queries, key=lambda query: (-changes.get(query, 0.0), query))[:QUERIES]
     texts = []
     for query in chosen:
         shown = [("relevant", document) for document in dataset.test.qrels[query]]
-        shown += [(stage, hits[0].doc_id) for stage in stages if (hits := first[stage].get(query))]
+        for column, ranking in first.items():
+            if hits := ranking.get(query):
+                shown.append((column, hits[0].doc_id))
         texts += [
             Text(query, _cut(queries[query]), role, document, _cut(dataset.corpus[document]))
             for role, document in shown
@@ -36,12 +39,12 @@ def sample(dataset: Dataset, evaluation: Evaluation) -> list[Text]:
 
 
 def _changes(evaluation: Evaluation, metric: str) -> dict[str, float]:
-    """Query id -> the largest change that reranking makes in any mode."""
+    """Query id -> the largest change that reranking makes in any search."""
     changes: dict[str, float] = {}
-    for mode in SEARCHES:
-        before = evaluation.per_query.get(mode, {}).get(metric, {})
-        for stage in (f"{mode}_reranked", f"{mode}_fused"):
-            after = evaluation.per_query.get(stage, {}).get(metric, {})
+    for search in SEARCHES:
+        before = evaluation.per_query.get(search, {}).get(metric, {})
+        for column in (f"{search}_reranked", f"{search}_fused"):
+            after = evaluation.per_query.get(column, {}).get(metric, {})
             for query in before.keys() & after.keys():
                 change = abs(after[query] - before[query])
                 changes[query] = max(change, changes.get(query, 0.0))

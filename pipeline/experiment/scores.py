@@ -1,4 +1,4 @@
-"""One point's scores of all candidates: from the cache, or from one pass of the reranker."""
+"""Score all candidates of one grid point, or find the scores in the stage cache."""
 
 import json
 from dataclasses import asdict
@@ -6,28 +6,31 @@ from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.experiment.shared import Shared
-from pipeline.infra import model_files as weights
 from pipeline.infra import provenance
 from pipeline.infra.hardware import Hardware, measured
-from pipeline.infra.stage_cache import stage_output
+from pipeline.infra.model_files import content_hash
+from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Scorer
-from pipeline.records import Ranking
 from pipeline.rerankers.scores import PairScores, read_scores, score_candidates, write_scores
 
 COST = "cost.json"
 
 
 def score(
-    config: Config, shared: Shared, scorer: Scorer, model: Path, machine: Hardware
+    config: Config,
+    shared: Shared,
+    scorer: Scorer,
+    model: Path,
+    machine: Hardware,
+    cache: StageCache,
 ) -> tuple[PairScores, dict[str, float]]:
     """Scores of the candidates of dev and test queries by ``scorer``, loaded from ``model``.
 
-    With them the metrics ``eval/seconds`` and ``eval/peak_mib`` of the pass that made them.
+    Also returns the metrics ``eval/seconds`` and ``eval/peak_mib`` of the pass that made them.
     """
-    dev, test = shared.dataset.dev, shared.dataset.test
-    queries = dev.queries | test.queries
+    queries = shared.dataset.dev.queries | shared.dataset.test.queries
     inputs: dict[str, object] = {
-        "model": weights.content_hash(model),
+        "model": content_hash(model),
         "arch": asdict(config.arch),
         "dedicated": config.base.dedicated or config.epochs > 0,
         "seed": config.seed,  # of a head that the model lacks
@@ -43,20 +46,14 @@ def score(
     }
 
     def build(folder: Path) -> None:
-        on_dev = candidates_of_dev(config, shared)
-        both = {m: {**of_mode, **on_dev[m]} for m, of_mode in shared.candidates.items()}
+        dev = shared.dev_candidates(config.eval.dev_depth)
+        both = {search: found | dev[search] for search, found in shared.candidates.items()}
         with measured(machine.device) as cost:
             scores = score_candidates(scorer, queries, shared.dataset.corpus, both)
         write_scores(folder, scores)
         metrics = {"eval/seconds": cost.seconds, "eval/peak_mib": cost.peak_mib}
         (folder / COST).write_text(json.dumps(metrics))
 
-    folder = stage_output(Path(config.output_dir) / "cache", "scores", inputs, build)
+    folder = cache.get("scores", inputs, build)
     costs: dict[str, float] = json.loads((folder / COST).read_text())
     return read_scores(folder, queries), costs
-
-
-def candidates_of_dev(config: Config, shared: Shared) -> dict[str, Ranking]:
-    """Mode -> the first ``eval.dev_depth`` candidates of each dev query."""
-    depth, dev = config.eval.dev_depth, shared.dataset.dev
-    return {m: {q: r[q][:depth] for q in dev.queries} for m, r in shared.candidates.items()}

@@ -1,19 +1,20 @@
-"""What all grid points on one data set have in common: data, index, candidates, negatives.
+"""Prepare what all grid points on one data set share: data, index, candidates and negatives.
 
-Computed once and found again under ``output_dir/cache``, so that every run reranks the same
+Each is computed once and then found in the stage cache, so that every run reranks the same
 candidates and takes its negatives from the same list.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from pipeline import data
 from pipeline.config import Config
-from pipeline.config.models import EmbedderConfig
+from pipeline.config.stages import EvalConfig, IndexConfig
 from pipeline.infra import provenance
+from pipeline.infra.errors import step
 from pipeline.infra.hardware import Hardware
-from pipeline.infra.stage_cache import enter_stage, stage_output, unfinished
+from pipeline.infra.stage_cache import StageCache
 from pipeline.records import Dataset, InputError, Ranking
 from pipeline.retrieval.candidates import read_candidates, retrieve, write_candidates
 from pipeline.retrieval.embedder import Embedder
@@ -34,77 +35,121 @@ class Shared:
     dataset: Dataset
     embedder: Embedder
     table: PassageTable
-    candidates: dict[str, Ranking]  # of dev and test queries
+    candidates: dict[str, Ranking]  # by search, of dev and test queries
     negatives: Path | None  # None where nothing is trained
     index_key: str
 
+    def test_candidates(self) -> dict[str, Ranking]:
+        """Search -> the candidates of the test queries."""
+        test = self.dataset.test.queries
+        return {search: {q: found[q] for q in test} for search, found in self.candidates.items()}
 
-def prepare(config: Config, machine: Hardware) -> Shared:
-    """Data set, index, candidates and negatives, each from the cache if it is there."""
-    cache = Path(config.output_dir) / "cache"
-    enter_stage("dataset")
-    dataset = data.load(config.dataset, cache)
-    _check_sizes(config, dataset)
-    enter_stage("index")
-    embedder = Embedder(config.embedder, machine)
-
-    def index(corpus_key: str, corpus: Any, by: Embedder, of: EmbedderConfig) -> Path:
-        inputs = {
-            "corpus": corpus_key,
-            "embedder": asdict(of),
-            "weights": by.weights,
-            "precision": machine.precision,
-            "index": asdict(config.index),
-            "code": provenance.code_version(*INDEXING),
+    def dev_candidates(self, depth: int) -> dict[str, Ranking]:
+        """Search -> the first ``depth`` candidates of each dev query."""
+        dev = self.dataset.dev.queries
+        return {
+            search: {q: found[q][:depth] for q in dev} for search, found in self.candidates.items()
         }
-        embedded = unfinished(cache, "index", inputs)
-        return stage_output(
-            cache,
-            "index",
-            inputs,
-            lambda folder: build_table(folder, corpus, by, config.index, embedded),
-        )
 
-    folder = index(dataset.fingerprint, dataset.corpus, embedder, config.embedder)
-    enter_stage("candidates")
-    table = PassageTable(folder)
-    queries = dataset.dev.queries | dataset.test.queries
-    depth = config.eval.candidates
-    inputs = {"index": folder.name, "depth": depth, "rrf_k": config.eval.rrf_k}
-    found = stage_output(
-        cache,
-        "candidates",
-        inputs | {"dataset": dataset.fingerprint, "code": provenance.code_version(*RETRIEVING)},
-        lambda out: write_candidates(
-            out, retrieve(queries, table, embedder, depth, config.eval.rrf_k)
-        ),
-    )
+
+def prepare_shared(config: Config, machine: Hardware, cache: StageCache) -> Shared:
+    """Data set, index, candidates and negatives, each from the cache if it is there.
+
+    Raises:
+        InputError: the data set or a model can't be found, or is too small for the settings.
+    """
+    with step("dataset"):
+        dataset = data.load(config.dataset, cache)
+        _check_sizes(config, dataset)
+    with step("index"):
+        embedder = Embedder(config.embedder, machine)
+        index = _index(dataset.fingerprint, dataset.corpus, embedder, config.index, cache)
+        table = PassageTable(index)
+    with step("candidates"):
+        candidates = _candidates(dataset, index.name, table, embedder, config.eval, cache)
     negatives = None
     if config.epochs > 0:
-        enter_stage("negatives")
-        miner, mined = embedder, folder
-        if config.mining.embedder != config.embedder:
-            miner = Embedder(config.mining.embedder, machine)
-        if dataset.train_corpus is not dataset.corpus or miner is not embedder:
-            key = dataset.fingerprint + ":train"
-            mined = index(key, dataset.train_corpus, miner, config.mining.embedder)
-        inputs = {
-            "dataset": dataset.fingerprint,
-            "index": mined.name,  # the key of what is mined from, and so the miner's weights
-            "mining": asdict(config.mining),
-            "precision": machine.precision,
-            "seed": config.dataset.seed,
-            "code": provenance.code_version(*MINING),
-        }
-        negatives = stage_output(
-            cache,
-            "negatives",
-            inputs,
-            lambda out: mine_negatives(
-                out, dataset, PassageTable(mined), miner, config.mining, config.dataset.seed
-            ),
-        )
-    return Shared(dataset, embedder, table, read_candidates(found, queries), negatives, folder.name)
+        with step("negatives"):
+            negatives = _negatives(config, dataset, embedder, index, machine, cache)
+    return Shared(dataset, embedder, table, candidates, negatives, index.name)
+
+
+def _index(
+    corpus_key: str,
+    corpus: Mapping[str, str],
+    embedder: Embedder,
+    config: IndexConfig,
+    cache: StageCache,
+) -> Path:
+    """The folder of the passage table of ``corpus``."""
+    inputs = {
+        "corpus": corpus_key,
+        "embedder": asdict(embedder.config),
+        "weights": embedder.weights,
+        "precision": embedder.hardware.precision,
+        "index": asdict(config),
+        "code": provenance.code_version(*INDEXING),
+    }
+    embedded = cache.unfinished("index", inputs)
+    return cache.get(
+        "index", inputs, lambda folder: build_table(folder, corpus, embedder, config, embedded)
+    )
+
+
+def _candidates(
+    dataset: Dataset,
+    index_key: str,
+    table: PassageTable,
+    embedder: Embedder,
+    config: EvalConfig,
+    cache: StageCache,
+) -> dict[str, Ranking]:
+    """Search -> the candidates of dev and test queries."""
+    queries = dataset.dev.queries | dataset.test.queries
+    depth, rrf_k = config.candidates, config.rrf_k
+    inputs = {
+        "dataset": dataset.fingerprint,
+        "index": index_key,
+        "depth": depth,
+        "rrf_k": rrf_k,
+        "code": provenance.code_version(*RETRIEVING),
+    }
+
+    def build(folder: Path) -> None:
+        write_candidates(folder, retrieve(queries, table, embedder, depth, rrf_k))
+
+    return read_candidates(cache.get("candidates", inputs, build), queries)
+
+
+def _negatives(
+    config: Config,
+    dataset: Dataset,
+    embedder: Embedder,
+    index: Path,
+    machine: Hardware,
+    cache: StageCache,
+) -> Path:
+    """The folder of the mined negatives; they come from an index of their own if necessary."""
+    mining, miner = config.mining, embedder
+    if mining.embedder != config.embedder:
+        miner = Embedder(mining.embedder, machine)
+    if dataset.train_corpus is not dataset.corpus or miner is not embedder:
+        key = dataset.fingerprint + ":train"
+        index = _index(key, dataset.train_corpus, miner, config.index, cache)
+    seed = config.dataset.seed
+    inputs = {
+        "dataset": dataset.fingerprint,
+        "index": index.name,  # and so the miner's weights
+        "mining": asdict(mining),
+        "precision": machine.precision,
+        "seed": seed,
+        "code": provenance.code_version(*MINING),
+    }
+
+    def build(folder: Path) -> None:
+        mine_negatives(folder, dataset, PassageTable(index), miner, mining, seed)
+
+    return cache.get("negatives", inputs, build)
 
 
 def _check_sizes(config: Config, dataset: Dataset) -> None:

@@ -1,7 +1,7 @@
-"""One point on several processes: ``torchrun --nproc-per-node=4 -m pipeline arch=colbert``.
+"""Train one point with several processes: ``torchrun --nproc-per-node=4 -m pipeline``.
 
-The process of rank 0 does everything, from the data to the record of the run. The others wait
-until it trains, train with it, each on its share of every batch, and end with it.
+The process of rank 0 does everything, from the data to the record of the run. The other processes
+wait until it trains, train with it, each on its share of every batch, and end with it.
 """
 
 import os
@@ -12,50 +12,55 @@ from datetime import timedelta
 import torch
 from torch import distributed as dist
 
-PATIENCE = timedelta(days=7)  # rank 0 may embed and mine for long before it trains
+PATIENCE = timedelta(days=7)  # Rank 0 may embed and mine for long before it trains.
 TRAIN, END = "train", "end"
-
-_training = False  # between the processes, so rank 0 must not say anything else
 
 
 def world_size() -> int:
-    """How many processes there are; torchrun tells it in the environment."""
+    """The number of processes, from torchrun's environment."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def rank() -> int:
-    """0 for the process that leads."""
+    """The number of this process; 0 leads."""
     return int(os.environ.get("RANK", "0"))
 
 
-@contextmanager
-def leading() -> Iterator[None]:
-    """The body of rank 0, at whose end the others end too; nothing where it is alone."""
-    if world_size() == 1:
+class Leader:
+    """Rank 0, which starts and ends the training of the other processes."""
+
+    def __init__(self) -> None:
+        self.is_training = False
+
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """Let the other processes take part in the training of the block."""
+        if world_size() > 1:
+            _say(TRAIN)
+        self.is_training = True
         yield
+        self.is_training = False
+
+
+@contextmanager
+def leading() -> Iterator[Leader]:
+    """Run the block as rank 0 and end the other processes with it, if there are any."""
+    leader = Leader()
+    if world_size() == 1:
+        yield leader
         return
     _join()
     try:
-        yield
+        yield leader
     finally:
-        if not _training:  # else the others are in the middle of a step; torchrun ends them
+        # Processes in the middle of a step hear nothing; torchrun ends them.
+        if not leader.is_training:
             _say(END)
             dist.destroy_process_group()
 
 
-@contextmanager
-def training() -> Iterator[None]:
-    """The training of rank 0, in which the others take part."""
-    global _training
-    if world_size() > 1:
-        _say(TRAIN)
-    _training = world_size() > 1
-    yield
-    _training = False
-
-
 def follow(train: Callable[[], object]) -> None:
-    """What the other processes do: ``train()`` whenever rank 0 does, until it ends."""
+    """Run another process than rank 0: ``train()`` whenever rank 0 trains, until it ends."""
     _join()
     while _hear() == TRAIN:
         train()
@@ -63,7 +68,7 @@ def follow(train: Callable[[], object]) -> None:
 
 
 def any_of(*here: bool) -> list[bool]:
-    """For each flag whether it is set in any of the processes, which must all ask."""
+    """For each flag whether it is set in any process; all processes must call this together."""
     if world_size() == 1:
         return list(here)
     flags = torch.tensor(here, dtype=torch.uint8)
@@ -72,7 +77,7 @@ def any_of(*here: bool) -> list[bool]:
 
 
 def wait_for_all() -> None:
-    """Return when all processes have come here."""
+    """Return when all processes have called this."""
     if world_size() > 1:
         any_of(True)
 
@@ -82,7 +87,8 @@ def _join() -> None:
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         backend = "cpu:gloo,cuda:nccl"
-    else:  # the trainers make a second set of arguments that does not know of use_cpu
+    else:
+        # The trainers make a second set of arguments, without use_cpu.
         os.environ["ACCELERATE_USE_CPU"] = "true"
     dist.init_process_group(backend, timeout=PATIENCE)
 

@@ -1,11 +1,15 @@
-"""Errors as one line and as an exit code: 2 for the user's own mistake, 1 for what failed."""
+"""Errors as one line and as an exit code: 2 for the user's own mistake, 1 for a failure.
+
+Also the signals that end a command, and the step of the recipe in which an error was raised.
+"""
 
 import re
 import signal
 import sys
 import threading
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 
 from hydra.errors import HydraException, OverrideParseException
@@ -16,24 +20,34 @@ from pipeline.config.suggestions import no_such_key
 from pipeline.infra.redact import mask
 from pipeline.records import InputError, Refused
 
-MISTAKES = (InputError, HydraException, OmegaConfBaseException)
-"""What a user can put right in the command or the data."""
+Handler = Callable[[int, FrameType | None], object]
+SCHEDULER_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+"""Signals that tell a process to end; submitit (SLURM) uses the last or, if set, the second."""
 
-# Hydra's search path and OmegaConf's object types are for the authors, not the users.
+MISTAKES = (InputError, HydraException, OmegaConfBaseException)
+"""What a user can correct in the command or the data."""
+
+# Hydra's search path and OmegaConf's object types help the authors, not the users.
 FOR_AUTHORS = ("Config search path", "reference_type", "object_type")
 
 NO_KEY = re.compile(r"Could not override '([\w.]+)'\.\nTo append to your config use")
-"""What Hydra says of a key that the schema lacks; appending it would change nothing."""
+"""Hydra's message for a key that the schema lacks; appending it would change nothing."""
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, which ends a command like Ctrl-C: what is open is closed and recorded."""
+    """A signal that ends the command: what is open is closed and recorded, as after Ctrl-C.
+
+    ``__cause__`` is the exception with which a scheduler's own handler answered, if any.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
 
 
 def exit_code(command: Callable[[], object]) -> int:
     """Run ``command``: 0 if it returns, 2 for the user's mistake, 1 if it fails or refuses.
 
-    130 after Ctrl-C and 143 after SIGTERM, as shells have it.
+    130 after Ctrl-C and 143 after SIGTERM, as in shells.
     """
     end_on_sigterm()
     try:
@@ -57,27 +71,70 @@ def exit_code(command: Callable[[], object]) -> int:
 
 
 def end_on_sigterm() -> None:
-    """From now on SIGTERM raises Terminated, unless something else handles it already."""
+    """Make SIGTERM raise Terminated, unless it has another handler already."""
     main = threading.current_thread() is threading.main_thread()
     if main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, terminates)
+        signal.signal(signal.SIGTERM, terminate)
 
 
-def terminates(number: int, frame: FrameType | None) -> None:
-    """The handler of SIGTERM."""
-    signal.signal(number, signal.SIG_IGN)  # a second one must not interrupt the recording
-    raise Terminated
+def terminate(number: int, frame: FrameType | None) -> None:
+    """Handle SIGTERM by raising Terminated."""
+    signal.signal(number, signal.SIG_IGN)  # A second signal must not interrupt the recording.
+    raise Terminated(number)
 
 
-def by_signal(error: BaseException) -> bool:
-    """Whether the handler of a signal raised it, such as a scheduler's that exits."""
-    handlers = (signal.getsignal(number) for number in signal.valid_signals())
-    codes = {getattr(handler, "__code__", None) for handler in handlers}
-    return any(frame.f_code in codes for frame, _ in traceback.walk_tb(error.__traceback__))
+@contextmanager
+def signals_terminate() -> Iterator[None]:
+    """Within the block, what the signal handlers of a scheduler raise arrives as Terminated.
+
+    A handler that requeues the job (submitit's) leaves by ``sys.exit`` or an exception of its own,
+    which could not be told from a failure of the work. The outermost block raises it again.
+    """
+    own: dict[signal.Signals, tuple[Handler, Handler]] = {}
+    main = threading.current_thread() is threading.main_thread()
+    for number in SCHEDULER_SIGNALS if main else ():  # Python lets no other thread set handlers.
+        handler = signal.getsignal(number)
+        if callable(handler) and not isinstance(handler, partial):  # else in an outer block
+            own[number] = (partial(_terminate_by, handler), handler)
+            signal.signal(number, own[number][0])
+    try:
+        yield
+    except Terminated as end:
+        if not own or end.__cause__ is None:
+            raise
+        raise end.__cause__ from None
+    finally:
+        for number, (wrapper, handler) in own.items():
+            if signal.getsignal(number) is wrapper:  # The handler may have set another.
+                signal.signal(number, handler)
+
+
+def _terminate_by(handler: Handler, number: int, frame: FrameType | None) -> None:
+    try:
+        handler(number, frame)
+    except Terminated:
+        raise
+    except BaseException as error:
+        raise Terminated(number) from error
+
+
+@contextmanager
+def step(name: str) -> Iterator[None]:
+    """Mark what the block raises as failed in the step ``name``; of nested steps the inner one."""
+    try:
+        yield
+    except BaseException as error:
+        vars(error).setdefault("step", name)
+        raise
+
+
+def step_of(error: BaseException) -> str:
+    """The step of the recipe that raised ``error``; "start" if it was none."""
+    return str(vars(error).get("step", "start"))
 
 
 def one_line(error: BaseException) -> str:
-    """The message of an error without secrets, with its type unless it is a user's mistake."""
+    """The message of ``error`` without secrets, with its type unless it is a user's mistake."""
     text = str(error)
     if isinstance(error, OverrideParseException):
         return mask(_not_understood(error.override, text))
@@ -98,7 +155,7 @@ def one_line(error: BaseException) -> str:
 
 
 def _not_understood(override: str, problem: str) -> str:
-    """What to write instead of an override that Hydra's grammar does not take."""
+    """Suggest what to write instead of an override that Hydra's grammar rejects."""
     key, equals, value = override.partition("=")
     if not equals:
         return f"{override}: must be KEY=VALUE, as in epochs=2"

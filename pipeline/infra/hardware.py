@@ -1,7 +1,7 @@
-"""The machine: device, precision, threads, and what a stage takes of it.
+"""Choose device, precision and threads, and measure the time and memory of a stage.
 
-"auto" takes CUDA, else MPS, else the CPU, and bf16 where the device computes in it (half
-precision is far slower than fp32 on CPUs without avx512_bf16 or AMX).
+"auto" means CUDA, else MPS, else the CPU; and bf16 where the device computes in it, as half
+precision is far slower than fp32 on CPUs without avx512_bf16 or AMX.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ class Hardware:
     device: str
     precision: str
     threads: int
-    name: str  # of the GPU or CPU, as the system calls it
+    name: str  # of the GPU or CPU, from the system
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
         """bf16 matrix products where the precision says so; weights stay fp32."""
@@ -42,10 +42,10 @@ class Hardware:
 
 
 def resolve(config: HardwareConfig) -> Hardware:
-    """Choose device and precision and set torch's thread count.
+    """Choose device and precision, and set torch's thread count.
 
     Raises:
-        InputError: the device asked for is not there.
+        InputError: the device is not available.
     """
     available = {
         "cuda": torch.cuda.is_available(),
@@ -86,7 +86,7 @@ def _name(device: str) -> str:
 
 @dataclass
 class Cost:
-    """What a stage took: wall seconds and peak resident (CUDA: allocated) MiB."""
+    """The cost of a stage: wall seconds and peak resident (CUDA: allocated) MiB."""
 
     seconds: float = 0.0
     peak_mib: float = 0.0
@@ -94,7 +94,7 @@ class Cost:
 
 @contextlib.contextmanager
 def measured(device: str = "cpu") -> Iterator[Cost]:
-    """Measure the body; the figures are in the yielded Cost when it ends."""
+    """Measure the block; the yielded Cost has the figures when the block ends."""
     cost = Cost()
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
@@ -112,7 +112,7 @@ def measured(device: str = "cpu") -> Iterator[Cost]:
 
 
 def _reset_peak_resident() -> None:
-    # Linux resets the high-water mark on request; elsewhere it is that of the process so far.
+    # Linux resets the high-water mark on request. Elsewhere it covers the whole process.
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 

@@ -1,26 +1,23 @@
-"""What makes a folder count as whole: a manifest with the size and sha256 of each of its files.
+"""Manifests: a folder counts as complete if its manifest lists the size and sha256 of every file.
 
-What is read is verified: the size of every file each time, and checksums once per process, the
-smallest files first, until ``CHECKED_BYTES`` of the folder have been read. So everything is checked
-in a small folder; of a table of gigabytes its metadata, and the rest by size. Reading all of it at
-every start would cost more than it finds, as disks and file systems have checksums of their own.
+A folder is verified when it is read: first the size of every file, then checksums, the smallest
+files first, until ``CHECKED_BYTES`` have been read. A small folder is therefore checked in full,
+and of a table of gigabytes the metadata in full and the rest by size. Reading everything at every
+start would cost more than it finds, as disks and file systems have checksums of their own.
 """
 
 import hashlib
 import json
 import os
-from math import inf
 from pathlib import Path
 from typing import Any
 
 MANIFEST = "manifest.json"
-CHECKED_BYTES = 2**28  # of a folder: 256 MiB take a quarter of a second
-
-_checked: set[Path] = set()  # the folders whose checksums this process has compared
+CHECKED_BYTES = 2**28  # 256 MiB take a quarter of a second
 
 
 def seal(folder: Path) -> None:
-    """Write ``folder`` through to the disk, and last the manifest by which it counts as whole."""
+    """Sync ``folder`` to disk and write its manifest last."""
     files = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file():
@@ -36,8 +33,8 @@ def listed(folder: Path) -> dict[str, Any]:
     """The files of a sealed folder: name -> ``size`` in bytes and ``sha256`` in hex.
 
     Raises:
-        OSError: there is no manifest, or it is out of reach.
-        ValueError: it is not one.
+        OSError: the manifest is missing or can't be read.
+        ValueError: the file is no manifest.
     """
     manifest = json.loads((folder / MANIFEST).read_text())
     if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
@@ -46,10 +43,11 @@ def listed(folder: Path) -> dict[str, Any]:
     return files
 
 
-def damage(folder: Path, whole: bool = False) -> str | None:
-    """What is wrong with a folder, in words; None if nothing is.
+def damage(folder: Path, checked_bytes: float = CHECKED_BYTES) -> str | None:
+    """Describe what is wrong with a sealed folder; None if it is whole.
 
-    ``whole``: all checksums are compared, whatever its size and whatever was compared before.
+    Checksums are compared for the first ``checked_bytes`` of the folder, smallest files first:
+    0 compares sizes only, ``math.inf`` everything.
     """
     try:
         files = listed(folder)
@@ -63,26 +61,18 @@ def damage(folder: Path, whole: bool = False) -> str | None:
         if size != facts["size"]:
             has = "is missing" if size is None else f"has {size} bytes, not {facts['size']}"
             return f"{name} {has}"
-    if folder in _checked and not whole:
-        return None
-    left = inf if whole else CHECKED_BYTES
+    left = checked_bytes
     for name, facts in sorted(files.items(), key=lambda item: (item[1]["size"], item[0])):
         left -= facts["size"]
         if left < 0:
             break
         if _sha256(folder / name) != facts["sha256"]:
             return f"{name} has another checksum than when it was written"
-    _checked.add(folder)
     return None
 
 
-def forget(folder: Path) -> None:
-    """Compare the checksums of ``folder`` again when it is read next."""
-    _checked.discard(folder)
-
-
 def sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
+    """Wait until a file, or the names in a folder, are on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

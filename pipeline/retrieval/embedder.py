@@ -22,8 +22,8 @@ class Embedder:
         Raises:
             InputError: ``config.path`` names no model.
         """
-        self._config = config
-        self._hardware = hardware
+        self.config = config
+        self.hardware = hardware
         folder = locate("embedder.path", config.path)
         # The key of cached vectors: the files at the same path may change.
         self.weights = content_hash(folder)
@@ -38,17 +38,17 @@ class Embedder:
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Return shape (len(texts), dimension), L2-normalised float32."""
-        return self._encode(self._config.query_prefix, texts)
+        return self._encode(self.config.query_prefix, texts)
 
     def encode_passages(self, texts: Sequence[str]) -> Vectors:
         """Return shape (len(texts), dimension), L2-normalised float32."""
-        return self._encode(self._config.passage_prefix, texts)
+        return self._encode(self.config.passage_prefix, texts)
 
     def _encode(self, prefix: str, texts: Sequence[str]) -> Vectors:
-        with self._hardware.autocast():
+        with self.hardware.autocast():
             vectors = self._model.encode(
                 [prefix + text for text in texts],
-                batch_size=self._config.batch_size,
+                batch_size=self.config.batch_size,
                 show_progress_bar=False,
                 convert_to_tensor=True,
             )

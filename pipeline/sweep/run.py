@@ -141,16 +141,16 @@ def _start_log(grid: Grid) -> None:
 def _prepare(points: Sequence[Config]) -> None:
     """Make what the points share."""
     from pipeline import data
-    from pipeline.experiment.shared import prepare
+    from pipeline.experiment.shared import prepare_shared
     from pipeline.infra import hardware
-    from pipeline.infra import stage_cache as artifacts
+    from pipeline.infra.stage_cache import StageCache
 
-    artifacts.share_stages(points[0].cache_uri)
+    cache = StageCache.of(points[0])
     # The points that train need the negatives as well; one of each data set prepares all.
     shared = {str((p.dataset, p.embedder, p.mining, p.epochs > 0)): p for p in points}
     said = set()
     for point in shared.values():
-        dataset = prepare(point, hardware.resolve(point.hardware)).dataset
+        dataset = prepare_shared(point, hardware.resolve(point.hardware), cache).dataset
         if dataset.fingerprint not in said:
             log.info("%s", data.summary(dataset))
         said.add(dataset.fingerprint)

@@ -80,7 +80,7 @@ class Reported:
 
 
 def _outcome(config: DictConfig, run_id: str) -> str:
-    from pipeline.experiment.recipe import headline
+    from pipeline.experiment.record import headline
     from pipeline.tracking import reader
 
     return headline(reader.read_run(typed(config).tracking, run_id).metrics)

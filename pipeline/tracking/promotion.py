@@ -1,9 +1,8 @@
 """Promotion: the champion is replaced by a model that beats it on the same candidates."""
 
-from pathlib import Path
-
 from pipeline.config.stages import TrackingConfig
 from pipeline.evaluation.significance import LEVEL, paired_difference
+from pipeline.infra.stage_cache import StageCache
 from pipeline.records import FIRST_STAGE, Refused
 from pipeline.tracking import artifacts, reader, references, registry
 from pipeline.tracking.reader import RunRecord
@@ -16,7 +15,7 @@ ANYWAY = "force=true promotes it all the same"
 
 
 def promote(
-    config: TrackingConfig, cache: Path, run_name: str, name: str = "", force: bool = False
+    config: TrackingConfig, cache: StageCache, run_name: str, name: str = "", force: bool = False
 ) -> str:
     """Make a run's model the champion of ``name``; return one line that says what happened.
 

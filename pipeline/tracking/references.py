@@ -1,18 +1,19 @@
-"""Models by what this project calls them: a run, or a promoted version.
+"""Locate models by the names that this project gives them: a run, or a promoted version.
 
     run:cross_encoder_minilm_l6_2neg_1ep   the newest finished run of that name
     run:0123456789abcdef0123456789abcdef   the run with that id
     models:/NAME@champion                  a version in the registry by its alias
     models:/NAME/3                         or by its number
 
-The model lies where the run left it; on another machine, or when that folder is gone, it is
-what promotion uploaded to the run's artifacts.
+The model is in the folder where the run left it. On another machine, or when that folder is gone,
+the copy is used that promotion uploaded to the run's artifacts.
 """
 
 from pathlib import Path
 
 from pipeline.config.stages import TrackingConfig
-from pipeline.infra.stage_cache import stage_output
+from pipeline.infra import model_files
+from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError
 from pipeline.tracking.reader import RunRecord, find_run
 from pipeline.tracking.registry import MODEL, find_version
@@ -21,6 +22,21 @@ from pipeline.tracking.writer import MODEL_FOLDER
 
 RUN = "run:"
 REGISTERED = "models:/"
+FORMS = "a hub id, a folder, run:NAME, models:/NAME@ALIAS or package:MODULE"
+
+
+def locate(key: str, name: str, config: TrackingConfig, cache: StageCache) -> Path:
+    """The local folder of a model, downloaded first if necessary.
+
+    ``name`` is a reference, or anything that ``model_files.locate`` takes. ``key`` is the
+    configuration key that holds it, for error messages.
+
+    Raises:
+        InputError: there is no such model, or its store or the hub can't be reached.
+    """
+    if is_reference(name):
+        return model_folder(config, find_model(config, name), cache)
+    return model_files.locate(key, name, FORMS)
 
 
 def is_reference(name: str) -> bool:
@@ -39,11 +55,11 @@ def find_model(config: TrackingConfig, reference: str) -> RunRecord:
     return find_run(config, reference.removeprefix(RUN))
 
 
-def model_folder(config: TrackingConfig, run: RunRecord, cache: Path) -> Path:
-    """The local folder of the run's model; artifacts of a server are kept under ``cache``.
+def model_folder(config: TrackingConfig, run: RunRecord, cache: StageCache) -> Path:
+    """The local folder of the run's model; artifacts of a server are kept in ``cache``.
 
     Raises:
-        InputError: the run has no model, or it is not to be had from here.
+        InputError: the run has no model, or no copy of it can be read from here.
     """
     folder = run.tags.get(MODEL_FOLDER)
     if folder is None:
@@ -64,4 +80,4 @@ def model_folder(config: TrackingConfig, run: RunRecord, cache: Path) -> Path:
     def download(into: Path) -> None:
         client.download_artifacts(run.run_id, MODEL, str(into))
 
-    return stage_output(cache, "downloaded", {"run": run.run_id}, download) / MODEL
+    return cache.get("downloaded", {"run": run.run_id}, download) / MODEL

@@ -21,9 +21,8 @@ from mlflow.utils.validation import (
 )
 
 from pipeline.config.stages import TrackingConfig
-from pipeline.infra.errors import by_signal, one_line
+from pipeline.infra.errors import one_line, signals_terminate, step_of
 from pipeline.infra.redact import mask
-from pipeline.infra.stage_cache import current_stage
 from pipeline.tracking.liveness import HEARTBEAT, process_tags
 from pipeline.tracking.reader import STAGE_TAG
 from pipeline.tracking.store import open_experiment
@@ -107,6 +106,10 @@ class ActiveRun:
         tags = [InputTag(MLFLOW_DATASET_CONTEXT, "evaluation")]
         self._client.log_inputs(self.run_id, [DatasetInput(dataset, tags)])
 
+    def end(self, status: str) -> None:
+        """Set the final status: FINISHED, FAILED or KILLED."""
+        self._client.set_terminated(self.run_id, status)
+
     def log_note(self, markdown: str) -> None:
         """Make ``markdown`` the description on the page of the run.
 
@@ -131,10 +134,10 @@ def run(
     ``resumed`` is the id of an ended run to continue. ``folder`` is that of a grid point, whose log
     is stored with the run however the run ends.
 
-    The run ends as KILLED after KeyboardInterrupt or an exception from a signal handler, as FAILED
-    after any other exception, and else as FINISHED. An exception is recorded as the one-line tag
-    ``failure`` and the artifact ``traceback.txt``, for a point also with the tag ``stage``; then it
-    is raised again.
+    The run ends as KILLED after a signal (Ctrl-C, SIGTERM, a scheduler's), as FAILED after any
+    other exception, and else as FINISHED. An exception is recorded as the one-line tag ``failure``
+    and the artifact ``traceback.txt``, for a point also with the tag ``stage``, the step that
+    failed; then it is raised again.
     """
     experiment_id = open_experiment(config)
     client = MlflowClient(tracking_uri=config.uri)
@@ -143,40 +146,44 @@ def run(
         tags[MLFLOW_PARENT_RUN_ID] = config.parent_run_id
     run_id = resumed or client.create_run(experiment_id, run_name=name, tags=tags).info.run_id
     active = ActiveRun(client, run_id)
-    try:
-        if resumed:
-            # The tags of this process come first, or the run would look like a lost one.
-            active.log_tags(tags)
-            client.update_run(run_id, status="RUNNING")
-            if "failure" in client.get_run(run_id).data.tags:
-                client.delete_tag(run_id, "failure")
-        if config.parent_run_id or tags.get("kind") == "sweep":
-            active.log_tags({SWEEP_TAG: _started(client, config.parent_run_id or run_id)})
-        with _heartbeat(client, run_id):
-            yield active
-            active.log_logs(folder)
-    except BaseException as error:
+    with signals_terminate():
         try:
-            _record_failure(client, active, error, folder)
-        except Exception as problem:
-            # A second failure must not hide the first.
-            error.add_note(f"MLflow could not record this failure: {one_line(problem)}")
-        raise
-    client.set_terminated(run_id, "FINISHED")
-    if not config.parent_run_id:  # once a sweep, not after each of its points
+            if resumed:
+                # The tags of this process come first, so that the run is not taken for a lost one.
+                active.log_tags(tags)
+                client.update_run(run_id, status="RUNNING")
+                if "failure" in client.get_run(run_id).data.tags:
+                    client.delete_tag(run_id, "failure")
+            if config.parent_run_id or tags.get("kind") == "sweep":
+                active.log_tags({SWEEP_TAG: _started(client, config.parent_run_id or run_id)})
+            with _heartbeat(client, run_id):
+                yield active
+                active.log_logs(folder)
+        except BaseException as error:
+            _record_failure(active, error, folder)
+            raise
+    active.end("FINISHED")
+    if not config.parent_run_id:  # a sweep's end, not that of each of its points
         describe(client, client.get_experiment(experiment_id))
 
 
-def _record_failure(
-    client: MlflowClient, active: ActiveRun, error: BaseException, folder: Path | None
-) -> None:
-    killed = isinstance(error, KeyboardInterrupt) or by_signal(error)
-    interrupted = killed and not isinstance(error, Exception)
-    reason = "interrupted" if interrupted else one_line(error)
-    active.log_tags({"failure": reason} | ({"stage": current_stage()} if folder else {}))
-    client.set_terminated(active.run_id, "KILLED" if killed else "FAILED")
-    active.log_text(mask("".join(traceback.format_exception(error))), "traceback.txt")
-    active.log_logs(folder)
+def _record_failure(run: ActiveRun, error: BaseException, folder: Path | None) -> None:
+    """End ``run`` as KILLED or FAILED, and record why."""
+    tags = {"failure": one_line(error), "stage": step_of(error)}
+    status = "FAILED"
+    if isinstance(error, KeyboardInterrupt):  # Terminated is one
+        status = "KILLED"
+        answer = error.__cause__  # of a scheduler's handler, which exits or raises
+        tags["failure"] = one_line(answer) if isinstance(answer, Exception) else "interrupted"
+    if folder is None:
+        del tags["stage"]
+    try:
+        run.log_tags(tags)
+        run.end(status)
+        run.log_text(mask("".join(traceback.format_exception(error))), "traceback.txt")
+        run.log_logs(folder)
+    except Exception as problem:  # It must not hide the first error, whatever it is.
+        error.add_note(f"MLflow could not record this failure: {one_line(problem)}")
 
 
 def _started(client: MlflowClient, run_id: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.stages import TrackingConfig
-from pipeline.infra.stage_cache import stage_output
+from pipeline.infra.stage_cache import StageCache
 from pipeline.tracking import writer
 from tests.commands.conftest import code_of
 
@@ -20,7 +20,7 @@ def test_only_unused_folders_are_removed(
     config = TrackingConfig(uri=f"sqlite:///{elsewhere}/outputs/mlflow.db")
     output = elsewhere / "outputs"
     paths = [
-        stage_output(output / "cache", "index", {"words": words}, lambda f: (f / "x").touch())
+        StageCache(output / "cache").get("index", {"words": words}, lambda f: (f / "x").touch())
         for words in (1, 2)
     ]
     with writer.run(config, "point", {}) as run:
@@ -40,7 +40,7 @@ def test_without_a_store_nothing_is_removed(
     elsewhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cache = elsewhere / "outputs" / "cache"
-    path = stage_output(cache, "index", {}, lambda folder: (folder / "x").touch())
+    path = StageCache(cache).get("index", {}, lambda folder: (folder / "x").touch())
     for words in ([], ["--dry-run"]):
         assert code_of(["clean-cache", *words]) == 2
         assert capsys.readouterr().err.count("\n") == 1

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.datasets import BeirConfig
-from pipeline.data import load, summary
+from pipeline.data import summary
 from pipeline.data.text import normalise
 from pipeline.records import Dataset, InputError, QuerySet
+from tests.conftest import load
 
 CHECKOUT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("SHARED_DATA", CHECKOUT.parent / "shared" / "data"))

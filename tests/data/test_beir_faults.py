@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.data import load
 from pipeline.records import InputError
+from tests.conftest import load
 from tests.data.test_beir import CORPUS, QUERIES, config, jsonl, write
 
 HEAD = "query-id\tcorpus-id\tscore\n"

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.config.datasets import GooaqConfig
-from pipeline.data import load
 from pipeline.data.text import normalise
 from pipeline.records import InputError
+from tests.conftest import load
 
 Rows = list[tuple[str | None, str | None]]
 
@@ -220,7 +220,8 @@ def test_unreachable_hub_says_what_to_do(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from pipeline.config import GooaqConfig\n"
         "from pipeline.data import load; from pipeline.records import InputError\n"
-        "try: load(GooaqConfig(name='gooaq'), Path(sys.argv[1]))\n"
+        "from pipeline.infra.stage_cache import StageCache\n"
+        "try: load(GooaqConfig(name='gooaq'), StageCache(Path(sys.argv[1])))\n"
         "except InputError as error: print(error)"
     )
     done = subprocess.run(

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.datasets import PydocsConfig
-from pipeline.data import load, pydocs
+from pipeline.data import pydocs
 from pipeline.data.text import normalise
 from pipeline.records import Dataset, InputError
+from tests.conftest import load
 
 PACKAGES = ["omegaconf", "hydra-core", "networkx"]
 
@@ -97,9 +98,10 @@ def test_nothing_is_imported(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from pipeline.config import PydocsConfig\n"
         "from pipeline.data import load\n"
+        "from pipeline.infra.stage_cache import StageCache\n"
         "config = PydocsConfig(name='x', packages=['networkx'], max_eval_queries=9,"
         " max_dev_queries=9)\n"
-        f"load(config, Path({str(tmp_path)!r}))\n"
+        f"load(config, StageCache(Path({str(tmp_path)!r})))\n"
         "print([m for m in ('networkx', 'torch', 'datasets', 'transformers') if m in sys.modules])"
     )
     done = subprocess.run(

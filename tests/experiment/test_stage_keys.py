@@ -11,10 +11,11 @@ from safetensors.numpy import load_file, save_file
 from pipeline.config.models import EmbedderConfig
 from pipeline.experiment import recipe as experiment
 from pipeline.experiment.fingerprint import fingerprints
-from pipeline.experiment.shared import Shared, prepare
+from pipeline.experiment.shared import Shared, prepare_shared
 from pipeline.infra import provenance
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import locate
+from pipeline.infra.stage_cache import StageCache
 from tests.conftest import TINY, compose_config
 
 
@@ -28,7 +29,7 @@ def test_an_embedder_trained_again_in_its_folder_is_another(
     assert config.mining.embedder == EmbedderConfig(**vars(config.embedder))
 
     def key_and_shared() -> tuple[str, Shared]:
-        return fingerprints([config])[0], prepare(config, machine)
+        return fingerprints([config])[0], prepare_shared(config, machine, StageCache.of(config))
 
     point, before = key_and_shared()
     assert key_and_shared()[1].index_key == before.index_key

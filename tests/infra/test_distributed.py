@@ -16,6 +16,7 @@ from pipeline.experiment.fingerprint import fingerprints
 from pipeline.experiment.shared import Shared
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
+from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError
 from pipeline.rerankers import load_reranker
 from pipeline.tracking import writer
@@ -120,7 +121,7 @@ def test_a_batch_that_can_not_be_shared_is_refused(
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     config = small("base=modernbert_tiny", "train.batch_size=7")
-    base = prepare_base(config.base, Path(config.output_dir) / "cache")
+    base = prepare_base(config.base, StageCache.of(config))
     reranker = load_reranker(base, config.arch, machine, 32)
     assert reranker is not None and shared.negatives is not None
     rows = TrainingSet(shared.negatives, shared.dataset, 1)

@@ -1,18 +1,17 @@
 """Bases: cut to some layers, and refused where they are nowhere."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
 from pipeline.infra.model_files import prepare_base
+from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError
 from tests.conftest import Compose
 
 
 def test_minilm_l3_is_every_second_layer(small: Compose) -> None:
-    cache = Path(small().output_dir) / "cache"
+    cache = StageCache.of(small())
     whole = load_file(prepare_base(small("base=minilm_l6").base, cache) / "model.safetensors")
     half = load_file(prepare_base(small("base=minilm_l3").base, cache) / "model.safetensors")
     name = "encoder.layer.{}.output.dense.weight"
@@ -28,4 +27,4 @@ def test_a_base_that_is_nowhere_is_refused(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     config = small(f"base.path='{path}'")
     with pytest.raises(InputError, match=r"base\.path=.*minilm_l6, minilm_l3"):
-        prepare_base(config.base, Path(config.output_dir) / "cache")
+        prepare_base(config.base, StageCache.of(config))

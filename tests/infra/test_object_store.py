@@ -17,7 +17,7 @@ import pytest
 from pyarrow.fs import FileSystem
 
 from pipeline.infra.object_store import ObjectStore
-from pipeline.infra.stage_cache import rebuild_stages, share_stages, stage_output
+from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError
 from pipeline.tracking import reader
 from tests.conftest import BRIEF, TINY, command, free_port, tracked
@@ -61,7 +61,6 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     files, _ = FileSystem.from_uri(f"s3://{BUCKET}?allow_bucket_creation=true")
     files.create_dir(BUCKET)
     yield found
-    share_stages(None)
     found.stop()
 
 
@@ -85,9 +84,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("kind", ["s3", "folder"])
 def test_what_one_machine_built_another_takes(tmp_path: Path, kind: str, server: Server) -> None:
-    share_stages(f"s3://{BUCKET}/study" if kind == "s3" else str(tmp_path / "far"))
-    here = stage_output(tmp_path / "here", "index", INPUTS, write)
-    there = stage_output(tmp_path / "there", "index", INPUTS, unused)
+    store = ObjectStore(f"s3://{BUCKET}/study" if kind == "s3" else str(tmp_path / "far"))
+    here = StageCache(tmp_path / "here", store).get("index", INPUTS, write)
+    there = StageCache(tmp_path / "there", store).get("index", INPUTS, unused)
     assert contents(there) == contents(here)
     assert sorted(contents(there)) == [
         "facts.json",
@@ -97,33 +96,31 @@ def test_what_one_machine_built_another_takes(tmp_path: Path, kind: str, server:
     ]
 
 
-def test_what_was_there_before_is_put_there_when_it_is_used(tmp_path: Path, server: Server) -> None:
-    here = stage_output(tmp_path / "here", "index", INPUTS, write)
-    share_stages(f"s3://{BUCKET}")
-    stage_output(tmp_path / "here", "index", INPUTS, unused)
-    there = stage_output(tmp_path / "there", "index", INPUTS, unused)
+def test_what_was_there_before_is_put_there_when_it_is_used(tmp_path: Path) -> None:
+    store = ObjectStore(str(tmp_path / "far"))
+    here = StageCache(tmp_path / "here").get("index", INPUTS, write)
+    StageCache(tmp_path / "here", store).get("index", INPUTS, unused)
+    there = StageCache(tmp_path / "there", store).get("index", INPUTS, unused)
     assert contents(there) == contents(here)
 
 
-def test_what_is_made_anew_is_not_taken_from_the_store_and_replaces_its_copy(
-    tmp_path: Path, server: Server
-) -> None:
-    share_stages(f"s3://{BUCKET}")
-    old = contents(stage_output(tmp_path / "here", "model", INPUTS, write))
-    rebuild_stages(time.time() - 60, ("model",))
-    new = contents(stage_output(tmp_path / "empty disk", "model", INPUTS, write))
-    rebuild_stages(0, ("model",))
+def test_a_forced_stage_is_not_taken_from_the_store_and_replaces_its_copy(tmp_path: Path) -> None:
+    store = ObjectStore(str(tmp_path / "far"))
+    old = contents(StageCache(tmp_path / "here", store).get("model", INPUTS, write))
+    forced = StageCache(tmp_path / "empty disk", store, ("model",), time.time() - 60)
+    new = contents(forced.get("model", INPUTS, write))
     assert new != old
-    assert contents(stage_output(tmp_path / "third", "model", INPUTS, unused)) == new
+    assert contents(StageCache(tmp_path / "third", store).get("model", INPUTS, unused)) == new
 
 
-def test_half_a_copy_is_not_taken(tmp_path: Path, server: Server) -> None:
-    share_stages(str(tmp_path / "far"))
-    here = stage_output(tmp_path / "here", "index", INPUTS, write)
+def test_half_a_copy_is_not_taken(tmp_path: Path) -> None:
+    store = ObjectStore(str(tmp_path / "far"))
+    here = StageCache(tmp_path / "here", store).get("index", INPUTS, write)
     (tmp_path / "far" / "index" / here.name / "manifest.json").unlink()
-    there = stage_output(tmp_path / "there", "index", INPUTS, write)
+    there = StageCache(tmp_path / "there", store).get("index", INPUTS, write)
     assert contents(there) != contents(here)
-    assert contents(stage_output(tmp_path / "else", "index", INPUTS, unused)) == contents(there)
+    third = StageCache(tmp_path / "third", store).get("index", INPUTS, unused)
+    assert contents(third) == contents(there)
 
 
 @pytest.mark.parametrize(
@@ -139,13 +136,12 @@ def test_half_a_copy_is_not_taken(tmp_path: Path, server: Server) -> None:
 def test_a_damaged_copy_is_built_again(
     tmp_path: Path, file: str, text: str | None, said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    share_stages(str(tmp_path / "far"))
-    here = stage_output(tmp_path / "here", "index", INPUTS, write)
+    store = ObjectStore(str(tmp_path / "far"))
+    here = StageCache(tmp_path / "here", store).get("index", INPUTS, write)
     copy = tmp_path / "far" / "index" / here.name / file
     copy.unlink() if text is None else copy.write_text(text)
-    there = stage_output(tmp_path / "there", "index", INPUTS, write)
-    third = stage_output(tmp_path / "third", "index", INPUTS, unused)
-    share_stages(None)
+    there = StageCache(tmp_path / "there", store).get("index", INPUTS, write)
+    third = StageCache(tmp_path / "third", store).get("index", INPUTS, unused)
     assert contents(third) == contents(there)
     assert said in caplog.text
     assert json.loads((there / "facts.json").read_text()) == {"rows": 10}
@@ -154,21 +150,21 @@ def test_a_damaged_copy_is_built_again(
 def test_a_store_that_goes_away_costs_a_warning(
     tmp_path: Path, server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    share_stages(f"s3://{BUCKET}/study")
+    cache = StageCache(tmp_path / "here", ObjectStore(f"s3://{BUCKET}/study"))
     server.stop()
     with caplog.at_level(logging.WARNING):
-        here = stage_output(tmp_path / "here", "index", INPUTS, write)
+        here = cache.get("index", INPUTS, write)
     assert (here / "table" / "rows.bin").is_file()
     got, put = (record.getMessage() for record in caplog.records)
-    assert got.startswith(f"index/{here.name} in s3://{BUCKET}/study: ") and "built here" in got
-    assert put.startswith(f"index/{here.name} stays here, not in s3://{BUCKET}/study: ")
+    assert got.startswith(f"index/{here.name} in s3://{BUCKET}/study: ")
+    assert put.startswith(f"index/{here.name} not copied to s3://{BUCKET}/study: ")
 
 
 @pytest.mark.parametrize(
     ("uri", "said"),
     [
         ("s3://no-such-bucket/study", r"cache_uri=s3://no-such-bucket/study: .*no-such-bucket"),
-        ("ftp://host/study", r"cache_uri=ftp://host/study: .* takes the form s3://bucket/folder"),
+        ("ftp://host/study", r"cache_uri=ftp://host/study: .*s3://bucket/folder"),
         ("s3://me:hidden@no-such-bucket", r"cache_uri=s3://me:\*\*\*@no-such-bucket: "),
     ],
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.infra import manifest
-from pipeline.infra.stage_cache import content_key, rebuild_stages, stage_output, watch_stages
+from pipeline.infra.stage_cache import StageCache, content_key
 
 INPUTS = {"words": 3}
 
@@ -23,11 +23,6 @@ def write(folder: Path) -> None:
     (folder / "facts.json").write_text('{"rows": 10}')
 
 
-def forget() -> None:
-    """As in a process that has just started."""
-    manifest._checked.clear()
-
-
 def test_it_is_built_once_with_a_manifest(tmp_path: Path) -> None:
     builds: list[Path] = []
 
@@ -36,8 +31,7 @@ def test_it_is_built_once_with_a_manifest(tmp_path: Path) -> None:
         write(folder)
 
     for _ in range(3):
-        forget()
-        folder = stage_output(tmp_path, "index", INPUTS, build)
+        folder = StageCache(tmp_path).get("index", INPUTS, build)
     assert folder == tmp_path / "index" / content_key(INPUTS)
     assert len(builds) == 1 and not builds[0].exists()
     manifest = json.loads((folder / "manifest.json").read_text())["files"]
@@ -65,29 +59,20 @@ def test_a_damaged_folder_is_set_aside_and_built_again(
 ) -> None:
     assert callable(damage)
     for number in (1, 2):
-        folder = stage_output(tmp_path, "index", INPUTS, write)
+        folder = StageCache(tmp_path).get("index", INPUTS, write)
         damage(folder)
-        forget()
-        assert stage_output(tmp_path, "index", INPUTS, write) == folder
+        assert StageCache(tmp_path).get("index", INPUTS, write) == folder
         assert (folder / "table" / "rows.bin").read_bytes() == b"0123456789"
         assert said in caplog.messages[-1]
         assert folder.with_name(f"{folder.name}.broken-{number}").is_dir()
     assert len(caplog.messages) == 2
 
 
-def test_of_a_large_folder_only_the_small_files_are_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = stage_output(tmp_path, "index", INPUTS, write)
+def test_of_a_large_folder_only_the_small_files_are_read(tmp_path: Path) -> None:
+    folder = StageCache(tmp_path).get("index", INPUTS, write)
     (folder / "table" / "rows.bin").write_bytes(b"0123456780")
-    small = sum((folder / name).stat().st_size for name in ("facts.json", "inputs.json"))
-    forget()
-    monkeypatch.setattr("pipeline.infra.manifest.CHECKED_BYTES", small)
-    assert manifest.damage(folder) == (
-        "table/rows.bin has another checksum than when it was written"
-    )
-    monkeypatch.setattr("pipeline.infra.manifest.CHECKED_BYTES", 9)
-    assert manifest.damage(folder) is None
+    assert manifest.damage(folder, checked_bytes=9) is None  # rows.bin has 10
+    assert "rows.bin has another checksum" in str(manifest.damage(folder, checked_bytes=10))
 
 
 def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:
@@ -95,34 +80,50 @@ def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:
         write(folder)
         raise OSError("no space left on device")
 
+    cache = StageCache(tmp_path)
     with pytest.raises(OSError, match="no space left"):
-        stage_output(tmp_path, "index", INPUTS, fail)
+        cache.get("index", INPUTS, fail)
     assert not list((tmp_path / "index").iterdir())
-    assert stage_output(tmp_path, "index", INPUTS, write).is_dir()
+    assert cache.get("index", INPUTS, write).is_dir()
+
+
+def test_a_partial_result_is_kept_until_the_build_succeeds(tmp_path: Path) -> None:
+    cache = StageCache(tmp_path)
+    partial = cache.unfinished("index", INPUTS)
+    assert not partial.exists()
+
+    def interrupted(folder: Path) -> None:
+        partial.mkdir()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cache.get("index", INPUTS, interrupted)
+    assert partial.is_dir()
+    cache.get("index", INPUTS, write)
+    assert not partial.exists()
 
 
 def test_the_stages_that_were_used_are_known(tmp_path: Path) -> None:
-    used = watch_stages()
+    cache, other = StageCache(tmp_path), StageCache(tmp_path)
     for inputs in (INPUTS, INPUTS, {"words": 4}):
-        stage_output(tmp_path, "index", inputs, write)
-    assert used == {f"index/{content_key(INPUTS)}", f"index/{content_key({'words': 4})}"}
-    watch_stages()
-    stage_output(tmp_path, "base", INPUTS, write)
-    assert len(used) == 2
+        cache.get("index", inputs, write)
+    other.get("base", INPUTS, write)
+    assert cache.used == {f"index/{content_key(INPUTS)}", f"index/{content_key({'words': 4})}"}
+    assert other.used == {f"base/{content_key(INPUTS)}"}
 
 
 BUILDER = """
 import logging, select, sys
 from pathlib import Path
-from pipeline.infra import stage_cache as artifacts
+from pipeline.infra import stage_cache
 logging.basicConfig(level=logging.INFO, format="%(message)s")
-artifacts.PATIENCE = 0.2
+stage_cache.PATIENCE = 0.2
 def build(folder):
     (folder / "half").write_text("x")
     print("building", flush=True)
     select.select([sys.stdin], [], [], 600)  # until it is told, or its input ends
     (folder / "whole").write_text("x")
-artifacts.stage_output(Path(sys.argv[1]), "index", {}, build)
+stage_cache.StageCache(Path(sys.argv[1])).get("index", {}, build)
 print("done", flush=True)
 """
 
@@ -167,31 +168,30 @@ def test_the_lock_of_a_killed_builder_is_free(tmp_path: Path) -> None:
 def test_quiet_when_nothing_is_wrong(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     for _ in range(2):
-        stage_output(tmp_path, "index", INPUTS, write)
+        StageCache(tmp_path).get("index", INPUTS, write)
     assert caplog.messages == []
 
 
-def test_what_is_too_old_is_replaced_once(tmp_path: Path) -> None:
+def test_a_forced_stage_is_replaced_once(tmp_path: Path) -> None:
     builds: list[str] = []
 
-    def ask(stage: str) -> None:
+    def ask(cache: StageCache, stage: str) -> None:
         def build(folder: Path) -> None:
             builds.append(stage)
             old = tmp_path / stage / content_key(INPUTS)
             assert len(builds) <= 2 or old.is_dir()  # to be read until the new one is there
             write(folder)
 
-        stage_output(tmp_path, stage, INPUTS, build)
+        cache.get(stage, INPUTS, build)
 
-    for stage in ("index", "model"):
-        ask(stage)
-    rebuild_stages(time.time() - 60, ("model",))
-    ask("model")
+    forced = StageCache(tmp_path, forced=("model",), since=time.time() - 60)
+    ask(StageCache(tmp_path), "index")
+    ask(StageCache(tmp_path), "model")
+    ask(forced, "model")
     for file in tmp_path.glob("*/*/manifest.json"):
         os.utime(file, (0, 0))
     for stage in ("index", "model", "model"):
-        ask(stage)
-    rebuild_stages(0, ())
+        ask(forced, stage)
     assert builds == ["index", "model", "model"]
     assert [path.name for path in (tmp_path / "model").iterdir() if path.is_dir()] == [
         content_key(INPUTS)

@@ -1,12 +1,11 @@
 """Long passages are cut before they are paired with every query; their scores stay the same."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
+from pipeline.infra.stage_cache import StageCache
 from pipeline.rerankers import load_reranker
 from pipeline.rerankers.cross_encoder import CrossEncoderReranker
 from tests.conftest import Compose
@@ -17,7 +16,7 @@ def test_a_long_passage_of_many_queries_scores_as_it_would_in_full(
     base: str, small: Compose
 ) -> None:
     config = small("arch=cross_encoder", f"base={base}", "arch.max_length=24")
-    folder = prepare_base(config.base, Path(config.output_dir) / "cache")
+    folder = prepare_base(config.base, StageCache.of(config))
     fp32 = Hardware("cpu", "fp32", 2, "test")
     reranker = load_reranker(folder, config.arch, fp32, 32, seed=1)
     assert isinstance(reranker, CrossEncoderReranker)

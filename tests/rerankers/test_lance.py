@@ -1,13 +1,12 @@
 """What is evaluated is what LanceDB serves: same model, same candidates, same order."""
 
-from pathlib import Path
-
 import pytest
 
 from pipeline.evaluation.quality import evaluate
 from pipeline.experiment.shared import Shared
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
+from pipeline.infra.stage_cache import StageCache
 from pipeline.records import SEARCHES
 from pipeline.rerankers import load_reranker
 from pipeline.rerankers.lance import LanceReranker
@@ -25,7 +24,7 @@ def test_ranking_equals_lancedb(
     arch: str, fused: bool, shared: Shared, small: Compose, machine: Hardware
 ) -> None:
     config = small(f"arch={arch}", "base=modernbert_tiny")
-    base = prepare_base(config.base, Path(config.output_dir) / "cache")
+    base = prepare_base(config.base, StageCache.of(config))
     reranker = load_reranker(base, config.arch, machine, 32, seed=12)
     assert reranker is not None
     queries = dict(list(shared.dataset.test.queries.items())[:QUERIES])

@@ -8,6 +8,7 @@ import torch
 
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
+from pipeline.infra.stage_cache import StageCache
 from pipeline.rerankers import load_reranker
 from tests.conftest import Compose
 
@@ -23,7 +24,7 @@ def test_saved_models_load_with_their_library_alone(
     arch: str, base: str, small: Compose, machine: Hardware, tmp_path: Path
 ) -> None:
     config = small(f"arch={arch}", f"base={base}")
-    folder = prepare_base(config.base, Path(config.output_dir) / "cache")
+    folder = prepare_base(config.base, StageCache.of(config))
     reranker = load_reranker(folder, config.arch, machine, 32, seed=1)
     assert reranker is not None
     reranker.save(tmp_path)

@@ -10,6 +10,7 @@ from pipeline.config.models import COLBERT_LOSSES, CROSS_ENCODER_LOSSES, DISTILL
 from pipeline.experiment.shared import Shared
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
+from pipeline.infra.stage_cache import StageCache
 from pipeline.rerankers import load_reranker
 from pipeline.training.negatives import TrainingSet
 from pipeline.training.schedule import plan
@@ -36,7 +37,7 @@ def test_every_loss_learns_eight_rows_by_heart(
         "train.learning_rate=3e-3",
         *(["train.teacher=unused"] if loss in DISTILLING else []),
     )
-    folder = prepare_base(config.base, Path(config.output_dir) / "cache")
+    folder = prepare_base(config.base, StageCache.of(config))
     reranker = load_reranker(folder, config.arch, machine, 32, seed=1)
     assert reranker is not None and shared.negatives is not None
     teacher = (2.0, 1.0, -1.0) if loss in DISTILLING else ()

@@ -11,6 +11,7 @@ from pipeline.config.models import ArchConfig, ColbertConfig, CrossEncoderConfig
 from pipeline.config.stages import RerankConfig
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
+from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Reranker
 from pipeline.records import InputError
 from pipeline.rerankers import load_reranker
@@ -25,7 +26,7 @@ ANSWER = "merges the other configuration into this one"
 @pytest.fixture(scope="module", params=["cross_encoder", "colbert"])
 def reranker(request: pytest.FixtureRequest, small: Compose, machine: Hardware) -> Reranker:
     config = small(f"arch={request.param}", "base=minilm_l6")
-    folder = prepare_base(config.base, Path(config.output_dir) / "cache")
+    folder = prepare_base(config.base, StageCache.of(config))
     loaded = load_reranker(folder, config.arch, machine, 32, seed=1)
     assert loaded is not None
     return loaded

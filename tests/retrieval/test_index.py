@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.config.stages import IndexConfig
 from pipeline.experiment.shared import Shared
-from pipeline.infra.stage_cache import stage_output, unfinished
+from pipeline.infra.stage_cache import StageCache
 from pipeline.records import SEARCHES, sort_hits
 from pipeline.retrieval import index as store
 from pipeline.retrieval.candidates import read_candidates, retrieve, write_candidates
@@ -90,13 +90,13 @@ class Counting(Embedder):
 def test_embedding_goes_on_where_it_was_interrupted(shared: Shared, tmp_path: Path) -> None:
     corpus = dict(list(shared.dataset.corpus.items())[:50])
     config = IndexConfig(batch_size=10)
-    embedded = unfinished(tmp_path, "index", {})
+    embedded = StageCache(tmp_path).unfinished("index", {})
 
     def build(embedder: Embedder) -> Path:
         def table(folder: Path) -> None:
             build_table(folder, corpus, embedder, config, embedded)
 
-        return stage_output(tmp_path, "index", {}, table)
+        return StageCache(tmp_path).get("index", {}, table)
 
     with pytest.raises(MemoryError):
         build(Counting(shared.embedder, 30))

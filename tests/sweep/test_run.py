@@ -56,7 +56,7 @@ def test_a_sweep_is_running_before_what_its_points_share_is_made(
 
     found = resume.find
     monkeypatch.setattr(resume, "find", find)
-    monkeypatch.setattr(shared, "prepare", prepare)
+    monkeypatch.setattr(shared, "prepare_shared", prepare)
     assert run(LINES) == 2
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith("refused: sweep (")

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeline.experiment.recipe import headline
+from pipeline.experiment.record import headline
 from pipeline.sweep.task import Reported, duration
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.stages import TrackingConfig
+from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError, Refused
 from pipeline.tracking import artifacts, promotion, reader, references, registry, writer
 
@@ -42,12 +43,12 @@ def make_run(
 
 
 def promote(store: TrackingConfig, run: str, name: str = "", force: bool = False) -> str:
-    return promotion.promote(store, Path("cache"), run, name, force)
+    return promotion.promote(store, StageCache(Path("cache")), run, name, force)
 
 
 def made_by(store: TrackingConfig, reference: str, tmp_path: Path) -> str:
     run = references.find_model(store, reference)
-    folder = references.model_folder(store, run, tmp_path / "cache")
+    folder = references.model_folder(store, run, StageCache(tmp_path / "cache"))
     return str(json.loads((folder / "config.json").read_text())["made_by"])
 
 

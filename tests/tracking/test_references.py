@@ -10,14 +10,16 @@ import pytest
 
 from pipeline.config.compose import name_of, quoted, with_named_base
 from pipeline.experiment import recipe as experiment
-from pipeline.infra import redact
-from pipeline.infra.model_files import Runs, locate, prepare_base
+from pipeline.infra import model_files, redact
+from pipeline.infra.model_files import prepare_base
+from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError
 from pipeline.report.sections import reproduce
 from pipeline.rerankers.saved import check_base, detect_arch, saved_arch
 from pipeline.sweep.grid import Grid
 from pipeline.tracking import reader
 from pipeline.tracking.promotion import promote
+from pipeline.tracking.references import locate
 from tests.conftest import BRIEF, SMALL, Compose, Trained, compose_config
 
 HEX = "0123456789abcdef" * 2
@@ -132,19 +134,19 @@ def test_the_architecture_is_read_from_the_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize("arch", ARCHES)
 def test_a_run_is_found_by_name_and_id(arch: str, trained: Callable[[str], Trained]) -> None:
     run = trained(arch)
-    runs = Runs(run.config.tracking, Path(run.config.output_dir) / "cache")
+    where = (run.config.tracking, StageCache.of(run.config))
     for reference in (f"run:{run.config.run_name}", f"run:{run.run_id}", str(run.folder)):
-        assert locate("model", reference, runs).samefile(run.folder)
+        assert locate("model", reference, *where).samefile(run.folder)
     assert detect_arch(run.folder) == arch
     with pytest.raises(InputError, match=f"run:{run.config.run_name}X: .*; there is .*_minilm_l3_"):
-        locate("model", f"run:{run.config.run_name}X", runs)
-    with pytest.raises(InputError, match="needs an embedding model"):
-        locate("embedder.path", f"run:{run.run_id}")
+        locate("model", f"run:{run.config.run_name}X", *where)
+    with pytest.raises(InputError, match=f"embedder.path=run:{run.run_id}: .*package:MODULE"):
+        model_files.locate("embedder.path", f"run:{run.run_id}")
 
 
 def test_an_embedder_is_not_said_to_be_a_run() -> None:
-    with pytest.raises(InputError, match=r"is a hub id, a folder, or package:MODULE$"):
-        locate("embedder.path", "no such/model")
+    with pytest.raises(InputError, match=r"a hub id, a folder or package:MODULE$"):
+        model_files.locate("embedder.path", "no such/model")
 
 
 @pytest.mark.parametrize(
@@ -162,12 +164,12 @@ def test_what_is_there_instead(
     reference: str, said: str, trained: Callable[[str], Trained]
 ) -> None:
     run = trained("colbert")
-    cache = Path(run.config.output_dir) / "cache"
+    cache = StageCache.of(run.config)
     promote(run.config.tracking, cache, run.run_id, "refs", force=True)
-    runs = Runs(run.config.tracking, cache)
-    assert locate("model", "models:/refs@champion", runs).samefile(run.folder)
+    where = (run.config.tracking, cache)
+    assert locate("model", "models:/refs@champion", *where).samefile(run.folder)
     with pytest.raises(InputError, match=said):
-        locate("model", reference, runs)
+        locate("model", reference, *where)
 
 
 def test_a_run_goes_on_from_a_run(
@@ -196,5 +198,5 @@ def test_a_base_of_another_architecture_is_refused(
     check_base(folder, "mine", small("arch=colbert", "arch.document_length=64").arch)
     assert caplog.messages == ["arch.document_length=64: mine was made for 112 tokens"]
     config = small("base=minilm_l3")
-    check_base(prepare_base(config.base, Path(config.output_dir) / "cache"), "x", config.arch)
+    check_base(prepare_base(config.base, StageCache.of(config)), "x", config.arch)
     assert caplog.messages[1:] == ["base x: a plain encoder, its head starts random"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.stages import TrackingConfig
+from pipeline.infra.stage_cache import StageCache
 from pipeline.tracking import artifacts, reader, references, registry, writer
 from tests.conftest import mlflow_server
 
@@ -43,12 +44,12 @@ def test_a_promoted_model_through_a_server(server: str, tmp_path: Path) -> None:
     with writer.run(config, "point", {"kind": "point"}) as run:
         run.log_tags({writer.MODEL_FOLDER: str(folder)})
     record = reader.find_run(config, "point")
-    assert references.model_folder(config, record, cache) == folder
+    assert references.model_folder(config, record, StageCache(cache)) == folder
     version = registry.promote(config, record, folder, "served")
     assert registry.champion(config, "served") == version == ("served", "1", run.run_id)
     (folder / "config.json").unlink()
     for reference in ("models:/served@champion", "models:/served/1", "run:point"):
         found = references.find_model(config, reference)
-        downloaded = references.model_folder(config, found, cache)
+        downloaded = references.model_folder(config, found, StageCache(cache))
         assert downloaded.is_relative_to(cache)
         assert (downloaded / "1_Dense" / "config.json").read_text() == "{}"

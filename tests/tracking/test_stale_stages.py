@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.stages import TrackingConfig
-from pipeline.infra.stage_cache import only_builder, stage_output
+from pipeline.infra.stage_cache import StageCache, only_builder
 from pipeline.tracking import reader, writer
 from pipeline.tracking.stale_stages import entries, remove
 
@@ -18,7 +18,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> TrackingConfig:
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
     for words in (1, 2):
-        stage_output(tmp_path, "index", {"words": words}, lambda f: (f / "x").touch())
+        StageCache(tmp_path).get("index", {"words": words}, lambda f: (f / "x").touch())
     (tmp_path / "index" / ".building-abc").mkdir()
     (tmp_path / "index" / "abc.broken-1").mkdir()
     return tmp_path

@@ -17,6 +17,7 @@ from pipeline.experiment.shared import Shared
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.manifest import MANIFEST
 from pipeline.infra.model_files import prepare_base
+from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Reranker
 from pipeline.rerankers import load_reranker
 from pipeline.training.checkpoints import newest, step_of
@@ -44,7 +45,7 @@ def trained(
 ) -> tuple[Reranker, Curve]:
     """Eight steps over two epochs, with a dev score that depends on the weights."""
     config = small("base=modernbert_tiny", "train.learning_rate=1e-3", *overrides)
-    base = prepare_base(config.base, Path(config.output_dir) / "cache")
+    base = prepare_base(config.base, StageCache.of(config))
     reranker = load_reranker(base, config.arch, machine, 32, seed=1)
     assert reranker is not None and shared.negatives is not None
     rows = TrainingSet(shared.negatives, shared.dataset, 1)

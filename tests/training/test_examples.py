@@ -1,12 +1,11 @@
 """What each training example looks like, by hand, and the teacher's scores."""
 
-from pathlib import Path
-
 import numpy as np
 
 from pipeline.experiment.shared import Shared
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
+from pipeline.infra.stage_cache import StageCache
 from pipeline.records import TrainingExample
 from pipeline.rerankers import load_reranker
 from pipeline.training.examples import columns, with_teacher
@@ -49,7 +48,7 @@ def test_the_teacher_scores_positive_and_negatives(
     shared: Shared, small: Compose, machine: Hardware
 ) -> None:
     config = small("arch=colbert", "base=modernbert_tiny")
-    folder = prepare_base(config.base, Path(config.output_dir) / "cache")
+    folder = prepare_base(config.base, StageCache.of(config))
     teacher = load_reranker(folder, config.arch, machine, 32, seed=2)
     assert teacher is not None and shared.negatives is not None
     row = next(iter(TrainingSet(shared.negatives, shared.dataset, 2).examples()))

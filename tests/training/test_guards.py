@@ -12,6 +12,7 @@ from pipeline.config import Config
 from pipeline.experiment.shared import Shared
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
+from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import FitRequest, Reranker
 from pipeline.rerankers import load_reranker
 from pipeline.rerankers.scores import collapsed
@@ -37,7 +38,7 @@ def fitted(shared: Shared, small: Compose, machine: Hardware, tmp_path: Path) ->
         wrap: Callable[[Reranker], Reranker] = lambda reranker: reranker,
     ) -> tuple[Reranker, Outcome]:
         config: Config = small("base=modernbert_tiny", "train.max_steps=4", *overrides)
-        folder = prepare_base(config.base, Path(config.output_dir) / "cache")
+        folder = prepare_base(config.base, StageCache.of(config))
         loaded = load_reranker(folder, config.arch, machine, 32, seed=1)
         assert loaded is not None and shared.negatives is not None
         reranker = wrap(loaded)

@@ -9,6 +9,7 @@ import pytest
 from pipeline.experiment.shared import Shared
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
+from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Reranker
 from pipeline.rerankers import load_reranker
 from pipeline.training.negatives import TrainingSet
@@ -26,7 +27,7 @@ def trained(
     arch: str, shared: Shared, small: Compose, machine: Hardware, folder: Path, *overrides: str
 ) -> tuple[Reranker, list[tuple[int, Mapping[str, float]]]]:
     config = small(f"arch={arch}", "base=modernbert_tiny", "train.learning_rate=1e-3", *overrides)
-    base = prepare_base(config.base, Path(config.output_dir) / "cache")
+    base = prepare_base(config.base, StageCache.of(config))
     reranker = load_reranker(base, config.arch, machine, 32, seed=config.seed)
     assert reranker is not None
     assert shared.negatives is not None

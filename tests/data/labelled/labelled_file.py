@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.config.datasets import LabelledConfig
-from pipeline.data import load
 from pipeline.data.text import normalise
 from pipeline.records import Dataset, QuerySet
+from tests.conftest import load
 
 Row = Mapping[str, object]
 NAMES = ("owl", "bee", "ant", "cat", "dog", "elk", "fox", "hen", "jay", "yak")

@@ -1,0 +1,123 @@
+"""Record a grid point in MLflow: configuration and facts first, results at the end."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from pipeline import data
+from pipeline.config import Config
+from pipeline.evaluation.metrics import write_qrels, write_run
+from pipeline.evaluation.quality import Evaluation
+from pipeline.experiment import samples
+from pipeline.experiment.shared import Shared
+from pipeline.infra import provenance
+from pipeline.infra.hardware import Hardware
+from pipeline.infra.redact import flatten, mask
+from pipeline.protocols import Reranker
+from pipeline.records import Dataset
+from pipeline.tracking import artifacts, model_card, writer
+from pipeline.tracking.writer import ActiveRun
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a point starts from."""
+
+    machine: Hardware
+    base: Path
+    shared: Shared
+    audit: Path | None  # folder of the audit, for labelled files
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a point has come to; ``reranker`` is None for the control without one."""
+
+    reranker: Reranker | None
+    evaluation: Evaluation
+    fusion_weights: Mapping[str, float]  # by search
+    costs: dict[str, float]  # metrics of training and scoring
+    timings: dict[str, float]  # metrics of latency
+
+
+def log_config(run: ActiveRun, config: Config) -> None:
+    """Log every key of the configuration as a param, without secrets."""
+    run.log_params(flatten(asdict(config)))
+    run.log_text(mask(OmegaConf.to_yaml(asdict(config))), "config.yaml")
+
+
+def log_start(run: ActiveRun, config: Config, prepared: Prepared, used: Iterable[str]) -> None:
+    """Log what the configuration leaves open: data, audit, code and machine.
+
+    ``used`` are the stage outputs so far (``stage/KEY``), so that none of them is cleaned away
+    while the point runs.
+    """
+    dataset = prepared.shared.dataset
+    run.log_stages(used)
+    for file in sorted(prepared.audit.glob("audit.*")) if prepared.audit else ():
+        run.log_file(file, "audit")
+    run.log_params(_facts(dataset, prepared.machine))
+    run.log_dataset(dataset.name, dataset.fingerprint, data.sizes(dataset))
+    if config.base.dedicated:  # A run's name or an alias may mean another model tomorrow.
+        run.log_params({"base.folder": str(prepared.base.resolve())})
+
+
+def log_outcome(
+    run: ActiveRun, config: Config, prepared: Prepared, outcome: Outcome, folder: Path
+) -> None:
+    """Log the results, and write model, model card and rankings to ``folder``."""
+    dataset, evaluation = prepared.shared.dataset, outcome.evaluation
+    metrics = evaluation.metrics()
+    run.log_metrics(metrics | outcome.timings | outcome.costs)
+    run.log_metrics({f"{m}_fused/weight": w for m, w in outcome.fusion_weights.items()})
+    artifacts.log_per_query(run, evaluation.per_query)
+    ndcg = f"ndcg_at_{max(config.eval.top_k)}"
+    artifacts.log_query_table(run, dataset.test.queries, evaluation.per_query, ndcg)
+    artifacts.log_texts(run, samples.sample(dataset, evaluation))
+    _write_rankings(folder / "runs", evaluation, dataset, config.run_name)
+    for file in sorted(folder.glob("runs/*")):
+        run.log_file(file, "runs")
+    licence = model_card.licence(config.base, prepared.base)
+    card = model_card.render(config, dataset, evaluation.per_query, outcome.costs, licence)
+    (folder / "model_card.md").write_text(card, encoding="utf-8")
+    run.log_file(folder / "model_card.md")
+    run.log_note(card.partition("\n---\n")[2])  # without its front matter
+    if outcome.reranker is not None:
+        outcome.reranker.save(folder / "model")
+        (folder / "model" / "README.md").write_text(card, encoding="utf-8")
+        run.log_tags({writer.MODEL_FOLDER: str((folder / "model").resolve())})
+    if config.tracking.parent_run_id is None:  # A sweep logs the line with the point's place.
+        log.info("%s: %s", config.run_name, headline(metrics))
+
+
+def headline(metrics: Mapping[str, float]) -> str:
+    """``vector_reranked hit@10 0.703, NDCG@10 0.591``: the largest cutoff, or the search alone."""
+    reranked = any(name.startswith("vector_reranked/") for name in metrics)
+    column = "vector_reranked" if reranked else "vector"
+    cutoffs = [int(m.rsplit("_", 1)[1]) for m in metrics if m.startswith(f"{column}/ndcg_at_")]
+    k = max(cutoffs)
+    hit, ndcg = metrics[f"{column}/hit_rate_at_{k}"], metrics[f"{column}/ndcg_at_{k}"]
+    return f"{column} hit@{k} {hit:.3f}, NDCG@{k} {ndcg:.3f}"
+
+
+def _facts(dataset: Dataset, machine: Hardware) -> dict[str, str]:
+    return {
+        "data.fingerprint": dataset.fingerprint,
+        **{f"data.{name}": str(size) for name, size in data.sizes(dataset).items()},
+        **{f"data.dropped.{reason}": str(rows) for reason, rows in dataset.dropped.items()},
+        **{f"machine.{name}": str(value) for name, value in asdict(machine).items()},
+        **provenance.provenance(),
+    }
+
+
+def _write_rankings(folder: Path, evaluation: Evaluation, dataset: Dataset, tag: str) -> None:
+    """Write the judgments and the ranking of every column and cutoff as TREC files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_qrels(folder / "qrels.txt", dataset.test.qrels)
+    for (column, k), ranking in evaluation.rankings.items():
+        write_run(folder / f"{column}_at_{k}.run", ranking, tag)
