@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hydra import compose, initialize_config_dir
+from mlflow import MlflowClient
 
 from pipeline import data
 from pipeline.config import Config, conf_dir, register_schemas, typed
@@ -163,6 +164,14 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pair_store(tmp_path_factory: pytest.TempPathFactory) -> TrackingConfig:
     """A store with the runs of ``tests.pair_runs``."""
     return record_runs(tmp_path_factory.mktemp("pair"))
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tracking database without runs, to be copied: MLflow takes seconds to create one."""
+    file = tmp_path_factory.mktemp("database") / "mlflow.db"
+    MlflowClient(f"sqlite:///{file}").search_experiments(max_results=1)
+    return file
 
 
 @pytest.fixture(scope="session")

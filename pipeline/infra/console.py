@@ -1,29 +1,34 @@
-"""The terminal: one live line a process, with the log lines above it.
+"""Show one live progress line per process, with the log lines above it.
 
-The line says what is at work, how far it is and how long it takes still, and is gone when that
-has ended. Where standard error is no terminal there is none.
+The line is removed when its work has ended. There is none if standard error is no terminal.
 """
 
 import logging
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from tqdm import tqdm
 
 ERASE_LINE = "\r\x1b[2K"
 
-_point = ""
-_place = 0
+
+@dataclass
+class _OwnLine:
+    point: str = ""  # name before each step
+    place: int = 0  # rows below the log
+
+
+_line = _OwnLine()  # one a process, as the terminal is
 
 
 def own_line(point: str, place: int = 0) -> None:
-    """Begin the lines of this process with ``point``, in line ``place`` below the log.
+    """Name the point of this process's live lines, and the row below the log where they appear.
 
-    Processes that share a terminal have a place each, counted from 0.
+    Processes that share a terminal have a row each, counted from 0.
     """
-    global _point, _place
-    _point, _place = point, place
+    _line.point, _line.place = point, place
 
 
 def live_line(
@@ -34,18 +39,18 @@ def live_line(
     done: int = 0,
     hidden: bool = False,
 ) -> "tqdm[Any]":
-    """``colbert_minilm_l6_2neg_1ep: train  45%|...`` while ``items`` are taken.
+    """Show ``colbert_minilm_l6_2neg_1ep: train  45%|...`` while ``items`` are consumed.
 
-    Without ``items`` the caller updates what is returned. ``total`` is how many there will be,
-    where that is known and ``items`` do not say it, ``done`` of which are done already.
+    Without ``items`` the caller updates the returned bar. ``total`` is the number of items, if it
+    is known and ``items`` have no length. ``done`` of them are done already.
     """
     return tqdm(
         items,
-        desc=f"{_point}: {stage}" if _point else stage,
+        desc=f"{_line.point}: {stage}" if _line.point else stage,
         total=total,
         initial=done,
         unit=unit,
-        position=_place,
+        position=_line.place,
         leave=False,
         dynamic_ncols=True,
         disable=True if hidden else None,
@@ -59,7 +64,7 @@ class Console(logging.StreamHandler[Any]):
         super().__init__(sys.stderr)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the line where the first live line is; each is drawn anew at its next step."""
+        """Write the line over the first live line; live lines are drawn again at the next step."""
         with tqdm.external_write_mode(self.stream):
             if self.stream.isatty():
                 self.stream.write(ERASE_LINE)

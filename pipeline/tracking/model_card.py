@@ -1,7 +1,7 @@
-"""The model card of a run: what it is, what it was trained on, how well it ranks.
+"""Write the model card of a run: what it is, its training data, how well it ranks.
 
-Markdown with the front matter that the Hugging Face hub reads, so that the model's folder can
-be published as it is.
+The card is Markdown with the front matter of the Hugging Face hub, so the model folder can be
+published as it is.
 """
 
 import re
@@ -36,7 +36,7 @@ LOAD = {
 
 
 def licence(base: BaseConfig, folder: Path) -> str:
-    """The licence of the base: configured, else what the card in its folder says."""
+    """Return the configured licence of the base, or else that of the card in its folder."""
     card = folder / "README.md"
     if base.licence != "unknown" or not card.is_file():
         return base.licence
@@ -54,9 +54,9 @@ def render(
     costs: Mapping[str, float],
     licence: str,
 ) -> str:
-    """The card; figures are means over the test queries with 95% bootstrap intervals.
+    """Return the card. Metrics are means over the test queries with 95% bootstrap intervals.
 
-    ``per_query`` is stage -> metric -> query id -> value, as evaluation.quality returns it.
+    ``per_query`` is column -> metric -> query id -> value, as evaluation.quality returns it.
     """
     arch = config.arch.name
     sections = [
@@ -80,7 +80,7 @@ def render(
         sections.append(
             "## Intended use\n\nTo reorder the passages that a search has found for a query, on "
             "texts like those of the data set above. Scores order the passages of one query; "
-            f"they are no probabilities and not comparable between queries.\n\n"
+            f"they are not probabilities and can't be compared between queries.\n\n"
             f"```python\n{code}\n```"
         )
         sections.append(

@@ -44,7 +44,7 @@ MEASURED = ("train/seconds", "train/pairs_per_s", "train/peak_mib", "eval/second
 AWAY = 30.0  # seconds without a tracking server
 DISK = 24  # MiB, of which half a sweep takes more
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.slow]
 long = pytest.mark.skipif(SHORT, reason="only in make chaos")
 
 

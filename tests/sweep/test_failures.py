@@ -18,6 +18,9 @@ SWEEP = (
 )
 
 
+pytestmark = pytest.mark.slow
+
+
 def attempts(folder: Path) -> list[tuple[str, str]]:
     """Base and status of every attempt of the only sweep, oldest first."""
     config = tracked(folder)

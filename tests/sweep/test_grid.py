@@ -3,6 +3,7 @@
 import csv
 from pathlib import Path
 
+import pytest
 from mlflow import MlflowClient
 
 from pipeline.sweep.grid import Grid
@@ -17,6 +18,7 @@ LINES = ",".join(
 )
 
 
+@pytest.mark.slow
 def test_a_sweep_over_two_data_sets_is_one_sweep(tmp_path: Path) -> None:
     write(tmp_path / "first")
     write(tmp_path / "second", corpus=jsonl([*CORPUS, {"_id": "d7", "text": "Elks swim."}]))

@@ -61,6 +61,7 @@ def quality(folder: Path) -> dict[str, dict[str, float]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", list(LOCAL))
 def test_a_launcher_gives_what_the_basic_one_gives(
     launcher: str, one_by_one: dict[str, dict[str, float]], tmp_path: Path
@@ -76,6 +77,7 @@ def test_a_launcher_gives_what_the_basic_one_gives(
         assert re.search(rf"pipeline.experiment.recipe: {name} on ", log.read_text())
 
 
+@pytest.mark.slow
 def test_points_of_a_killed_worker_are_run_again(
     one_by_one: dict[str, dict[str, float]], tmp_path: Path
 ) -> None:
@@ -151,6 +153,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.slow
 def test_processes_that_share_a_machine_take_one_gpu_each(tmp_path: Path) -> None:
     def start() -> subprocess.Popen[str]:
         return subprocess.Popen(

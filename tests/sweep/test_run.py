@@ -1,5 +1,6 @@
 """The run of a sweep: from before its first work, gone on with, and only one process at a time."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -28,7 +29,9 @@ def run(tmp_path: Path) -> Callable[[Sequence[str]], int]:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> TrackingConfig:
+def config(tmp_path: Path, empty_database: Path) -> TrackingConfig:
+    (tmp_path / "outputs").mkdir()
+    shutil.copy(empty_database, tmp_path / "outputs" / "mlflow.db")
     return tracked(tmp_path)
 
 

@@ -19,9 +19,12 @@ from tests.conftest import free_port, mlflow_server
 
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))  # Debian's, not in PATH
 INITDB = shutil.which("initdb") or (str(INSTALLED[-1]) if INSTALLED else None)
-POINTS, STEPS = 4, 100
+POINTS, STEPS = 4, 20
 
-pytestmark = pytest.mark.skipif(INITDB is None, reason="PostgreSQL's server is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(INITDB is None, reason="PostgreSQL's server is not installed"),
+]
 
 POINT = """
 import sys

@@ -131,6 +131,7 @@ def test_the_architecture_is_read_from_the_files(tmp_path: Path) -> None:
         detect_arch(tmp_path / "f")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arch", ARCHES)
 def test_a_run_is_found_by_name_and_id(arch: str, trained: Callable[[str], Trained]) -> None:
     run = trained(arch)
@@ -149,6 +150,7 @@ def test_an_embedder_is_not_said_to_be_a_run() -> None:
         model_files.locate("embedder.path", "no such/model")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("reference", "said"),
     [
@@ -172,6 +174,7 @@ def test_what_is_there_instead(
         locate("model", reference, *where)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_a_run(
     trained: Callable[[str], Trained], outputs: Path, tmp_path: Path
 ) -> None:
@@ -187,6 +190,7 @@ def test_a_run_goes_on_from_a_run(
     assert "Of the base: apache-2.0" in card  # as the card of the run it started from says
 
 
+@pytest.mark.slow
 def test_a_base_of_another_architecture_is_refused(
     trained: Callable[[str], Trained], small: Compose, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -12,6 +12,8 @@ from pipeline.infra.stage_cache import StageCache
 from pipeline.tracking import artifacts, reader, references, registry, writer
 from tests.conftest import mlflow_server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Descriptions in the UI: of an experiment, and of a sweep."""
 
 import hashlib
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from pipeline.tracking import reader, store, ui_page, writer
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> TrackingConfig:
+def config(tmp_path: Path, empty_database: Path) -> TrackingConfig:
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
     return TrackingConfig(uri=f"sqlite:///{tmp_path}/mlflow.db", experiment="e")
 
 
