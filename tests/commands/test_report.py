@@ -75,6 +75,7 @@ def rows(folder: Path) -> list[str]:
         return [row["run_id"] for row in csv.DictReader(file)]
 
 
+@pytest.mark.slow
 def test_runs_that_are_no_sweeps_are_compared_together(
     tmp_path: Path, words: list[str], config: TrackingConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -112,6 +113,7 @@ def test_a_run_of_another_kind(words: list[str], config: TrackingConfig) -> None
         main([*words, run.run_id])
 
 
+@pytest.mark.slow
 def test_the_command_reads_the_latest_sweep_or_one_by_its_run_id(
     tmp_path: Path, words: list[str], config: TrackingConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:

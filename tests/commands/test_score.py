@@ -35,6 +35,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arch", ["cross_encoder", "colbert"])
 def test_words_and_lines_give_the_scores_of_the_model(
     arch: str, trained: Callable[[str], Trained], machine: Hardware, run: Run
