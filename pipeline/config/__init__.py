@@ -1,8 +1,7 @@
-"""The configuration schema: what can be set, its type, its unit and its bounds.
+"""Define the configuration schema: all keys with their types, units and bounds.
 
-Values live in ``conf/``. A misspelt key or a wrong type fails when Hydra composes; a value
-out of bounds fails in ``__post_init__`` when the typed objects are built, before any work.
-Every stage receives its own part, never the whole.
+Values are in ``conf/``. A misspelt key or a wrong type fails when Hydra composes. A value out
+of bounds fails in ``__post_init__``, when the typed objects are built, before any work.
 """
 
 from dataclasses import dataclass, field
@@ -47,7 +46,7 @@ from pipeline.records import InputError
 
 @dataclass
 class Config:
-    """One grid point, whole."""
+    """One point of a grid."""
 
     base: BaseConfig = MISSING
     arch: ArchConfig = MISSING
@@ -56,10 +55,10 @@ class Config:
     negatives: int = 1
     epochs: int = 1
     seed: int = 12
-    max_length: int = 48  # tokens that embedder and cross-encoder read; arch and embedder take it
+    max_length: int = 48  # tokens that embedder and cross-encoder read, unless they set their own
     run_name: str = MISSING
     output_dir: str = "outputs"
-    cache_uri: str | None = None  # of an object store that keeps a copy of every stage output
+    cache_uri: str | None = None  # object store with a copy of every stage output
     mining: MiningConfig = field(default_factory=MiningConfig)
     index: IndexConfig = field(default_factory=IndexConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -70,10 +69,10 @@ class Config:
     hardware: HardwareConfig = field(default_factory=HardwareConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
-    grid: list[str] = field(default_factory=list)  # one product of overrides a line
-    force: bool = False  # every point is trained, scored and timed anew, not found in the cache
-    fail_fast: bool = False  # a sweep stops at the first point that fails
-    retries: int = 0  # how often a point that fails is run again
+    grid: list[str] = field(default_factory=list)  # one product of overrides per line
+    force: bool = False  # train, score and time every point anew instead of using the cache
+    fail_fast: bool = False  # stop a sweep at the first failed point
+    retries: int = 0  # how often a failed point is run again
 
     def __post_init__(self) -> None:
         at_least("negatives", self.negatives, 0)
@@ -83,13 +82,13 @@ class Config:
             trains = self.arch.name != "none"
             require(trains, "epochs", self.epochs, "arch=none has nothing to train, set epochs=0")
             require(self.negatives >= 1, "negatives", self.negatives, "training needs at least 1")
-        distils = self.arch.loss in DISTILLING
-        require(
-            not (distils and self.epochs > 0 and self.train.teacher is None),
-            "arch.loss",
-            self.arch.loss,
-            "learns a teacher's scores, name the teacher with train.teacher",
-        )
+            needs_teacher = self.arch.loss in DISTILLING
+            require(
+                not needs_teacher or self.train.teacher is not None,
+                "arch.loss",
+                self.arch.loss,
+                "learns a teacher's scores, name the teacher with train.teacher",
+            )
         require(
             self.negatives <= self.mining.depth,
             "negatives",
@@ -99,7 +98,7 @@ class Config:
 
     @property
     def initialisation(self) -> str:
-        """Which group of the published tables the run belongs to."""
+        """The group of the published tables that the run belongs to."""
         if self.arch.name == "none":
             return "none"
         if self.epochs == 0:
@@ -123,7 +122,7 @@ KEYS = known_keys(Config, SCHEMAS)
 
 
 def register_schemas() -> None:
-    """Tell Hydra the schema; the YAML files name it as ``/schema/...`` in their defaults."""
+    """Register the schema with Hydra; the YAML files name it ``/schema/...`` in their defaults."""
     store = ConfigStore.instance()
     store.store(name="schema", node=Config)
     for path, node in SCHEMAS.items():
@@ -132,21 +131,21 @@ def register_schemas() -> None:
 
 
 def conf_dir() -> Path:
-    """The YAML files: in a checkout beside the package, in an installation inside it."""
+    """Find the YAML files: beside the package in a checkout, inside it in an installation."""
     package = Path(__file__).parent.parent
     checkout = package.parent / "conf"
     return checkout if checkout.is_dir() else package / "conf"
 
 
 def typed(config: DictConfig) -> Config:
-    """The dataclasses of a composed configuration.
+    """Build the dataclasses of a composed configuration.
 
     Raises:
-        InputError: a value is out of bounds or missing, or there is no such key (``+key=value``
-            puts it past Hydra); the message names it.
+        InputError: a value is out of bounds or missing, or a key does not exist (``+key=value``
+            passes Hydra's own check); the message names the key.
     """
-    missing = sorted(OmegaConf.missing_keys(config))
-    require(not missing, missing[0] if missing else "", "???", "has no value, give it one")
+    if missing := sorted(OmegaConf.missing_keys(config)):
+        raise InputError(f"{missing[0]}=???: has no value, give it one")
     point = cast(Config, OmegaConf.to_object(config))
     for key in added(point):
         raise InputError(no_such_key(key, KEYS))

@@ -1,14 +1,21 @@
-"""Bounds of values; what is out of them is told in one line that names the key."""
+"""Check values against their bounds; the error names the key and what would be right."""
+
+from collections.abc import Collection
 
 from pipeline.records import InputError
 
 
 def require(condition: bool, key: str, value: object, expected: str) -> None:
-    """Raise an InputError that names the key and says what would be right."""
+    """Raise the InputError ``key=value: expected`` unless the condition holds."""
     if not condition:
         raise InputError(f"{key}={value}: {expected}")
 
 
 def at_least(key: str, value: float | None, least: float) -> None:
-    """``require`` that ``value`` is not below ``least``; None is no value."""
+    """Raise an InputError if ``value`` is below ``least``; None passes."""
     require(value is None or value >= least, key, value, f"must be at least {least}")
+
+
+def one_of(key: str, value: str, options: Collection[str]) -> None:
+    """Raise an InputError if ``value`` is none of the ``options``."""
+    require(value in options, key, value, f"one of {options}")

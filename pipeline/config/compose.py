@@ -1,4 +1,4 @@
-"""The command line before Hydra: ``base=run:NAME`` and the like, and composing without a job."""
+"""Compose a configuration from overrides; rewrite ``base=run:NAME`` for Hydra."""
 
 import re
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ RUN_ID = re.compile("[0-9a-f]{32}")
 
 
 def compose(overrides: Sequence[str]) -> Config:
-    """The typed configuration of ``overrides``, for commands that are no Hydra job.
+    """Compose the typed configuration, for commands that are not Hydra jobs.
 
     Raises:
         InputError, HydraException, OmegaConfBaseException: an override is wrong.
@@ -25,7 +25,7 @@ def compose(overrides: Sequence[str]) -> Config:
 
 
 def compose_untyped(overrides: Sequence[str]) -> DictConfig:
-    """The configuration of ``overrides`` before its bounds are checked.
+    """Compose the configuration without checking its bounds.
 
     Raises:
         HydraException, OmegaConfBaseException: an override is wrong.
@@ -36,12 +36,12 @@ def compose_untyped(overrides: Sequence[str]) -> DictConfig:
 
 
 def with_named_base(words: Sequence[str]) -> list[str]:
-    """``words`` with ``base=REFERENCE`` written as the keys that Hydra knows.
+    """Rewrite ``base=REFERENCE`` as keys that Hydra knows; other words stay.
 
-    A reference is a value with a ``:`` or ``/``, or an existing folder, that is no option of
-    ``conf/base``: ``base=run:NAME`` becomes ``base=model base.path='run:NAME'
-    base.name='NAME'``. Anything else stays, also several values at once, which
-    ``pipeline.sweep.grid.expand`` takes apart first.
+    A reference is a value with a ``:`` or ``/``, or an existing folder, that is not an option
+    of ``conf/base``: ``base=run:NAME`` becomes ``base=model base.path='run:NAME'
+    base.name='NAME'``. Several values at once stay too, because
+    ``pipeline.sweep.grid.expand`` separates them first.
     """
     rewritten: list[str] = []
     for word in words:
@@ -55,12 +55,12 @@ def with_named_base(words: Sequence[str]) -> list[str]:
 
 
 def quoted(text: str) -> str:
-    """As the value of an override, which Hydra reads back as ``text`` whatever is in it."""
+    """Quote ``text`` as the value of an override, so that Hydra reads back the same text."""
     return QuotedString(text, Quote.single).with_quotes()
 
 
 def name_of(reference: str) -> str:
-    """A short name for run names and folders: only letters, digits, ``_``, ``.`` and ``-``.
+    """Shorten a reference for run names and folders: letters, digits, ``_``, ``.``, ``-``.
 
     ``run:NAME`` gives NAME, a run id its first 8 digits, a folder its last part (its parent's,
     without date and number, if that is ``model``), anything else all of its parts.
@@ -68,7 +68,7 @@ def name_of(reference: str) -> str:
     text = reference.removeprefix("run:").removeprefix("models:/").rstrip("/")
     if RUN_ID.fullmatch(text):
         text = text[:8]
-    # A hub id has two parts; what has more, or is there, is a folder.
+    # A hub id has two parts; a text with more parts, or an existing path, is a folder.
     if text.count("/") > 1 or Path(reference).is_dir():
         path = Path(reference).resolve()
         run = re.sub(r"^(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(-\d{6})?|\d+)_", "", path.parent.name)

@@ -1,4 +1,4 @@
-"""Data sets: what can be set, one dataclass a source."""
+"""Define the settings of data sets, a dataclass per source."""
 
 from dataclasses import dataclass, field
 
@@ -9,10 +9,10 @@ from pipeline.config.bounds import at_least, require
 
 @dataclass
 class DatasetConfig:
-    """What every data set has; a limit of null means all."""
+    """Settings of every data set; a limit of null means all."""
 
     name: str = MISSING
-    seed: int = 0  # of every sampling done while the data set is made
+    seed: int = 0  # of all sampling while the data set is built
     max_corpus: int | None = None  # passages
     max_train_queries: int | None = None
     max_dev_queries: int | None = 200  # for checkpoint selection and fusion weights
@@ -60,9 +60,9 @@ class BeirConfig(DatasetConfig):
 
 @dataclass
 class ColumnsConfig:
-    """What the columns of a labelled file are called.
+    """The column names of a labelled file.
 
-    Where a name is absent, the usual ones are tried: see ``pipeline.data.labelled.rows``.
+    Where a column is absent, the usual names are tried: see ``pipeline.data.labelled.rows``.
     """
 
     query: str = "query"
@@ -83,10 +83,10 @@ class LabelledConfig(DatasetConfig):
     columns: ColumnsConfig = field(default_factory=ColumnsConfig)
     test_share: float = 0.2  # of the queries
     dev_share: float = 0.1  # of the queries that are not test; at most max_dev_queries
-    folds: int | None = None  # split into so many parts instead of by test_share ...
-    fold: int = 0  # ... and take this one as test, from 0
-    near_duplicate: float | None = 0.8  # Jaccard of word triples at which queries stay together;
-    # null: only equal ones do
+    folds: int | None = None  # number of equal parts, instead of test_share
+    fold: int = 0  # the part that is test, from 0
+    # Jaccard similarity of word triples from which queries stay in one split; null: equal ones.
+    near_duplicate: float | None = 0.8
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,10 +1,10 @@
-"""Models: the embedder, the base that a reranker starts from, and the architectures."""
+"""Define the models: the embedder, the base that a reranker starts from, and the architectures."""
 
 from dataclasses import dataclass
 
 from omegaconf import MISSING
 
-from pipeline.config.bounds import at_least, require
+from pipeline.config.bounds import at_least, one_of, require
 
 
 @dataclass
@@ -29,15 +29,14 @@ class BaseConfig:
 
     name: str = MISSING  # as it appears in run names
     path: str = MISSING  # hub id, folder, package:MODULE, run:NAME, models:/NAME@ALIAS, random:...
-    licence: str = "unknown"  # SPDX-like, as the hub writes it; unknown: what its card says
+    licence: str = "unknown"  # SPDX-like, as on the hub; unknown: read from the model card
     keep_layers: list[int] | None = None  # transformer layers to keep; null: all
     dedicated: bool = False  # already trained as a reranker
     gpu_share: float = 1.0  # of one GPU, which points of small bases can share under Ray
 
     def __post_init__(self) -> None:
-        require(
-            0 < self.gpu_share <= 1, "base.gpu_share", self.gpu_share, "must be above 0, up to 1"
-        )
+        valid = 0 < self.gpu_share <= 1
+        require(valid, "base.gpu_share", self.gpu_share, "must be above 0, up to 1")
 
 
 CROSS_ENCODER_LOSSES = ("bce", "lambda", "ranknet", "listnet", "mnrl", "margin_mse")
@@ -69,8 +68,7 @@ class CrossEncoderConfig(ArchConfig):
     max_length: int = 256  # tokens of query and passage together
 
     def __post_init__(self) -> None:
-        known = self.loss in CROSS_ENCODER_LOSSES
-        require(known, "arch.loss", self.loss, f"one of {CROSS_ENCODER_LOSSES}")
+        one_of("arch.loss", self.loss, CROSS_ENCODER_LOSSES)
         at_least("arch.max_length", self.max_length, 8)
 
 
@@ -87,7 +85,7 @@ class ColbertConfig(ArchConfig):
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        require(self.loss in COLBERT_LOSSES, "arch.loss", self.loss, f"one of {COLBERT_LOSSES}")
+        one_of("arch.loss", self.loss, COLBERT_LOSSES)
         at_least("arch.query_length", self.query_length, 4)
         at_least("arch.document_length", self.document_length, 4)
         at_least("arch.training_document_length", self.training_document_length, 4)

@@ -1,11 +1,11 @@
-"""Stages: each receives its own part of the configuration, never the whole."""
+"""Define the configuration of each step; a step receives its own part, never the whole."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from omegaconf import MISSING
 
-from pipeline.config.bounds import at_least, require
+from pipeline.config.bounds import at_least, one_of, require
 from pipeline.config.datasets import DatasetConfig
 from pipeline.config.models import (
     ArchConfig,
@@ -24,7 +24,7 @@ POOLINGS = ("max", "first")
 
 @dataclass
 class MiningConfig:
-    """Hard negatives: which ranks of an independent embedder they are taken from."""
+    """Hard negatives: from which ranks of an independent embedder they are taken."""
 
     embedder: EmbedderConfig = MISSING
     depth: int = 5  # negatives mined per query; a run with negatives=n takes the first n
@@ -38,7 +38,7 @@ class MiningConfig:
         at_least("mining.depth", self.depth, 1)
         at_least("mining.first_rank", self.first_rank, 0)
         at_least("mining.chunk_size", self.chunk_size, 1)
-        require(self.sampling in SAMPLINGS, "mining.sampling", self.sampling, f"one of {SAMPLINGS}")
+        one_of("mining.sampling", self.sampling, SAMPLINGS)
         require(
             self.last_rank >= self.first_rank + self.depth,
             "mining.last_rank",
@@ -61,7 +61,7 @@ class IndexConfig:
 
 @dataclass
 class TrainConfig:
-    """What both libraries' trainers understand."""
+    """Training, with settings that the trainers of both libraries share."""
 
     learning_rate: float = 1e-4
     batch_size: int = 16  # queries per step for colbert, pairs for cross_encoder
@@ -76,23 +76,15 @@ class TrainConfig:
     teacher: str | None = None  # cross-encoder whose scores margin_mse and distillation learn
 
     def __post_init__(self) -> None:
-        require(
-            0 < self.learning_rate < 1,
-            "train.learning_rate",
-            self.learning_rate,
-            "must be between 0 and 1",
-        )
+        valid = 0 < self.learning_rate < 1
+        require(valid, "train.learning_rate", self.learning_rate, "must be between 0 and 1")
         at_least("train.batch_size", self.batch_size, 1)
         at_least("train.gradient_accumulation", self.gradient_accumulation, 1)
         require(0 <= self.warmup < 1, "train.warmup", self.warmup, "a share, 0 <= warmup < 1")
         at_least("train.weight_decay", self.weight_decay, 0)
         at_least("train.max_steps", self.max_steps, 1)
-        require(
-            self.eval_every is None or self.eval_every > 0,
-            "train.eval_every",
-            self.eval_every,
-            "must be above 0, or null",
-        )
+        valid = self.eval_every is None or self.eval_every > 0
+        require(valid, "train.eval_every", self.eval_every, "must be above 0, or null")
         at_least("train.patience", self.patience, 1)
         require(
             self.patience is None or self.eval_every is not None,
@@ -112,7 +104,7 @@ class FusionConfig:
     rrf_k: int = 10
 
     def __post_init__(self) -> None:
-        require(self.method in FUSIONS, "eval.fusion.method", self.method, f"one of {FUSIONS}")
+        one_of("eval.fusion.method", self.method, FUSIONS)
         at_least("eval.fusion.rrf_k", self.rrf_k, 1)
 
 
@@ -133,13 +125,13 @@ class RerankConfig:
             self.stride,
             "must be at most rerank.windows",
         )
-        require(self.pooling in POOLINGS, "rerank.pooling", self.pooling, f"one of {POOLINGS}")
+        one_of("rerank.pooling", self.pooling, POOLINGS)
 
     def must_fit(self, arch: ArchConfig) -> None:
-        """Refuse windows of which the model would never see the end.
+        """Check that the model reads a whole window.
 
         Raises:
-            InputError: a window leaves no room for the query, or is longer than a passage read.
+            InputError: a window leaves no room for the query, or is longer than what is read.
         """
         if self.windows is None:
             return
@@ -163,7 +155,7 @@ class ForgettingConfig:
 
 @dataclass
 class EvalConfig:
-    """What is retrieved, reranked and scored."""
+    """Retrieval, reranking and their evaluation."""
 
     top_k: list[int] = field(default_factory=lambda: [5, 10])
     overfetch: int = 4  # top_k=10 reranks the first 4 x 10 candidates
@@ -184,12 +176,12 @@ class EvalConfig:
             at_least("eval.depth", self.depth, max(self.top_k))
 
     def rerank_depth(self, k: int) -> int:
-        """How many candidates are reranked for a result at k."""
+        """Return how many candidates are reranked for a result at k."""
         return self.depth or self.overfetch * k
 
     @property
     def candidates(self) -> int:
-        """How deep every mode retrieves: enough for the largest cutoff."""
+        """How many candidates every search retrieves: enough for the largest cutoff."""
         return max(self.rerank_depth(k) for k in self.top_k)
 
 
@@ -201,13 +193,15 @@ class LatencyConfig:
     limits: list[int] = field(default_factory=lambda: [20, 50, 100])  # candidates reranked
     queries: int = 100  # timed per cell
     warmup: int = 5  # queries before, not timed
-    rerank_modes: list[str] = field(default_factory=lambda: list(SEARCHES))  # others share it
+    rerank_modes: list[str] = field(
+        default_factory=lambda: list(SEARCHES)
+    )  # timed; others share the first
 
     def __post_init__(self) -> None:
         valid = bool(self.limits) and all(limit >= 1 for limit in self.limits)
         require(valid, "latency.limits", self.limits, "needs one or more numbers >= 1")
-        modes = bool(self.rerank_modes) and set(self.rerank_modes) <= set(SEARCHES)
-        require(modes, "latency.rerank_modes", self.rerank_modes, f"one or more of {SEARCHES}")
+        known = bool(self.rerank_modes) and set(self.rerank_modes) <= set(SEARCHES)
+        require(known, "latency.rerank_modes", self.rerank_modes, f"one or more of {SEARCHES}")
         at_least("latency.queries", self.queries, 1)
         at_least("latency.warmup", self.warmup, 0)
 
@@ -221,13 +215,8 @@ class HardwareConfig:
     threads: int | None = None  # CPU threads; weights depend on it; null: torch's choice
 
     def __post_init__(self) -> None:
-        require(self.device in DEVICES, "hardware.device", self.device, f"one of {DEVICES}")
-        require(
-            self.precision in PRECISIONS,
-            "hardware.precision",
-            self.precision,
-            f"one of {PRECISIONS}",
-        )
+        one_of("hardware.device", self.device, DEVICES)
+        one_of("hardware.precision", self.precision, PRECISIONS)
         at_least("hardware.threads", self.threads, 1)
 
 
@@ -242,22 +231,18 @@ class TrackingConfig:
 
 
 def sqlite_path(uri: str) -> Path | None:
-    """The database file of a ``sqlite:///`` address, None for any other."""
+    """Return the database file of a ``sqlite:///`` address, None for any other."""
     prefix = "sqlite:///"
     return Path(uri.removeprefix(prefix).split("?")[0]) if uri.startswith(prefix) else None
 
 
 @dataclass
 class ReportConfig:
-    """What the report page says."""
+    """The report page."""
 
-    latency_budget_ms: float = 100.0  # a query's median, for the best reranker within it
+    latency_budget_ms: float = 100.0  # median per query; the report names the best within it
     baseline: str | None = None  # name or id of a run that the others are tested against as well
 
     def __post_init__(self) -> None:
-        require(
-            self.latency_budget_ms > 0,
-            "report.latency_budget_ms",
-            self.latency_budget_ms,
-            "must be above 0",
-        )
+        valid = self.latency_budget_ms > 0
+        require(valid, "report.latency_budget_ms", self.latency_budget_ms, "must be above 0")

@@ -1,4 +1,4 @@
-"""Which keys there are, and what was meant by one that there is not."""
+"""List the valid keys and suggest one for a typo."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
@@ -6,13 +6,13 @@ from difflib import get_close_matches
 from typing import Any, get_type_hints
 
 Keys = Mapping[str, tuple[str, ...]]
-"""Key -> the options of its group that have it, as ``("beir", "labelled")``; () without a group."""
+"""Key -> the options of its group that have it, ``("beir", "labelled")``; () if in no group."""
 
-SHOWN = 3  # keys that may have been meant
+SHOWN = 3  # suggestions at most
 
 
 def known_keys(schema: type[Any], groups: Mapping[str, type[Any]]) -> Keys:
-    """The keys of ``schema``, and those of its ``groups``, ``{"dataset/beir": BeirConfig}``."""
+    """List the keys of ``schema`` and of its ``groups``, ``{"dataset/beir": BeirConfig}``."""
     whole = {path.split("/")[0] for path in groups}
     keys: dict[str, tuple[str, ...]] = {
         key: () for key in _keys(schema) if key.split(".")[0] not in whole
@@ -33,7 +33,7 @@ def _keys(schema: type[Any], prefix: str = "") -> Iterator[str]:
 
 
 def added(config: Any, prefix: str = "") -> Iterator[str]:
-    """The keys that ``+key=value`` has put into a dataclass beside its fields."""
+    """Yield the keys that ``+key=value`` added to a dataclass beside its fields."""
     own = {field.name for field in fields(config)}
     for name, value in vars(config).items():
         if name not in own:
@@ -43,7 +43,7 @@ def added(config: Any, prefix: str = "") -> Iterator[str]:
 
 
 def no_such_key(key: str, known: Keys) -> str:
-    """One line: which option has ``key``, or which keys it is close to."""
+    """Describe an unknown key in one line: the option that has it, or similar keys."""
     if options := known.get(key):
         return f"{key}: a key of {key.split('.')[0]}={', '.join(options)} only"
     meant = " or ".join(_close(key, known))
@@ -52,7 +52,7 @@ def no_such_key(key: str, known: Keys) -> str:
 
 
 def _close(key: str, known: Keys) -> list[str]:
-    """Keys like ``key``, also by their last part and its initials: ``lr`` is a learning_rate."""
+    """Find keys like ``key``, also by their last part and its initials: lr, learning_rate."""
     forms: dict[str, list[str]] = {}
     for name in known:
         path, dot, last = name.rpartition(".")

@@ -61,7 +61,7 @@ EARLY = {
     ),
     "output_dir": (
         ["output_dir=file/below"],
-        "output_dir=file/below: can't be written to ({}/file: is a file)",
+        "output_dir=file/below: not writable ({}/file: is a file)",
     ),
     "windows": (
         ["rerank.windows=96"],
