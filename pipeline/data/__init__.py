@@ -18,7 +18,7 @@ from pipeline.config.datasets import (
 from pipeline.data import beir, gooaq, pydocs, stored
 from pipeline.data.labelled import split as labelled
 from pipeline.data.splits import Splits
-from pipeline.infra import provenance
+from pipeline.infra.code_version import code_version
 from pipeline.infra.stage_cache import StageCache, content_key
 from pipeline.records import Dataset
 
@@ -68,7 +68,7 @@ def source_key(config: DatasetConfig) -> str:
 
 
 def _inputs(config: DatasetConfig) -> dict[str, object]:
-    return {"code": provenance.code_version("data"), "source": SOURCES[type(config)].inputs(config)}
+    return {"code": code_version("dataset"), "source": SOURCES[type(config)].inputs(config)}
 
 
 def sizes(dataset: Dataset) -> dict[str, int]:

@@ -10,7 +10,7 @@ from pipeline.config import Config
 from pipeline.config.datasets import LabelledConfig
 from pipeline.config.models import ColbertConfig, CrossEncoderConfig
 from pipeline.data.labelled import split as labelled
-from pipeline.infra import provenance
+from pipeline.infra.code_version import code_version
 from pipeline.infra.model_files import content_hash
 from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError
@@ -31,7 +31,7 @@ def audit_labels(config: Config, dataset: LabelledConfig, base: Path, cache: Sta
         "data": labelled.inputs(dataset),
         "base": content_hash(base),
         "length": length,
-        "code": provenance.code_version("audit", "experiment.audit", "data"),
+        "code": code_version("audit"),
     }
 
     def build(folder: Path) -> None:

@@ -1,8 +1,9 @@
-"""What determines the result of a grid point, as one hash: who has finished it need not repeat it.
+"""Compute one hash of what determines a grid point's result, so that a finished point is known.
 
-Its configuration without what only says where and how often it runs, the content of its data and
-of models in folders, the runs that references name today, and the code. Does not cover: a hub's
-model that changes under its name, and the machine (``hardware.precision=auto`` may mean another).
+It covers the configuration without keys that only say where and how often the point runs, the
+content of data and of models in folders, the runs that references name today, and the code. It
+does not cover a model on the hub that changes under its name, nor the machine
+(``hardware.precision=auto`` may mean another precision there).
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 from pipeline import data
 from pipeline.config import Config
 from pipeline.config.stages import TrackingConfig
-from pipeline.infra import provenance
+from pipeline.infra.code_version import STAGES, code_version
 from pipeline.infra.model_files import content_hash
 from pipeline.infra.stage_cache import content_key
 from pipeline.tracking import references
@@ -30,6 +31,16 @@ RUNTIME = (
 )
 """Keys of the configuration that change nothing about a result."""
 
+BY_CONTENT = ("dataset", "forgetting")
+"""Keys that the keys of the data sets stand for: the same data may lie at another path."""
+
+WITHOUT_EFFECT = {
+    "base": ("licence", "gpu_share"),
+    "train": ("checkpoint_minutes",),
+    "mining": ("chunk_size",),
+}
+"""Keys within a group that change nothing about a result."""
+
 
 def fingerprints(points: Sequence[Config]) -> list[str]:
     """16 hex digits for each point; local data files are read once for all points.
@@ -46,16 +57,20 @@ def fingerprints(points: Sequence[Config]) -> list[str]:
 
 
 def _fingerprint(point: Config, data_keys: Mapping[str, str]) -> str:
-    settings = {key: value for key, value in asdict(point).items() if key not in RUNTIME}
-    del settings["train"]["checkpoint_minutes"]
+    settings = asdict(point)
+    for key in (*RUNTIME, *BY_CONTENT):
+        del settings[key]
+    for group, names in WITHOUT_EFFECT.items():
+        for name in names:
+            del settings[group][name]
     datasets = (point.dataset, point.forgetting.dataset)
     return content_key(
         {
             "config": settings,
-            "data": [data_keys[str(dataset)] for dataset in datasets if dataset is not None],
+            "data": [data_keys[str(dataset)] if dataset else None for dataset in datasets],
             "models": _in_folders(point),
             "runs": _referenced(settings, point.tracking),
-            "code": provenance.code_version(),
+            "code": code_version(*STAGES),
         }
     )
 

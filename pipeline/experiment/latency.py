@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.config import Config
 from pipeline.evaluation import latency
 from pipeline.experiment.shared import Shared
-from pipeline.infra import provenance
+from pipeline.infra.code_version import code_version
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import content_hash
 from pipeline.infra.stage_cache import StageCache, content_key
@@ -39,15 +39,14 @@ def measure(
         log.warning("latency: only %d test queries instead of %d", len(queries), asked)
     inputs = {
         "arch": asdict(config.arch),
-        "base": asdict(config.base),
-        # A name or a path may mean another model tomorrow.
-        "weights": None if config.base.path == "none" else content_hash(base),
+        "dedicated": config.base.dedicated,
+        "base": None if config.base.path == "none" else content_hash(base),
         "index": shared.index_key,
         "machine": asdict(machine),
         "latency": asdict(config.latency),
         "rerank": asdict(config.rerank),
         "queries": queries,
-        "code": provenance.code_version(),
+        "code": code_version("latency"),
     }
 
     def build(folder: Path) -> None:

@@ -10,7 +10,8 @@ from pipeline.config import Config
 from pipeline.config.models import DISTILLING
 from pipeline.evaluation.quality import evaluate
 from pipeline.experiment.shared import Shared
-from pipeline.infra import provenance
+from pipeline.infra import distributed
+from pipeline.infra.code_version import code_version
 from pipeline.infra.distributed import Leader
 from pipeline.infra.hardware import Hardware, measured
 from pipeline.infra.model_files import content_hash
@@ -59,8 +60,8 @@ def train_cached(
     were better on the dev queries.
     """
     teacher = _teacher_folder(config, cache)
-    inputs = _inputs(config, shared, base, teacher, machine)
-    checkpoints = cache.unfinished("model", inputs)
+    determined_by = inputs(config, shared, base, teacher, machine)
+    checkpoints = cache.unfinished("model", determined_by)
     curve: Curve = []
 
     def on_log(step: int, metrics: Mapping[str, float]) -> None:
@@ -75,7 +76,7 @@ def train_cached(
         reranker.save(folder / MODEL)
         (folder / TRAINING).write_text(json.dumps(asdict(Training(metrics, tags, curve))))
 
-    folder = cache.get("model", inputs, build)
+    folder = cache.get("model", determined_by, build)
     training = Training(**json.loads((folder / TRAINING).read_text()))
     if not curve:  # Nothing was trained here.
         log.info("train: done before, %d steps", training.metrics["train/steps"])
@@ -90,19 +91,19 @@ def assist(
 ) -> None:
     """Take part in the training that rank 0 has begun in ``train_cached``."""
     teacher = _teacher_folder(config, cache)
-    inputs = _inputs(config, shared, base, teacher, machine)
-    checkpoints = cache.unfinished("model", inputs)
+    determined_by = inputs(config, shared, base, teacher, machine)
+    checkpoints = cache.unfinished("model", determined_by)
     _train(config, shared, base, teacher, machine, checkpoints, lambda step, metrics: None)
 
 
-def _inputs(
+def inputs(
     config: Config, shared: Shared, base: Path, teacher: Path | None, machine: Hardware
 ) -> dict[str, object]:
-    """What determines the trained weights."""
+    """What determines the trained weights, for the key of the stage output."""
     assert shared.negatives is not None
     settings = asdict(config.train)
-    del settings["checkpoint_minutes"]
-    inputs: dict[str, object] = {
+    del settings["checkpoint_minutes"], settings["teacher"]  # its content is what counts
+    found: dict[str, object] = {
         "base": content_hash(base),
         "dedicated": config.base.dedicated,
         "arch": asdict(config.arch),
@@ -113,13 +114,20 @@ def _inputs(
         "epochs": config.epochs,
         "seed": config.seed,
         "machine": asdict(machine),
-        "code": provenance.code_version(),
+        "processes": distributed.world_size(),
+        "code": code_version("model"),
     }
     if config.train.eval_every is not None or config.base.dedicated:  # The dev score decides.
-        inputs |= {"index": shared.index_key, "eval": asdict(config.eval)}
+        found["dev"] = {
+            "candidates": shared.candidates_key,
+            "depth": config.eval.dev_depth,
+            "cutoff": max(config.eval.top_k),
+            "batch_size": config.eval.batch_size,
+            "code": code_version("dev score"),
+        }
     if teacher is not None:
-        inputs["teacher"] = content_hash(teacher)
-    return inputs
+        found["teacher"] = content_hash(teacher)
+    return found
 
 
 def _train(

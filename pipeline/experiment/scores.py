@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.experiment.shared import Shared
-from pipeline.infra import provenance
+from pipeline.infra.code_version import code_version
 from pipeline.infra.hardware import Hardware, measured
 from pipeline.infra.model_files import content_hash
 from pipeline.infra.stage_cache import StageCache
@@ -36,13 +36,11 @@ def score(
         "seed": config.seed,  # of a head that the model lacks
         "rerank": asdict(config.rerank),
         "dataset": shared.dataset.fingerprint,
-        "index": shared.index_key,
-        "depth": config.eval.candidates,
+        "candidates": shared.candidates_key,
         "dev_depth": config.eval.dev_depth,
-        "rrf_k": config.eval.rrf_k,
         "batch_size": config.eval.batch_size,
         "machine": asdict(machine),
-        "code": provenance.code_version(),
+        "code": code_version("scores"),
     }
 
     def build(folder: Path) -> None:

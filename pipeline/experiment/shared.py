@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline import data
 from pipeline.config import Config
 from pipeline.config.stages import EvalConfig, IndexConfig
-from pipeline.infra import provenance
+from pipeline.infra.code_version import code_version
 from pipeline.infra.errors import step
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.stage_cache import StageCache
@@ -20,12 +20,6 @@ from pipeline.retrieval.candidates import read_candidates, retrieve, write_candi
 from pipeline.retrieval.embedder import Embedder
 from pipeline.retrieval.index import PassageTable, build_table
 from pipeline.training.negatives import mine_negatives
-
-# The modules that make a stage, whose sources are a part of its key. Those of an earlier stage
-# are in the key of that stage.
-INDEXING = ("retrieval.embedder", "retrieval.index", "infra.hardware")
-RETRIEVING = ("retrieval.candidates", "retrieval.fusion", "records")
-MINING = ("training.negatives", "records")
 
 
 @dataclass(frozen=True)
@@ -38,6 +32,7 @@ class Shared:
     candidates: dict[str, Ranking]  # by search, of dev and test queries
     negatives: Path | None  # None where nothing is trained
     index_key: str
+    candidates_key: str
 
     def test_candidates(self) -> dict[str, Ranking]:
         """Search -> the candidates of the test queries."""
@@ -66,12 +61,13 @@ def prepare_shared(config: Config, machine: Hardware, cache: StageCache) -> Shar
         index = _index(dataset.fingerprint, dataset.corpus, embedder, config.index, cache)
         table = PassageTable(index)
     with step("candidates"):
-        candidates = _candidates(dataset, index.name, table, embedder, config.eval, cache)
+        found = _candidates(dataset, index.name, table, embedder, config.eval, cache)
+        candidates = read_candidates(found, dataset.dev.queries | dataset.test.queries)
     negatives = None
     if config.epochs > 0:
         with step("negatives"):
             negatives = _negatives(config, dataset, embedder, index, machine, cache)
-    return Shared(dataset, embedder, table, candidates, negatives, index.name)
+    return Shared(dataset, embedder, table, candidates, negatives, index.name, found.name)
 
 
 def _index(
@@ -88,7 +84,7 @@ def _index(
         "weights": embedder.weights,
         "precision": embedder.hardware.precision,
         "index": asdict(config),
-        "code": provenance.code_version(*INDEXING),
+        "code": code_version("index"),
     }
     embedded = cache.unfinished("index", inputs)
     return cache.get(
@@ -103,8 +99,8 @@ def _candidates(
     embedder: Embedder,
     config: EvalConfig,
     cache: StageCache,
-) -> dict[str, Ranking]:
-    """Search -> the candidates of dev and test queries."""
+) -> Path:
+    """The folder of the candidates of dev and test queries."""
     queries = dataset.dev.queries | dataset.test.queries
     depth, rrf_k = config.candidates, config.rrf_k
     inputs = {
@@ -112,13 +108,13 @@ def _candidates(
         "index": index_key,
         "depth": depth,
         "rrf_k": rrf_k,
-        "code": provenance.code_version(*RETRIEVING),
+        "code": code_version("candidates"),
     }
 
     def build(folder: Path) -> None:
         write_candidates(folder, retrieve(queries, table, embedder, depth, rrf_k))
 
-    return read_candidates(cache.get("candidates", inputs, build), queries)
+    return cache.get("candidates", inputs, build)
 
 
 def _negatives(
@@ -137,13 +133,15 @@ def _negatives(
         key = dataset.fingerprint + ":train"
         index = _index(key, dataset.train_corpus, miner, config.index, cache)
     seed = config.dataset.seed
+    settings = asdict(mining)
+    del settings["chunk_size"]  # bounds memory only
     inputs = {
         "dataset": dataset.fingerprint,
         "index": index.name,  # and so the miner's weights
-        "mining": asdict(mining),
+        "mining": settings,
         "precision": machine.precision,
         "seed": seed,
-        "code": provenance.code_version(*MINING),
+        "code": code_version("negatives"),
     }
 
     def build(folder: Path) -> None:

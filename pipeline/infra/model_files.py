@@ -27,7 +27,7 @@ from transformers import (
 )
 
 from pipeline.config.models import BaseConfig
-from pipeline.infra import provenance
+from pipeline.infra.code_version import code_version
 from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError
 
@@ -86,7 +86,7 @@ def prepare_base(base: BaseConfig, cache: StageCache, find: Finder = locate) -> 
     """
     if base.path == "none":  # of arch=none, which loads no model
         return cache.folder
-    code = provenance.code_version("infra.model_files")
+    code = code_version("base")
     if base.path == "random:modernbert":
         return cache.get("base", {"path": base.path, "code": code}, _build_tiny_modernbert)
     source = find("base.path", base.path)

@@ -2,21 +2,23 @@
 
 import json
 import shutil
-from itertools import pairwise
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from pipeline import data
+from pipeline.config import Config
 from pipeline.config.models import EmbedderConfig
-from pipeline.experiment import recipe as experiment
+from pipeline.experiment import recipe
 from pipeline.experiment.fingerprint import fingerprints
+from pipeline.experiment.model import inputs
 from pipeline.experiment.shared import Shared, prepare_shared
-from pipeline.infra import provenance
 from pipeline.infra.hardware import Hardware
-from pipeline.infra.model_files import locate
-from pipeline.infra.stage_cache import StageCache
-from tests.conftest import TINY, compose_config
+from pipeline.infra.model_files import locate, prepare_base
+from pipeline.infra.stage_cache import StageCache, content_key
+from tests.conftest import TINY, Compose, compose_config
 
 
 def test_an_embedder_trained_again_in_its_folder_is_another(
@@ -51,28 +53,65 @@ def test_an_embedder_trained_again_in_its_folder_is_another(
     assert hits[0].score == pytest.approx(1.0, abs=1e-4)
 
 
-def test_code_is_versioned_by_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("embed.py", "mine.py", "data/rows.py", "report/page.py", "infra/provenance.py"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("pass\n")
-    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "infra/provenance.py"))
+KNOBS = (
+    "mining.chunk_size=7",
+    "train.checkpoint_minutes=1",
+    "base.licence=mit",
+    "base.gpu_share=0.5",
+)
+"""Keys that change no result: what bounds memory, and what is only shown or shared out."""
 
-    def versions() -> list[str]:
-        provenance.code_version.cache_clear()
-        of_one = [provenance.code_version(name) for name in ("embed", "mine", "data", "report")]
-        return [*of_one, provenance.code_version()]
 
-    found = [versions()]
-    for name in ("mine.py", "data/rows.py", "report/page.py"):
-        (tmp_path / name).write_text("return\n")
-        found.append(versions())
-    provenance.code_version.cache_clear()
-    changed = [[a != b for a, b in zip(*pair, strict=True)] for pair in pairwise(found)]
-    assert changed == [
-        [False, True, False, False, True],
-        [False, False, True, False, True],
-        [False, False, False, True, False],
-    ]
+def keys(config: Config, shared: Shared, machine: Hardware) -> dict[str, str]:
+    """The key of the model beside the stages that ``prepare_shared`` uses."""
+    cache = StageCache.of(config)
+    base = prepare_base(config.base, cache)
+    prepare_shared(config, machine, cache)
+    used = dict(name.split("/") for name in cache.used)
+    return used | {"model": content_key(inputs(config, shared, base, None, machine))}
+
+
+def test_what_only_bounds_memory_or_is_shown_is_in_no_key(
+    small: Compose, shared: Shared, machine: Hardware
+) -> None:
+    config, turned = small("base=minilm_l3"), small("base=minilm_l3", *KNOBS)
+    assert asdict(config) != asdict(turned)
+    assert keys(turned, shared, machine) == keys(config, shared, machine)
+    assert fingerprints([turned]) == fingerprints([config])
+
+
+def test_the_number_of_processes_is_in_the_key_of_the_model(
+    small: Compose, shared: Shared, machine: Hardware, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = small("base=minilm_l3")
+    alone = keys(config, shared, machine)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    by_two = keys(config, shared, machine)
+    assert {stage for stage in alone if alone[stage] != by_two[stage]} == {"model"}
+    assert fingerprints([config]) == fingerprints([config])
+
+
+def test_a_data_file_that_moves_changes_nothing(tmp_path: Path) -> None:
+    rows = [{"query": f"query {n}", "text": f"passage {n}", "label": 1} for n in range(30)]
+    before, after = tmp_path / "pairs.jsonl", tmp_path / "elsewhere" / "renamed.jsonl"
+    before.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    after.parent.mkdir()
+    shutil.copy(before, after)
+
+    def point(file: Path) -> Config:
+        words = ["dataset=labelled", f"dataset.path={file}", f"output_dir={tmp_path}"]
+        return compose_config(words)
+
+    caches = [StageCache.of(point(file)) for file in (before, after)]
+    one, moved = (
+        data.load(point(file).dataset, cache)
+        for file, cache in zip((before, after), caches, strict=True)
+    )
+    assert one.fingerprint == moved.fingerprint
+    assert caches[0].used == caches[1].used
+    assert fingerprints([point(before)]) == fingerprints([point(after)])
+    after.write_text(after.read_text().replace("passage 7", "another"))
+    assert fingerprints([point(before)]) != fingerprints([point(after)])
 
 
 def test_by_force_a_point_is_made_anew_from_what_points_share(
@@ -92,12 +131,12 @@ def test_by_force_a_point_is_made_anew_from_what_points_share(
             for stage in ("index", "candidates", "negatives", "model", "scores")
         }
 
-    experiment.run(config, tmp_path / "first")
+    recipe.run(config, tmp_path / "first")
     first = built()
-    experiment.run(config, tmp_path / "second")
+    recipe.run(config, tmp_path / "second")
     assert built() == first
     config.force = True
-    experiment.run(config, tmp_path / "third")
+    recipe.run(config, tmp_path / "third")
     third = built()
     changed = {
         stage: sum(third[stage][key] != when for key, when in keys.items())

@@ -39,7 +39,9 @@ def inputs(config: LabelledConfig) -> dict[str, object]:
         if settings[key] is not None:
             path = Path(settings[key])
             require(path.is_file(), f"dataset.{key}", path, "no such file")
-            settings[key] = file_facts(path.parent, [path])
+            # The end of the name says how the file is read; the rest of it means nothing.
+            (facts,) = file_facts(path.parent, [path]).values()
+            settings[key] = {"".join(path.suffixes[-2:]): facts}
     return settings
 
 

@@ -1,0 +1,94 @@
+"""Version the code that computes a stage, so that its stored output is not used after a change.
+
+A version covers the syntax trees of the modules that a stage is made of, without docstrings and
+comments, and the installed versions of the libraries that compute. Editing a docstring therefore
+rebuilds nothing, and a new accelerate trains every model again.
+
+The code of an earlier stage is not repeated: the key of that stage is an input of the later one.
+"""
+
+import ast
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent
+TRANSFORMER = ("numpy", "tokenizers", "torch", "transformers")
+SEARCH = (*TRANSFORMER, "lancedb", "sentence-transformers")
+RERANKER = (*TRANSFORMER, "pylate", "sentence-transformers")
+TRAINING = (*RERANKER, "accelerate", "datasets", "peft")
+
+
+@dataclass(frozen=True)
+class Code:
+    """Dotted names of modules and packages below ``pipeline``, and names of distributions."""
+
+    modules: tuple[str, ...]
+    libraries: tuple[str, ...]
+
+
+STAGES = {
+    "base": Code(("infra.model_files",), TRANSFORMER),
+    "dataset": Code(("data",), ("datasets", "datasketch", "numpy", "scipy")),
+    "audit": Code(
+        ("audit", "data", "experiment.audit"), ("datasketch", "numpy", "tokenizers", "transformers")
+    ),
+    "index": Code(("infra.hardware", "retrieval.embedder", "retrieval.index"), SEARCH),
+    "candidates": Code(("infra.hardware", "records", "retrieval"), SEARCH),
+    "negatives": Code(("infra.hardware", "records", "retrieval", "training.negatives"), SEARCH),
+    "model": Code(
+        ("data", "experiment.model", "infra.hardware", "rerankers", "retrieval", "training"),
+        TRAINING,
+    ),
+    # A part of the key of models whose best weights the dev score decides.
+    "dev score": Code(("evaluation.metrics", "evaluation.quality"), ("ir-measures",)),
+    "scores": Code(("experiment.scores", "infra.hardware", "rerankers"), RERANKER),
+    "latency": Code(
+        ("evaluation.latency", "experiment.latency", "infra.hardware", "rerankers", "retrieval"),
+        (*RERANKER, "lancedb"),
+    ),
+    # What a finished point used beside its stages.
+    "point": Code(("config.stages", "evaluation", "experiment"), ("ir-measures", "scipy")),
+}
+
+
+@cache
+def code_version(*stages: str) -> str:
+    """16 hex digits over the code and the libraries of these stages together."""
+    return version_under(PACKAGE, *stages)
+
+
+def version_under(package: Path, *stages: str) -> str:
+    """``code_version`` for the source tree in the folder ``package``."""
+    modules = {module for stage in stages for module in STAGES[stage].modules}
+    libraries = {library for stage in stages for library in STAGES[stage].libraries}
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        name = path.relative_to(package)
+        dotted = ".".join(name.with_suffix("").parts)
+        if any(dotted == module or dotted.startswith(f"{module}.") for module in modules):
+            digest.update(f"{name.as_posix()}\0{_syntax(path.read_text('utf-8'))}\0".encode())
+    for library in sorted(libraries):
+        digest.update(f"{library}=={metadata.version(library)}\0".encode())
+    return digest.hexdigest()[:16]
+
+
+def _syntax(source: str) -> str:
+    """The syntax tree of ``source`` without docstrings; comments are no part of it."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [part for part in body if not _is_text(part)]  # type: ignore[attr-defined]
+    return ast.dump(tree)
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    """Whether a statement is nothing but a string: a docstring, of an attribute as well."""
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
