@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.records import InputError
 from tests.conftest import load
-from tests.data.test_beir import CORPUS, QUERIES, config, jsonl, write
+from tests.data.beir_folder import CORPUS, QUERIES, config, jsonl, write
 
 HEAD = "query-id\tcorpus-id\tscore\n"
 LAYOUT = "ROOT must hold corpus.jsonl, queries.jsonl and qrels/test.tsv"

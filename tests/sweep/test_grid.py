@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from pipeline.sweep.grid import Grid
+from pipeline.sweep.grid import Grid, expand
 from pipeline.tracking import reader
 from tests.conftest import command, tracked
-from tests.data.test_beir import CORPUS, jsonl, write
+from tests.data.beir_folder import CORPUS, jsonl, write
 
 CONTROL = ("arch=none", "base=none", "negatives=0", "epochs=0")
 BRIEF = ("eval.top_k=[2,4]", "eval.overfetch=1", "latency.enabled=false", "hardware.precision=fp32")
@@ -59,3 +59,18 @@ def test_the_first_data_set_names_the_experiment(tmp_path: Path) -> None:
     assert Grid([*CONTROL, "dataset=gooaq,pydocs"]).config.dataset.name == "gooaq"
     named = Grid([*CONTROL, "dataset=gooaq,pydocs", "tracking.experiment=both"])
     assert named.config.tracking.experiment == "both"
+
+
+def test_expand_is_a_union_of_products() -> None:
+    assert expand(["a=1,2 b=3", "a=2 b=3"], ["c=4"]) == [
+        ["a=1", "b=3", "c=4"],
+        ["a=2", "b=3", "c=4"],
+    ]
+    assert expand([], ["a=1,2"]) == [["a=1"], ["a=2"]]
+    assert expand(["a=1,2"], ["a=7"]) == [["a=7"]]
+
+
+def test_keys_of_hydra_can_be_appended() -> None:
+    memory = "+hydra.launcher.ray.init.object_store_memory=null"
+    master = Grid(["hydra/launcher=ray", memory, "grid=[]"]).master
+    assert "object_store_memory" in master.hydra.launcher.ray.init

@@ -1,0 +1,39 @@
+"""Values out of bounds are refused with a line that names the key."""
+
+import pytest
+
+from pipeline.records import InputError
+from tests.conftest import compose_config
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("negatives=-1", "negatives=-1: must be at least 0"),
+        (
+            "negatives=9",
+            "negatives=9: only mining.depth=5 are mined per query, raise mining.depth",
+        ),
+        ("arch=none", "epochs=1: arch=none has nothing to train, set epochs=0"),
+        ("index.batch_size=0", "index.batch_size=0: must be at least 1"),
+        ("index.vector_index_above=-1", "index.vector_index_above=-1: must be at least 0"),
+        ("negatives=0", "negatives=0: training needs at least 1"),
+        ("train.learning_rate=7", "train.learning_rate=7.0: must be between 0 and 1"),
+        ("eval.depth=3", "eval.depth=3: must be at least 10"),
+        ("eval.top_k=[]", "eval.top_k=[]: needs one or more numbers >= 1"),
+        ("mining.sampling=best", "mining.sampling=best: one of ('top', 'random')"),
+        ("mining.last_rank=7", "mining.last_rank=7: the window must hold mining.depth=5 ranks"),
+        ("hardware.precision=fp8", "hardware.precision=fp8: one of"),
+        ("dataset.test_share=1", "dataset.test_share=1.0: must be above 0 and below 1"),
+        ("dataset.dev_share=-0.1", "dataset.dev_share=-0.1: must be in [0, 1)"),
+        ("dataset.folds=1", "dataset.folds=1: must be at least 2"),
+        ("dataset.fold=1", "dataset.fold=1: must be 0 to dataset.folds - 1 = 0"),
+        ("dataset.near_duplicate=0", "dataset.near_duplicate=0.0: above 0, up to 1"),
+        ("latency.rerank_modes=[bm25]", "latency.rerank_modes=['bm25']: one or more of"),
+    ],
+)
+def test_bad_values_name_their_key(override: str, said: str) -> None:
+    labelled = ["dataset=labelled", "dataset.path=x"] if override.startswith("dataset.") else []
+    with pytest.raises(InputError) as caught:
+        compose_config([*labelled, override])
+    assert str(caught.value).startswith(said)

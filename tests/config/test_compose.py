@@ -1,0 +1,59 @@
+"""Errors of Hydra become one line; the names that a composed configuration gives."""
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+
+from pipeline.config import conf_dir, register_schemas
+from pipeline.config.compose import name_of
+from pipeline.experiment.job import check_unused
+from pipeline.infra.errors import one_line
+from pipeline.records import InputError
+from tests.conftest import compose_config
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("arch=cross", "Available options in 'arch': colbert cross_encoder none"),
+        ("epochs=two", "Value 'two' of type 'str' could not be converted to Integer"),
+    ],
+)
+def test_hydra_errors_become_one_line(override: str, said: str) -> None:
+    with pytest.raises(HydraException) as caught:
+        compose_config([override])
+    line = one_line(caught.value)
+    assert said in line
+    assert "\n" not in line
+    assert "search path" not in line
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("dataset.path=pairs (1).csv", "quote it: \"dataset.path='pairs (1).csv'\""),
+        ("base=it's (1)", "quote it: \"base='it\\'s (1)'\""),
+        ("dataset.path=~/pairs.csv", "~ is not expanded here, write the whole path"),
+    ],
+)
+def test_a_value_that_hydra_can_not_read_comes_with_what_to_write(override: str, said: str) -> None:
+    with pytest.raises(HydraException) as caught:
+        compose_config([override])
+    assert one_line(caught.value) == f"{override}: {said}"
+
+
+def test_runs_that_start_in_the_same_second_have_their_own_folders(tmp_path: Path) -> None:
+    register_schemas()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        configs = [compose("config", return_hydra_config=True) for _ in range(2)]
+    runs, sweeps = ([config.hydra[kind].dir for config in configs] for kind in ("run", "sweep"))
+    assert len({*runs, *sweeps}) == 4
+    model = Path(runs[0], "model")
+    assert name_of(f"outputs/x/{model}") == "cross_encoder_minilm_l6_1neg_1ep"
+
+    check_unused(tmp_path)
+    (tmp_path / "model").mkdir()
+    with pytest.raises(InputError, match=r"hydra.run.dir=.*: holds the model of another run"):
+        check_unused(tmp_path)

@@ -1,0 +1,87 @@
+"""Every YAML composes, and the grids hold the points that they promise."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import conf_dir
+from pipeline.sweep.grid import Grid
+from pipeline.sweep.plan import training_rows
+from tests.conftest import compose_config
+
+Grids = Callable[[str], Grid]
+
+GROUPS = ("arch", "base", "dataset", "embedder", "experiment")
+HYDRA = ("hydra_logging", "job_logging")
+FILES = [(group, path.stem) for group in GROUPS for path in sorted((conf_dir() / group).glob("*"))]
+
+
+def test_every_yaml_is_reached() -> None:
+    listed = {f"{group}/{name}.yaml" for group, name in FILES}
+    listed |= {"config.yaml", "hydra/launcher/slurm.yaml"}  # composed in test_launchers
+    listed |= {f"hydra/{g}/pipeline.yaml" for g in HYDRA}
+    assert {str(path.relative_to(conf_dir())) for path in conf_dir().rglob("*.yaml")} == listed
+
+
+@pytest.mark.parametrize(("group", "name"), FILES)
+def test_composes(group: str, name: str, tmp_path: Path) -> None:
+    path = [f"dataset.path={tmp_path}"]
+    needed = {
+        "none": ["epochs=0"],
+        "beir": path,
+        "labelled": path,
+        "model": ["base.path=org/name"],
+    }.get(name, [])
+    config = compose_config([f"{group}={name}", *needed])
+    if group != "experiment":
+        assert getattr(config, group).name == name
+
+
+@pytest.fixture(scope="module")
+def grids() -> Grids:
+    """The composed grid of an experiment; composing one takes seconds."""
+    return cache(lambda name: Grid([f"experiment={name}"]))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in ("pydocs", "report") else [])
+        for group, name in FILES
+        if group == "experiment"
+    ],
+)
+def test_every_point_of_every_grid_composes(name: str, grids: Grids) -> None:
+    names = [point.run_name for point in grids(name).points]
+    assert len(set(names)) == len(names)
+    # Fine-tuning is one run, the others are grids with a control.
+    assert len(names) == 1 if name == "finetune" else "none_none_0neg_0ep" in names
+
+
+@pytest.mark.slow
+def test_the_report_is_the_published_grid(grids: Grids) -> None:
+    points = {p.run_name: p for p in grids("report").points}
+    colbert = points["colbert_modernbert_2neg_4ep"]
+    assert (colbert.train.batch_size, colbert.train.learning_rate) == (128, 3e-6)
+    cross_encoder = points["cross_encoder_modernbert_5neg_5ep"]
+    assert (cross_encoder.train.batch_size, cross_encoder.train.learning_rate) == (256, 2e-5)
+    assert training_rows(colbert) == 2_000_000
+    assert {p.seed for p in points.values()} == {12}
+    groups = {p.initialisation for p in points.values()}
+    assert groups == {"none", "untrained", "dedicated", "scratch", "finetuned"}
+
+
+@pytest.mark.slow
+def test_the_default_grid_is_the_promised_one(grids: Grids) -> None:
+    points = grids("pydocs").points
+    trained = {(p.arch.name, p.base.name, p.negatives, p.epochs) for p in points if p.epochs > 0}
+    assert trained == {
+        (arch, base, negatives, epochs)
+        for arch in ("cross_encoder", "colbert")
+        for base in ("minilm_l6", "minilm_l3")
+        for negatives in (1, 2)
+        for epochs in (1, 2)
+    }
+    assert {p.initialisation for p in points} == {"none", "untrained", "scratch"}

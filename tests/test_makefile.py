@@ -1,0 +1,38 @@
+"""The Makefile passes on what is given, and refuses what nothing reads."""
+
+import os
+import subprocess
+
+import pytest
+
+from pipeline.config import conf_dir
+
+
+@pytest.mark.parametrize(
+    ("words", "ran"),
+    [
+        ([], "-m pipeline"),
+        (["EXPERIMENT=finetune"], "-m pipeline experiment=finetune"),
+        (["ARGS=arch=colbert seed=1"], "-m pipeline arch=colbert seed=1"),
+    ],
+)
+def test_make_run_takes_the_experiment_that_is_given(words: list[str], ran: str) -> None:
+    done = _make("-n", "run", "VENV=none", *words)
+    assert done.returncode == 0, done.stderr
+    assert " ".join(done.stdout.splitlines()[-1].split()) == f"none/bin/python {ran}"
+
+
+def test_make_refuses_a_variable_that_nothing_reads() -> None:
+    done = _make("-n", "run", "arch=colbert")
+    assert done.returncode == 2
+    assert 'make run ARGS="arch=colbert"' in done.stderr
+
+
+def _make(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["make", "-f", str(conf_dir().parent / "Makefile"), *words],
+        env={"PATH": os.environ["PATH"]},  # nothing of a make test that runs this
+        capture_output=True,
+        text=True,
+        check=False,
+    )
