@@ -1,7 +1,5 @@
 """Data sets in BEIR layout: texts, gains, leaks, limits, and two real ones."""
 
-import gzip
-import json
 import os
 from pathlib import Path
 
@@ -9,13 +7,14 @@ import pytest
 
 from pipeline.config.datasets import BeirConfig
 from pipeline.data import summary
-from tests.data.beir_folder import CORPUS, QUERIES, TEST, config, jsonl, tsv, write
 from pipeline.data.text import normalise
 from pipeline.records import Dataset, InputError, QuerySet
 from tests.conftest import load
+from tests.data.beir_folder import CORPUS, QUERIES, TEST, config, jsonl, tsv, write
 
 CHECKOUT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("SHARED_DATA", CHECKOUT.parent / "shared" / "data"))
+
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_reads_texts_titles_and_graded_gains(tmp_path: Path, suffix: str) -> None:
