@@ -148,12 +148,12 @@ def _prepare(points: Sequence[Config]) -> None:
     cache = StageCache.of(points[0])
     # The points that train need the negatives as well; one of each data set prepares all.
     shared = {str((p.dataset, p.embedder, p.mining, p.epochs > 0)): p for p in points}
-    said = set()
+    reported = set()
     for point in shared.values():
         dataset = prepare_shared(point, hardware.resolve(point.hardware), cache).dataset
-        if dataset.fingerprint not in said:
+        if dataset.fingerprint not in reported:
             log.info("%s", data.summary(dataset))
-        said.add(dataset.fingerprint)
+        reported.add(dataset.fingerprint)
 
 
 def _points(number: int) -> str:
