@@ -143,6 +143,12 @@ def compose_config(overrides: Sequence[str]) -> Config:
         return typed(compose("config", overrides=list(overrides)))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the files with slow tests first, so that no worker ends alone with one of them."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(autouse=True)
 def handler_of_sigterm() -> Iterator[None]:
     """What a test that calls ``exit_code`` changes in this process is put back."""
