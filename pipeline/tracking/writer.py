@@ -12,6 +12,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Dataset as MlflowDataset
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID
 from mlflow.utils.validation import (
     MAX_METRICS_PER_BATCH,
@@ -103,8 +104,13 @@ class ActiveRun:
             source=json.dumps({"fingerprint": fingerprint}),
             profile=json.dumps(facts),
         )
-        tags = [InputTag(MLFLOW_DATASET_CONTEXT, "evaluation")]
-        self._client.log_inputs(self.run_id, [DatasetInput(dataset, tags)])
+        inputs = [DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, "evaluation")])]
+        try:
+            self._client.log_inputs(self.run_id, inputs)
+        except MlflowException:
+            # MLflow reads and then writes the row of the data set. If another point writes the row
+            # in between, the database refuses the second one. The next try finds the row.
+            self._client.log_inputs(self.run_id, inputs)
 
     def end(self, status: str) -> None:
         """Set the final status: FINISHED, FAILED or KILLED."""
