@@ -67,8 +67,8 @@ class Dataset:
 
     ``corpus`` is indexed and searched. Negatives are mined from ``train_corpus``, which is the
     same object unless the data set keeps its training passages apart (GooAQ).
-    No query text and no relevant passage text occurs in two splits (compared after
-    normalisation). ``dropped`` counts the rows left out, by reason.
+    No query text and no relevant passage text occurs in two splits (compared by ``leak_key``
+    of ``pipeline.data.text``). ``dropped`` counts the rows left out, by reason.
     ``fingerprint`` is a sha256 over all ids, texts and judgments.
     """
 

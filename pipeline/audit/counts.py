@@ -1,10 +1,11 @@
 """Count texts, pairs, labels, splits and ids while the rows stream by.
 
-No whole text stays in memory. Kept per distinct text (after normalisation) are its first line,
+No whole text stays in memory. Kept per distinct text are its first line,
 its id, its first 60 characters and its entry in ``near_duplicates.Texts``; per distinct pair two
 numbers, a line and a label.
 """
 
+import hashlib
 from collections import Counter
 from typing import NamedTuple
 
@@ -34,6 +35,8 @@ class TextCounts:
         self.splits: dict[tuple[int, str], int] = {}  # number, split -> first line
         self.renamed = Sightings()  # one text under two ids
         self.ambiguous = Sightings()  # one id for two texts
+        self.merged = Sightings()  # other spellings of a text: case, compatibility, white space
+        self._spellings: set[bytes] = set()  # hashes of the exact texts
         self._ids: dict[str, tuple[int, int]] = {}  # id -> number, line
         self._id_of: dict[int, str] = {}
 
@@ -43,10 +46,15 @@ class TextCounts:
     def add(self, text: str, given: str | None, line: int) -> int:
         """Return the number of a text; note ids that have two texts, and texts with two ids."""
         number = self.texts.add(text)
+        spelling = hashlib.sha256(text.strip().encode()).digest()[:8]
         if number == len(self.names):
             shown = snippet(text)
             self.names.append(shown if given is None else f"{given[:SNIPPET]} {shown}")
             self.lines.append(line)
+        elif spelling not in self._spellings:
+            where = f"{place(self.lines[number])} and {place(line)}"
+            self.merged.add(f"{where}: {self.names[number]} and {snippet(text)}")
+        self._spellings.add(spelling)
         if given in self._ids:
             before, first = self._ids[given]
             if before != number:

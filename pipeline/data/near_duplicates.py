@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config.bounds import require
-from pipeline.data.text import text_key, words
+from pipeline.data.text import leak_key, text_key, words
 
 SHINGLE = 3  # words; a text of fewer has its single words as shingles
 MINIMA = 128  # of one signature
@@ -33,7 +33,7 @@ def groups(texts: Iterable[tuple[str, str]], threshold: float, seed: int = 0) ->
 
     ``texts`` are pairs of a unique id and a text. Two texts are linked if the Jaccard
     similarity of their shingle sets is at least ``threshold`` (0 < threshold <= 1) or if
-    they are equal after normalisation; groups are the connected components. A pair just at
+    they share a ``leak_key``; groups are the connected components. A pair just at
     the threshold is overlooked with a probability of at most 2%, a more similar one with less.
 
     Raises:
@@ -49,13 +49,15 @@ def groups(texts: Iterable[tuple[str, str]], threshold: float, seed: int = 0) ->
 class Texts:
     """Distinct texts, numbered from 0 in the order in which they were added.
 
-    Kept per distinct text are a 16-byte key, 128 minima (512 bytes) and up to 2,048 shingle
+    Kept per distinct text are two 16-byte keys, 128 minima (512 bytes) and up to 2,048 shingle
     hashes of 4 bytes; the text itself is not kept.
     """
 
     def __init__(self, seed: int = 0) -> None:
         self._seed = seed
         self._numbers: dict[bytes, int] = {}
+        self._bare: dict[bytes, int] = {}  # leak key -> first number
+        self._twins: list[tuple[int, int]] = []  # numbers that share a leak key
         self._shingles: list[Hashes] = []
         self._signatures: list[Hashes] = []
 
@@ -63,10 +65,13 @@ class Texts:
         return len(self._numbers)
 
     def add(self, text: str) -> int:
-        """Return the number of the text; texts that are equal after normalisation share it."""
+        """Return the number of the text; texts with the same ``text_key`` share it."""
         key = text_key(text)
         if key not in self._numbers:
-            self._numbers[key] = len(self._numbers)
+            number = self._numbers[key] = len(self._numbers)
+            first_twin = self._bare.setdefault(leak_key(text), number)
+            if first_twin != number:
+                self._twins.append((first_twin, number))
             self._shingles.append(_shingles(text))
             if len(self._shingles) % CHUNK == 0:
                 self._sign()
@@ -84,6 +89,8 @@ class Texts:
         require(0 < threshold <= 1, "near_duplicate", threshold, "must be above 0, up to 1")
         self._sign()
         linked = DisjointSet(range(len(self)))
+        for one, other in self._twins:
+            linked.merge(one, other)
         for one, other in self._candidates(threshold):
             if not linked.connected(one, other) and _similar(
                 self._shingles[one], self._shingles[other], threshold

@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 from pipeline.config.bounds import require
 from pipeline.config.datasets import PydocsConfig
-from pipeline.data.corpus import CorpusWriter
-from pipeline.data.splits import Splits, limit_corpus, sample
+from pipeline.data.corpus import Corpus, CorpusWriter
+from pipeline.data.splits import Splits, limit_corpus, limited, sample, without_leaks
 from pipeline.data.text import text_key
 from pipeline.infra.console import live_line
 from pipeline.records import InputError, QuerySet
@@ -73,25 +73,29 @@ def build(config: PydocsConfig, folder: Path) -> Splits:
         for pair in pairs.values():
             writer.add(pair.place, pair.passage)
 
-    test_count, dev_count = config.max_eval_queries or 0, config.max_dev_queries or 0
-    places = sample(pairs, None, config.seed)
-    test = places[:test_count]
-    dev = places[test_count : test_count + dev_count]
-    train = places[test_count + dev_count :][: config.max_train_queries]
-    if not train and config.max_train_queries != 0:
-        raise InputError(
-            f"dataset.max_eval_queries={test_count}: with dataset.max_dev_queries={dev_count} no "
-            f"training query is left, dataset.packages give {len(pairs)}; lower it or add packages"
-        )
-
     def query_set(chosen: list[str]) -> QuerySet:
         return QuerySet(
             {f"q:{place}": pairs[place].query for place in chosen},
             {f"q:{place}": {place: 1} for place in chosen},
         )
 
-    # No text occurs twice in the pool, so the splits are disjoint as they are.
-    splits = Splits(query_set(train), query_set(dev), query_set(test), dict(dropped))
+    test_count, dev_count = config.max_eval_queries or 0, config.max_dev_queries or 0
+    places = sample(pairs, None, config.seed)
+    test = query_set(places[:test_count])
+    dev = query_set(places[test_count : test_count + dev_count])
+    train = query_set(places[test_count + dev_count :])
+    # No text occurs twice in the pool, but two may differ by punctuation or symbols alone.
+    passages = Corpus(folder / "full")
+    dev = without_leaks(dev, "dev", passages, {"test": test}, dropped)
+    train = without_leaks(train, "train", passages, {"test": test, "dev": dev}, dropped)
+    train = limited(train, config.max_train_queries, config.seed)
+    if not train and config.max_train_queries != 0:
+        raise InputError(
+            f"dataset.max_eval_queries={test_count}: with dataset.max_dev_queries={dev_count} no "
+            f"training query is left, dataset.packages give {len(pairs)}; lower it or add packages"
+        )
+
+    splits = Splits(train, dev, test, dict(dropped))
     limit_corpus(
         folder / "full",
         folder / "corpus",
@@ -115,8 +119,8 @@ def _garbage_collector_off() -> Iterator[None]:
 def read_pairs(config: PydocsConfig, dropped: Counter[str]) -> Iterator[Pair]:
     """Yield all pairs in the order of their files, without repeated queries and passages.
 
-    Of equal texts (compared after normalisation) the first stays. ``dropped`` counts the others
-    and the files that do not parse.
+    Of equal texts (``text_key``) the first stays. ``dropped`` counts the others and the files
+    that do not parse.
     """
     queries: set[bytes] = set()
     passages: set[bytes] = set()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.data.corpus import Corpus, CorpusWriter
-from pipeline.data.text import text_key
+from pipeline.data.text import leak_key, text_key
 from pipeline.records import InputError, Qrels, QuerySet
 
 
@@ -56,24 +56,36 @@ def limited(split: QuerySet, limit: int | None, seed: int) -> QuerySet:
 
 
 class HeldOut:
-    """The query and relevant passage texts of splits that later splits must not repeat."""
+    """The query and relevant passage texts of splits that later splits must not repeat.
+
+    Leaks are found by ``leak_key``, which errs on the safe side.
+    """
 
     def __init__(self, corpus: Mapping[str, str], splits: Mapping[str, QuerySet]) -> None:
         self._queries: dict[bytes, str] = {}
         self._passages: dict[bytes, str] = {}
+        self._same_passages: dict[bytes, str] = {}
         for name, split in splits.items():
             for text in split.queries.values():
-                self._queries.setdefault(text_key(text), name)
+                self._queries.setdefault(leak_key(text), name)
             for doc_id in relevant_ids(split):
-                self._passages.setdefault(text_key(corpus[doc_id]), name)
+                self._passages.setdefault(leak_key(corpus[doc_id]), name)
+                self._same_passages.setdefault(text_key(corpus[doc_id]), name)
 
     def query(self, text: str) -> str | None:
         """Return the name of the first split with this query text, if any."""
-        return self._queries.get(text_key(text))
+        return self._queries.get(leak_key(text))
 
     def passage(self, text: str) -> str | None:
         """Return the name of the first split for which this text is relevant, if any."""
-        return self._passages.get(text_key(text))
+        return self._passages.get(leak_key(text))
+
+    def same_passage(self, text: str) -> str | None:
+        """Return the name of the first split with the very same relevant text, if any.
+
+        As a negative, a text that differs by a symbol is no leak but a hard one.
+        """
+        return self._same_passages.get(text_key(text))
 
 
 def without_leaks(
@@ -113,7 +125,7 @@ def without_leaks(
             continue
         queries[query_id], qrels[query_id] = text, docs
         for doc_id in split.irrelevant.get(query_id, ()):
-            if (holder := held.passage(corpus[doc_id])) is not None:
+            if (holder := held.same_passage(corpus[doc_id])) is not None:
                 dropped[f"{name}_irrelevant_in_{holder}"] += 1
             else:
                 irrelevant.setdefault(query_id, []).append(doc_id)

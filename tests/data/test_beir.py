@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.config.datasets import BeirConfig
 from pipeline.data import summary
-from pipeline.data.text import normalise
+from pipeline.data.text import bare
 from pipeline.records import Dataset, InputError, QuerySet
 from tests.conftest import load
 from tests.data.beir_folder import CORPUS, QUERIES, TEST, config, jsonl, tsv, write
@@ -173,8 +173,8 @@ def texts(dataset: Dataset, split: str) -> tuple[set[str], set[str]]:
     chosen = getattr(dataset, split)
     passages = {doc_id for docs in chosen.qrels.values() for doc_id in docs}
     return (
-        {normalise(text) for text in chosen.queries.values()},
-        {normalise(dataset.corpus[doc_id]) for doc_id in passages},
+        {bare(text) for text in chosen.queries.values()},
+        {bare(dataset.corpus[doc_id]) for doc_id in passages},
     )
 
 

@@ -68,9 +68,9 @@ def test_texts_longer_than_the_sample_are_estimated() -> None:
 def test_numbers_follow_the_order_of_distinct_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(near_duplicates, "CHUNK", 2)
     texts = Texts()
-    assert [texts.add(text) for text in ("one", "two", "ONE!", "three", "four")] == [0, 1, 0, 2, 3]
+    assert [texts.add(text) for text in ("one", "two", " ONE", "three", "one!")] == [0, 1, 0, 2, 3]
     assert len(texts) == 4
-    assert texts.leaders(0.8) == [0, 1, 2, 3]
+    assert texts.leaders(0.8) == [0, 1, 2, 0]
 
 
 def test_nothing_and_a_wrong_threshold() -> None:

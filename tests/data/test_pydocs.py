@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.config.datasets import PydocsConfig
 from pipeline.data import pydocs
-from pipeline.data.text import normalise
+from pipeline.data.text import bare
 from pipeline.records import Dataset, InputError
 from tests.conftest import load
 
@@ -45,12 +45,12 @@ def test_sizes_and_shape(dataset: Dataset) -> None:
 
 def test_no_text_occurs_twice(dataset: Dataset) -> None:
     queries = [
-        normalise(text)
+        bare(text)
         for split in (dataset.train, dataset.dev, dataset.test)
         for text in split.queries.values()
     ]
     assert len(set(queries)) == len(queries)
-    assert len({normalise(text) for text in dataset.corpus.values()}) == len(dataset.corpus)
+    assert len({bare(text) for text in dataset.corpus.values()}) == len(dataset.corpus)
 
 
 def test_lengths(dataset: Dataset) -> None:
@@ -156,7 +156,7 @@ class Shape:
         Short %(rest)s
         """
     def again(self):
-        """THE area of this shape!
+        """THE area of this shape.
 
         Again %(rest)s
         """
@@ -171,7 +171,7 @@ def test_definitions_of_one_file() -> None:
         ("pkg/m.py:Shape.area", "The area of this shape."),
         ("pkg/m.py:Shape.area#2", "Change the area to this."),
         ("pkg/m.py:Shape.nested", "Found below an if statement."),
-        ("pkg/m.py:Shape.again", "THE area of this shape!"),
+        ("pkg/m.py:Shape.again", "THE area of this shape."),
     ]
 
 

@@ -43,10 +43,11 @@ def test_planted_leaks_are_dropped_and_counted() -> None:
 
 def test_a_judged_irrelevant_passage_that_is_relevant_in_an_earlier_split_goes() -> None:
     test = split(t=("Test?", {"d1": 1}))
-    train = QuerySet({"a": "A?"}, {"a": {"d3": 1}}, {"a": ["d4", "d5"]})  # d4 says what d1 says
+    train = QuerySet({"a": "A?"}, {"a": {"d3": 1}}, {"a": ["d4", "d5", "d6"]})
+    corpus = CORPUS | {"d6": " ONE."}  # d6 has the text of d1, d4 differs by a symbol
     dropped: Counter[str] = Counter()
-    kept = without_leaks(train, "train", CORPUS, {"test": test}, dropped)
-    assert kept == QuerySet(train.queries, train.qrels, {"a": ["d5"]})
+    kept = without_leaks(train, "train", corpus, {"test": test}, dropped)
+    assert kept == QuerySet(train.queries, train.qrels, {"a": ["d4", "d5"]})
     assert dropped == {"train_irrelevant_in_test": 1}
 
 

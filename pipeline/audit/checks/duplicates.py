@@ -24,6 +24,7 @@ def findings(counts: Counts) -> Iterator[Finding]:
     leaders = {name: kind.texts.leaders(counts.near_duplicate) for name, kind in kinds.items()}
     for name, texts in kinds.items():
         yield from _repeated(name, texts)
+        yield from _merged(name, texts)
         yield from _similar(name, texts, leaders[name])
     for name, texts in kinds.items():
         yield from _leaked(name, texts, leaders[name])
@@ -41,6 +42,18 @@ def _repeated(name: str, texts: TextCounts) -> Iterator[Finding]:
             message=f"{name} with the text of another one, but another id",
             cost=COPIES if name == "passages" else unjoined,
             advice="give equal texts the same id, or leave the ids out",
+        )
+
+
+def _merged(name: str, texts: TextCounts) -> Iterator[Finding]:
+    if texts.merged.count:
+        yield texts.merged.finding(
+            f"merged_{name}",
+            severity="info",
+            message=f"{name} that differ from an earlier one only in case, compatibility forms "
+            "(such as full-width letters) or white space",
+            cost="training takes them for the same text and keeps the first spelling",
+            advice="nothing, if they mean the same",
         )
 
 

@@ -1,9 +1,11 @@
 """Put labelled rows together: rows in, queries and judgments by id out, passages on disk.
 
-A query or passage without an id gets one from its normalised text, so the same text is the same
-query or passage. An id that stands for two texts is refused: one of the labels would be wrong.
+A query or passage without an id gets one from its text, so the same text (``text_key``) is the same
+query or passage; other spellings of it are counted. An id that stands for two texts is refused: one
+of the labels would be wrong.
 """
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +39,8 @@ class Ids:
         self._kind = kind
         self._seen: dict[str, _Seen] = {}
         self._named: dict[bytes, str] = {}
+        self._spellings: set[bytes] = set()  # hashes of ids with the exact texts
+        self.merged = 0  # texts that are not equal letter by letter to the first of their id
 
     def add(self, given: str | None, path: Path, line: int, *forms: str) -> tuple[str, bool]:
         """Return the id of a text, given or made, and whether it is new.
@@ -56,11 +60,23 @@ class Ids:
             fail(path, line, f"{problem}; give another id, or the same text")
         for key in keys:
             self._named.setdefault(key, text_id)
+        self._count(text_id, forms, new)
         return text_id, new
 
+    def _count(self, text_id: str, forms: tuple[str, ...], new: bool) -> None:
+        """Note how the text is spelled; count it if its id has another spelling already."""
+        spellings = {_spelling(text_id, form) for form in forms}
+        if not new and not spellings & self._spellings:
+            self.merged += 1
+        self._spellings |= spellings
+
     def key(self, text_id: str) -> bytes:
-        """Return 16 bytes that two ids share if their texts are equal after normalisation."""
+        """Return 16 bytes that two ids share if their texts are the same."""
         return self._seen[text_id].keys[0]
+
+
+def _spelling(text_id: str, text: str) -> bytes:
+    return hashlib.sha256(f"{text_id}\0{text.strip()}".encode()).digest()[:8]
 
 
 @dataclass
@@ -104,7 +120,8 @@ def read_judged(config: LabelledConfig, folder: Path, dropped: Counter[str]) -> 
 
     The passages of ``config.corpus`` come first. Rows with an empty query or text and repeated
     judgments are left out and counted in ``dropped``; of different labels for the same pair
-    the largest stays (``conflicting_label``).
+    the largest stays (``conflicting_label``), of different spellings of a text the first
+    (``merged_query``, ``merged_passage``).
 
     Raises:
         InputError: a line is broken, an id stands for two texts, or a split is unknown; the
@@ -132,6 +149,8 @@ def read_judged(config: LabelledConfig, folder: Path, dropped: Counter[str]) -> 
             labels[query_id][doc_id] = row.label if before is None else max(row.label, before)
             if before is not None:
                 dropped["repeated_pair" if before == row.label else "conflicting_label"] += 1
+    dropped["merged_query"] += query_ids.merged
+    dropped["merged_passage"] += judged.passages.merged
     return judged
 
 

@@ -22,7 +22,7 @@ from pipeline.data.labelled.judged import ALL, Judged, read_judged
 from pipeline.data.readers.lines import file_facts
 from pipeline.data.splits import Splits, limit_corpus, limited, query_set, without_leaks
 from pipeline.data.stratify import Group, linked, share_out
-from pipeline.data.text import text_key
+from pipeline.data.text import leak_key
 from pipeline.records import InputError, QuerySet
 
 NOTHING = QuerySet({}, {})
@@ -61,7 +61,7 @@ def build(config: LabelledConfig, folder: Path) -> Splits:
 
     corpus = Corpus(folder / "full")
     if ALL in given:
-        train, dev, test = _drawn(given[ALL], judged, config)
+        train, dev, test = _drawn(given[ALL], judged, config, corpus)
     else:
         train, dev, test = _given(given, judged, config, corpus, dropped)
     # Drawn splits share no query and no relevant passage, but a passage that is relevant in
@@ -98,14 +98,14 @@ def _given(
     if "dev" in given:
         return train, given["dev"], test
     train = without_leaks(train, "train", corpus, {"test": test}, dropped)
-    return *_without_dev(_groups(train, judged, config), train, config), test
+    return *_without_dev(_groups(train, judged, corpus, config), train, config), test
 
 
 def _drawn(
-    whole: QuerySet, judged: Judged, config: LabelledConfig
+    whole: QuerySet, judged: Judged, config: LabelledConfig, corpus: Corpus
 ) -> tuple[QuerySet, QuerySet, QuerySet]:
     """Draw train, dev and test with no query and no relevant passage in common."""
-    groups = _groups(whole, judged, config)
+    groups = _groups(whole, judged, corpus, config)
     shares = [config.test_share, 1 - config.test_share]
     if config.folds is not None:
         shares = [1 / config.folds] * config.folds
@@ -135,12 +135,14 @@ def _without_dev(
     return _subset(train, whole), _subset(dev, whole)
 
 
-def _groups(queries: QuerySet, judged: Judged, config: LabelledConfig) -> list[Group]:
+def _groups(
+    queries: QuerySet, judged: Judged, corpus: Corpus, config: LabelledConfig
+) -> list[Group]:
     """Group the queries that must be in the same split."""
     texts = queries.queries.items()
     same: Mapping[str, Hashable]
     if config.near_duplicate is None:
-        same = {query_id: text_key(text) for query_id, text in texts}
+        same = {query_id: leak_key(text) for query_id, text in texts}
     else:
         same = near_duplicates.groups(texts, config.near_duplicate, config.seed)
     return linked(
@@ -148,7 +150,7 @@ def _groups(queries: QuerySet, judged: Judged, config: LabelledConfig) -> list[G
             query_id: [
                 ("query", same[query_id]),
                 *(("group", group) for group in judged.groups.get(query_id, ())),
-                *(("passage", judged.passages.key(doc_id)) for doc_id in gains),
+                *(("passage", leak_key(corpus[doc_id])) for doc_id in gains),
             ]
             for query_id, gains in queries.qrels.items()
         }

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.config.datasets import LabelledConfig
-from pipeline.data.text import normalise
+from pipeline.data.text import bare
 from pipeline.records import Dataset, QuerySet
 from tests.conftest import load
 
@@ -64,8 +64,8 @@ def assert_no_leaks(dataset: Dataset) -> None:
     homes: dict[tuple[str, str], str] = {}
     for name, split in splits(dataset).items():
         relevant = {doc_id for gains in split.qrels.values() for doc_id in gains}
-        found = {("query", normalise(text)) for text in split.queries.values()}
-        found |= {("passage", normalise(dataset.corpus[doc_id])) for doc_id in relevant}
+        found = {("query", bare(text)) for text in split.queries.values()}
+        found |= {("passage", bare(dataset.corpus[doc_id])) for doc_id in relevant}
         for text in found:
             assert homes.setdefault(text, name) == name
     for split in splits(dataset).values():
@@ -73,4 +73,4 @@ def assert_no_leaks(dataset: Dataset) -> None:
             assert not set(doc_ids) & split.qrels[query_id].keys()
     for doc_ids in dataset.train.irrelevant.values():
         for doc_id in doc_ids:  # no negative that is right elsewhere
-            assert homes.get(("passage", normalise(dataset.corpus[doc_id])), "train") == "train"
+            assert homes.get(("passage", bare(dataset.corpus[doc_id])), "train") == "train"

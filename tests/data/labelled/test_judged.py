@@ -67,7 +67,7 @@ def test_columns_by_name(tmp_path: Path) -> None:
 def test_what_is_dropped_is_counted(tmp_path: Path) -> None:
     rows = [
         *pairs(),
-        {"query": "what does the OWL eat", "text": "Owl answer: eat", "label": 2},  # again
+        {"query": "what does the  OWL eat?", "text": "Owl answer: eat", "label": 2},  # again
         {"query": "What does the bee eat?", "text": "bee answer: eat", "label": 0},  # it was 2
         {"query": "What does the fox eat?", "text": "hen hint: eat", "label": 3},  # it was 0
         {"query": "Nothing fits?", "text": "Alas.", "label": 0},
@@ -77,6 +77,8 @@ def test_what_is_dropped_is_counted(tmp_path: Path) -> None:
     dataset = made(write(tmp_path / "a.csv", rows))
     assert dataset.dropped == {
         "repeated_pair": 1,
+        "merged_query": 1,
+        "merged_passage": 1,
         "conflicting_label": 2,
         "query_without_relevant": 1,
         "empty_query": 1,
@@ -97,7 +99,7 @@ def test_the_same_text_under_another_id_conflicts_too(tmp_path: Path) -> None:
     rows = [{**row, "doc_id": None} for row in pairs()]
     rows += [
         {"query": "Who?", "text": "Me.", "label": 1, "doc_id": "a"},
-        {"query": "Who?", "text": "me", "label": 0, "doc_id": "b"},
+        {"query": "Who?", "text": "ME.", "label": 0, "doc_id": "b"},
     ]
     dataset = made(write(tmp_path / "a.jsonl", rows))
     assert dataset.dropped == {"conflicting_label": 1}
@@ -120,7 +122,9 @@ def test_a_separate_corpus_is_searched_too(suffix: str, tmp_path: Path) -> None:
     assert list(dataset.corpus)[:3] == ["c1", "c2", "c3"]
     assert dataset.corpus["c1"] == "Owl answer: eat"
     assert len(dataset.corpus) == 71
-    assert dataset.dropped == {"empty_passage": 1, "repeated_passage": 1}
+    # Other spellings: "Bee answer: eat" in the corpus, "owl answer: eat" in the pairs.
+    merged = {"merged_passage": 2}
+    assert dataset.dropped == {"empty_passage": 1, "repeated_passage": 1} | merged
     relevant = {d for split in splits(dataset).values() for g in split.qrels.values() for d in g}
     assert {"c1", "c2"} <= relevant
 
@@ -137,7 +141,7 @@ HEAD = "query,text,label"
         ([HEAD, "a,b,1", "a,\udcff,1"], 'a.csv:3: "text" is not UTF-8'),
         (["query,text", "a,b"], 'a.csv: no column "label" for the label'),
         (
-            [f"{HEAD},doc_id", "a,One.,1,d1", "b,ONE,1,d1", "c,Two.,1,d1"],
+            [f"{HEAD},doc_id", "a,One.,1,d1", "b,ONE.,1,d1", "c,Two.,1,d1"],
             'a.csv:4: the doc_id "d1" has another text than on line 2; give another id, or the '
             "same text",
         ),

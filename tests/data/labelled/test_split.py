@@ -80,7 +80,7 @@ def given_rows() -> list[Row]:
         row("train", "Who barks?", "They sleep.", 0),
         row("train", "Who dances?", "BEES DANCE"),
         row("Validation", "Do they dance?", "Bees dance."),
-        row("test", "when do OWLS hunt", "They sleep."),
+        row("test", "when do OWLS hunt?", "They sleep."),
     ]
 
 
@@ -99,6 +99,7 @@ def test_a_given_split_is_respected_and_leaks_leave_it(tmp_path: Path) -> None:
         "train_passage_in_dev": 1,
         "train_query_left_empty": 1,
         "train_irrelevant_in_test": 1,
+        "merged_query": 1,
     }
     assert_no_leaks(dataset)
 
