@@ -5,6 +5,7 @@ heavy library, so every layer can use it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -69,7 +70,16 @@ class Dataset:
     same object unless the data set keeps its training passages apart (GooAQ).
     No query text and no relevant passage text occurs in two splits (compared by ``leak_key``
     of ``pipeline.data.text``). ``dropped`` counts the rows left out, by reason.
-    ``fingerprint`` is a sha256 over all ids, texts and judgments.
+    ``fingerprint`` is a sha256 over all ids, texts and judgments, ``corpus_fingerprint`` and
+    ``train_corpus_fingerprint`` over the ids and texts of one corpus.
+
+    Passages that are never negatives, as text keys (``text_key(text)`` of
+    ``pipeline.data.text``): those in ``held_out`` for no query, because they are relevant to a
+    dev or test query of the source, sampled or not; those in ``also_relevant[query id]`` not for
+    that training query, because the source calls them relevant to its text in a judgment that is
+    not in ``train.qrels`` (left out, under another id, or in another split).
+    ``trained_passage`` holds the ids of the test queries of which a relevant passage is also
+    relevant to a training query, by text.
     """
 
     name: str
@@ -80,6 +90,11 @@ class Dataset:
     dev: QuerySet
     test: QuerySet
     dropped: dict[str, int] = field(default_factory=dict)
+    corpus_fingerprint: str = ""
+    train_corpus_fingerprint: str = ""
+    held_out: AbstractSet[bytes] = frozenset()
+    also_relevant: Mapping[str, AbstractSet[bytes]] = field(default_factory=dict)
+    trained_passage: AbstractSet[str] = frozenset()
 
 
 class TrainingRow(NamedTuple):

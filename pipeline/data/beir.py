@@ -13,6 +13,7 @@ from typing import NamedTuple
 from pipeline.config.bounds import require
 from pipeline.config.datasets import BeirConfig
 from pipeline.data.corpus import Corpus, CorpusWriter, DuplicateId
+from pipeline.data.judgments import never_negative
 from pipeline.data.readers.lines import (
     fail,
     file_facts,
@@ -77,7 +78,16 @@ def build(config: BeirConfig, folder: Path) -> Splits:
     if not given["test"]:
         raise InputError(f"{files.qrels['test']}: no query has a passage with a score above 0")
 
-    splits = _limited(_disjoint(given, corpus, config, dropped), config, dropped)
+    whole = _disjoint(given, corpus, config, dropped)
+    train = limited(whole["train"], config.max_train_queries, config.seed)
+    held_out = [part[name] for part in (given, whole) for name in ("dev", "test") if name in part]
+    splits = Splits(
+        train=train,
+        dev=limited(whole["dev"], config.max_dev_queries, config.seed),
+        test=limited(whole["test"], config.max_eval_queries, config.seed),
+        dropped={reason: count for reason, count in dropped.items() if count},
+        never_negative=never_negative(train, held_out, given.values(), corpus),
+    )
     limit_corpus(folder / "full", folder / "corpus", config.max_corpus, config.seed, splits[:3])
     return splits
 
@@ -103,15 +113,6 @@ def _disjoint(
     rest = query_set(others, train.queries, train.qrels, train.irrelevant)
     train = without_leaks(rest, "train", corpus, {"dev": dev}, dropped)
     return {"train": train, "dev": dev, "test": test}
-
-
-def _limited(whole: dict[str, QuerySet], config: BeirConfig, dropped: Counter[str]) -> Splits:
-    return Splits(
-        train=limited(whole["train"], config.max_train_queries, config.seed),
-        dev=limited(whole["dev"], config.max_dev_queries, config.seed),
-        test=limited(whole["test"], config.max_eval_queries, config.seed),
-        dropped={reason: count for reason, count in dropped.items() if count},
-    )
 
 
 def _find(root: Path) -> _Files:

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from pipeline.config.bounds import require
 from pipeline.config.datasets import GooaqConfig
 from pipeline.data.corpus import Corpus, CorpusWriter
+from pipeline.data.judgments import NeverNegative, also_relevant
 from pipeline.data.readers.lines import file_facts, numbered_lines, numbered_objects, text_field
 from pipeline.data.splits import (
     HeldOut,
@@ -84,29 +85,37 @@ def build(config: GooaqConfig, folder: Path) -> Splits:
             f"there are {source.size} rows, end at {source.size} or before",
         )
     dropped: Counter[str] = Counter()
-    test, dev = _index(config, source, folder, dropped)
+    moved = _index(config, source, folder, dropped)
+    test, dev = _drawn(config, moved, folder, dropped)
     if not test:
         raise InputError(f"dataset.index_rows={config.index_rows}: no row has question and answer")
     indexed = Corpus(folder / "full")
     train = _train(config, source, folder, HeldOut(indexed, {"test": test, "dev": dev}), dropped)
+    never = _never_negative(train, moved, folder)
+    for questions in ("index_questions", "train_questions"):
+        shutil.rmtree(folder / questions)
     limit_corpus(folder / "full", folder / "corpus", config.max_corpus, config.seed, (test, dev))
     limit_corpus(
         folder / "full_train", folder / "train_corpus", config.max_corpus, config.seed, (train,)
     )
-    return Splits(train, dev, test, dict(dropped))
+    return Splits(train, dev, test, dict(dropped), never)
 
 
 def _index(
     config: GooaqConfig, source: Source, folder: Path, dropped: Counter[str]
-) -> tuple[QuerySet, QuerySet]:
-    """Write the answers of the indexed rows to ``folder/full``; draw test and dev queries.
+) -> dict[str, str]:
+    """Write ``folder/full`` and ``folder/index_questions``; return where answers were repeated.
 
-    Of equal answers only the first is indexed, and it is relevant to all their questions.
-    Otherwise a copy that is ranked in its place would count as a miss.
+    The result maps a query id to the answer that an earlier row has too. Of equal answers only
+    the first is indexed, and it is relevant to all their questions. Otherwise a copy that is
+    ranked in its place would count as a miss.
     """
     first: dict[bytes, str] = {}
-    moved: dict[str, str] = {}  # query id -> the answer it shares with an earlier row
-    with CorpusWriter(folder / "full") as answers, CorpusWriter(folder / "questions") as asked:
+    moved: dict[str, str] = {}
+    with (
+        CorpusWriter(folder / "full") as answers,
+        CorpusWriter(folder / "index_questions") as asked,
+    ):
         for number, question, answer in _slice(source, config.index_rows, "index", dropped):
             query_id, doc_id = f"q{number:07d}", f"a{number:07d}"
             asked.add(query_id, question)
@@ -116,14 +125,19 @@ def _index(
             else:
                 moved[query_id] = kept
                 dropped["repeated_index_passage"] += 1
+    return moved
 
-    questions = Corpus(folder / "questions")
+
+def _drawn(
+    config: GooaqConfig, moved: dict[str, str], folder: Path, dropped: Counter[str]
+) -> tuple[QuerySet, QuerySet]:
+    """Draw test and dev queries from the questions of the indexed rows."""
+    questions = Corpus(folder / "index_questions")
     test_count = config.max_eval_queries or 0
     drawn = sample(questions, test_count + (config.max_dev_queries or 0), config.seed)
-    qrels: Qrels = {q: {moved.get(q, f"a{q[1:]}"): 1} for q in drawn}
+    qrels: Qrels = {q: {moved.get(q, _answer(q)): 1} for q in drawn}
     test = query_set(drawn[:test_count], questions, qrels)
     dev = query_set(drawn[test_count:], questions, qrels)
-    shutil.rmtree(folder / "questions")
     return test, without_leaks(dev, "dev", Corpus(folder / "full"), {"test": test}, dropped)
 
 
@@ -134,7 +148,10 @@ def _train(
 
     A row whose question or answer is held out for test or dev is left out, also of the corpus.
     """
-    with CorpusWriter(folder / "full_train") as answers, CorpusWriter(folder / "asked") as asked:
+    with (
+        CorpusWriter(folder / "full_train") as answers,
+        CorpusWriter(folder / "train_questions") as asked,
+    ):
         for number, question, answer in _slice(source, config.train_rows, "train", dropped):
             if (holder := held.query(question)) is not None:
                 dropped[f"train_query_in_{holder}"] += 1
@@ -144,14 +161,30 @@ def _train(
                 answers.add(f"a{number:07d}", answer)
                 asked.add(f"q{number:07d}", question)
 
-    questions = Corpus(folder / "asked")
+    questions = Corpus(folder / "train_questions")
     if config.max_train_queries is None:
         queries = dict(questions.items())
     else:
         drawn = sample(questions, config.max_train_queries, config.seed)
         queries = {query_id: questions[query_id] for query_id in drawn}
-    shutil.rmtree(folder / "asked")
-    return QuerySet(queries, {query_id: {f"a{query_id[1:]}": 1} for query_id in queries})
+    return QuerySet(queries, {query_id: {_answer(query_id): 1} for query_id in queries})
+
+
+def _never_negative(train: QuerySet, moved: dict[str, str], folder: Path) -> NeverNegative:
+    """Every row counts, drawn or not: any indexed row could have been a test query."""
+    indexed, trained = Corpus(folder / "full"), Corpus(folder / "full_train")
+    in_index = Corpus(folder / "index_questions").items()
+    in_train = Corpus(folder / "train_questions").items()
+    found = also_relevant(train, ((text, [_answer(q)]) for q, text in in_train), trained)
+    judged = ((text, [moved.get(q, _answer(q))]) for q, text in in_index)
+    for query_id, keys in also_relevant(train, judged, indexed).items():
+        found[query_id] = found.get(query_id, frozenset()) | keys
+    return NeverNegative(frozenset(map(text_key, indexed.values())), found)
+
+
+def _answer(query_id: str) -> str:
+    """Return the id of the answer in the row of this question."""
+    return f"a{query_id[1:]}"
 
 
 def _slice(source: Source, rows: list[int], name: str, dropped: Counter[str]) -> Iterator[Row]:

@@ -20,6 +20,7 @@ from typing import NamedTuple
 from pipeline.config.bounds import require
 from pipeline.config.datasets import PydocsConfig
 from pipeline.data.corpus import Corpus, CorpusWriter
+from pipeline.data.judgments import NeverNegative, passage_keys
 from pipeline.data.splits import Splits, limit_corpus, limited, sample, without_leaks
 from pipeline.data.text import text_key
 from pipeline.infra.console import live_line
@@ -95,7 +96,8 @@ def build(config: PydocsConfig, folder: Path) -> Splits:
             f"training query is left, dataset.packages give {len(pairs)}; lower it or add packages"
         )
 
-    splits = Splits(train, dev, test, dict(dropped))
+    never = NeverNegative(passage_keys((dev, test), passages), {})
+    splits = Splits(train, dev, test, dict(dropped), never)
     limit_corpus(
         folder / "full",
         folder / "corpus",

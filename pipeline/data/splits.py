@@ -13,17 +13,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.data.corpus import Corpus, CorpusWriter
+from pipeline.data.judgments import NeverNegative
 from pipeline.data.text import leak_key, text_key
 from pipeline.records import InputError, Qrels, QuerySet
 
 
 class Splits(NamedTuple):
-    """Train, dev and test queries, and how many rows were dropped for which reason."""
+    """Train, dev and test queries, how many rows were dropped for which reason, and the passages
+    that are never negatives.
+    """
 
     train: QuerySet
     dev: QuerySet
     test: QuerySet
     dropped: dict[str, int]
+    never_negative: NeverNegative
 
 
 def sample(ids: Iterable[str], limit: int | None, seed: int) -> list[str]:

@@ -2,7 +2,7 @@
 
 The folder holds ``corpus`` (and ``train_corpus`` if that is another), a JSON Lines file per
 split with ``[query id, text, gains, irrelevant ids if any]``, and ``dataset.json`` with name,
-fingerprint and the counts of dropped rows.
+fingerprint, the counts of dropped rows and the text keys of passages that are never negatives.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 
 from pipeline.data.corpus import Corpus, update_digest
+from pipeline.data.judgments import queries_with_trained_passage
 from pipeline.data.splits import Splits
 from pipeline.records import Dataset, Qrels, QuerySet
 
@@ -32,7 +33,22 @@ def write(name: str, splits: Splits, folder: Path) -> None:
                 line = json.dumps(row, ensure_ascii=False)
                 update_digest(digest, split, line)
                 file.write(line + "\n")
-    facts = {"name": name, "fingerprint": digest.hexdigest(), "dropped": splits.dropped}
+    held_out = sorted(key.hex() for key in splits.never_negative.held_out)
+    also_relevant = {
+        query_id: sorted(key.hex() for key in keys)
+        for query_id, keys in sorted(splits.never_negative.also_relevant.items())
+    }
+    update_digest(digest, json.dumps([held_out, also_relevant]))
+    facts = {
+        "name": name,
+        "fingerprint": digest.hexdigest(),
+        "dropped": splits.dropped,
+        "held_out": held_out,
+        "also_relevant": also_relevant,
+        "trained_passage": queries_with_trained_passage(
+            splits.test, splits.train, corpora[0], corpora[-1]
+        ),
+    }
     (folder / "dataset.json").write_text(json.dumps(facts, indent=2))
 
 
@@ -49,6 +65,14 @@ def read(folder: Path) -> Dataset:
         dev=_read_split(folder / "dev.jsonl"),
         test=_read_split(folder / "test.jsonl"),
         dropped=facts["dropped"],
+        corpus_fingerprint=corpora[0].fingerprint,
+        train_corpus_fingerprint=corpora[-1].fingerprint,
+        held_out=frozenset(map(bytes.fromhex, facts["held_out"])),
+        also_relevant={
+            query_id: frozenset(map(bytes.fromhex, keys))
+            for query_id, keys in facts["also_relevant"].items()
+        },
+        trained_passage=frozenset(facts["trained_passage"]),
     )
 
 

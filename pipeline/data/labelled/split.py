@@ -18,6 +18,7 @@ from pipeline.config.bounds import require
 from pipeline.config.datasets import LabelledConfig
 from pipeline.data import near_duplicates
 from pipeline.data.corpus import Corpus
+from pipeline.data.judgments import never_negative
 from pipeline.data.labelled.judged import ALL, Judged, read_judged
 from pipeline.data.readers.lines import file_facts
 from pipeline.data.splits import Splits, limit_corpus, limited, query_set, without_leaks
@@ -68,11 +69,14 @@ def build(config: LabelledConfig, folder: Path) -> Splits:
     # one can be judged irrelevant in another.
     dev = without_leaks(dev, "dev", corpus, {"test": test}, dropped)
     train = without_leaks(train, "train", corpus, {"test": test, "dev": dev}, dropped)
+    held_out = [dev, test, *(part for split, part in given.items() if split in ("dev", "test"))]
+    train = limited(train, config.max_train_queries, config.seed)
     splits = Splits(
-        train=limited(train, config.max_train_queries, config.seed),
+        train=train,
         dev=limited(dev, config.max_dev_queries, config.seed),
         test=limited(test, config.max_eval_queries, config.seed),
         dropped={reason: count for reason, count in dropped.items() if count},
+        never_negative=never_negative(train, held_out, given.values(), corpus),
     )
     limit_corpus(folder / "full", folder / "corpus", config.max_corpus, config.seed, splits[:3])
     return splits
