@@ -128,7 +128,12 @@ def evaluate(request: Request, min_gain: float | None, json: bool) -> None:
     # Both are loaded before the work starts, so that a folder without a reranker is told at once.
     models = {
         key: load_saved(
-            f"{key}={references[key]}", folder, machine, config.eval.batch_size, config.rerank
+            f"{key}={references[key]}",
+            folder,
+            machine,
+            config.eval.batch_size,
+            config.rerank,
+            cache,
         )
         for key, folder in folders.items()
     }

@@ -58,9 +58,11 @@ def main(words: Sequence[str]) -> None:
     from pipeline.tracking.references import locate
 
     quiet.silence()
-    folder = locate("model", reference, config.tracking, StageCache.of(config))
-    machine = hardware.resolve(config.hardware)
-    model = load_saved(f"model={reference}", folder, machine, config.eval.batch_size, config.rerank)
+    cache = StageCache.of(config)
+    folder = locate("model", reference, config.tracking, cache)
+    machine, batch_size = hardware.resolve(config.hardware), config.eval.batch_size
+    key = f"model={reference}"
+    model = load_saved(key, folder, machine, batch_size, config.rerank, cache)
     for start in range(0, len(requests), CHUNK):
         for row in scored(model, requests[start : start + CHUNK]):
             if texts:

@@ -15,7 +15,7 @@ from pipeline.config.models import (
 )
 from pipeline.records import SEARCHES
 
-PRECISIONS = ("auto", "fp32", "bf16")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 FUSIONS = ("weighted", "rrf")
 SAMPLINGS = ("top", "random")
@@ -211,7 +211,7 @@ class HardwareConfig:
     """Where and how the models compute."""
 
     device: str = "auto"  # cuda, else mps, else cpu
-    precision: str = "auto"  # bf16 where the device computes in it, else fp32
+    precision: str = "auto"  # the fastest for the model, measured; fp16 needs a CUDA GPU
     threads: int | None = None  # CPU threads; weights depend on it; null: torch's choice
 
     def __post_init__(self) -> None:

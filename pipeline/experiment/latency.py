@@ -42,7 +42,7 @@ def measure(
         "dedicated": config.base.dedicated,
         "base": None if config.base.path == "none" else content_hash(base),
         "index": shared.index_key,
-        "machine": asdict(machine),
+        "machine": machine.scoring(),
         "latency": asdict(config.latency),
         "rerank": asdict(config.rerank),
         "queries": queries,

@@ -22,7 +22,7 @@ from pipeline import data
 from pipeline.config import Config
 from pipeline.config.datasets import LabelledConfig
 from pipeline.evaluation.quality import Evaluation, choose_fusion_weights, evaluate
-from pipeline.experiment import audit, forgetting, latency, model, record, scores
+from pipeline.experiment import audit, forgetting, latency, model, precision, record, scores
 from pipeline.experiment.fingerprint import fingerprints
 from pipeline.experiment.record import Outcome, Prepared
 from pipeline.experiment.shared import Shared, prepare_shared
@@ -84,7 +84,9 @@ def assist(config: Config) -> None:
         cache = StageCache.of(config)
         machine = hardware.resolve(config.hardware)
         base = _base(config, cache)
-        model.assist(config, prepare_shared(config, machine, cache), base, machine, cache)
+        shared = prepare_shared(config, machine, cache)
+        machine = precision.settle(config, machine, base, shared, cache)
+        model.assist(config, shared, base, machine, cache)
 
     follow(train)
 
@@ -103,7 +105,8 @@ def prepare(config: Config, cache: StageCache) -> Prepared:
     shared = prepare_shared(config, machine, cache)
     if config.tracking.parent_run_id is None:  # A sweep has logged it once for all points.
         log.info("%s", data.summary(shared.dataset))
-    log.info("%s on %s (%s)", config.run_name, machine.name, machine.precision)
+    machine = precision.settle(config, machine, base, shared, cache)
+    log.info("%s on %s (%s)", config.run_name, machine.name, precision.in_words(config, machine))
     audited = None
     if isinstance(config.dataset, LabelledConfig):
         with step("audit"):
@@ -192,7 +195,8 @@ def _train(
     base, machine, shared = prepared.base, prepared.machine, prepared.shared
     if config.forgetting.dataset is None:
         return model.train_cached(config, shared, base, machine, cache, active, leader)
-    general = forgetting.prepare_general(config, config.forgetting.dataset, machine, cache)
+    as_configured = hardware.resolve(config.hardware)
+    general = forgetting.prepare_general(config, config.forgetting.dataset, as_configured, cache)
 
     def measure(folder: Path, when: str) -> dict[str, float]:
         reranker = _load(config, folder, machine, trained=when == "after")

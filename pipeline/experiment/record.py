@@ -62,6 +62,8 @@ def log_start(run: ActiveRun, config: Config, prepared: Prepared, used: Iterable
     for file in sorted(prepared.audit.glob("audit.*")) if prepared.audit else ():
         run.log_file(file, "audit")
     run.log_params(_facts(dataset, prepared.machine))
+    embedder = prepared.shared.embedder
+    run.log_params({"machine.embedder_precision": embedder.hardware.precision})
     run.log_dataset(dataset.name, dataset.fingerprint, data.sizes(dataset))
     if config.base.dedicated:  # A run's name or an alias may mean another model tomorrow.
         run.log_params({"base.folder": str(prepared.base.resolve())})

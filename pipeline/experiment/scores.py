@@ -39,7 +39,7 @@ def score(
         "candidates": shared.candidates_key,
         "dev_depth": config.eval.dev_depth,
         "batch_size": config.eval.batch_size,
-        "machine": asdict(machine),
+        "machine": machine.scoring(),
         "code": code_version("scores"),
     }
 

@@ -50,6 +50,9 @@ class Shared:
 def prepare_shared(config: Config, machine: Hardware, cache: StageCache) -> Shared:
     """Data set, index, candidates and negatives, each from the cache if it is there.
 
+    ``machine`` has its precision as configured, because "auto" may mean another one for the
+    embedder than for the reranker.
+
     Raises:
         InputError: the data set or a model can't be found, or is too small for the settings.
     """
@@ -57,7 +60,7 @@ def prepare_shared(config: Config, machine: Hardware, cache: StageCache) -> Shar
         dataset = data.load(config.dataset, cache)
         _check_sizes(config, dataset)
     with step("index"):
-        embedder = Embedder(config.embedder, machine)
+        embedder = Embedder(config.embedder, machine, cache)
         index = _index(dataset.fingerprint, dataset.corpus, embedder, config.index, cache)
         table = PassageTable(index)
     with step("candidates"):
@@ -128,7 +131,7 @@ def _negatives(
     """The folder of the mined negatives; they come from an index of their own if necessary."""
     mining, miner = config.mining, embedder
     if mining.embedder != config.embedder:
-        miner = Embedder(mining.embedder, machine)
+        miner = Embedder(mining.embedder, machine, cache)
     if dataset.train_corpus is not dataset.corpus or miner is not embedder:
         key = dataset.fingerprint + ":train"
         index = _index(key, dataset.train_corpus, miner, config.index, cache)
@@ -139,7 +142,7 @@ def _negatives(
         "dataset": dataset.fingerprint,
         "index": index.name,  # and so the miner's weights
         "mining": settings,
-        "precision": machine.precision,
+        "precision": miner.hardware.precision,
         "seed": seed,
         "code": code_version("negatives"),
     }

@@ -1,7 +1,7 @@
 """Choose device, precision and threads, and measure the time and memory of a stage.
 
-"auto" means CUDA, else MPS, else the CPU; and bf16 where the device computes in it, as half
-precision is far slower than fp32 on CPUs without avx512_bf16 or AMX.
+The device "auto" means CUDA, else MPS, else the CPU. The precision "auto" is settled for each model
+by measuring, see ``precision``.
 """
 
 import contextlib
@@ -9,7 +9,7 @@ import platform
 import resource
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -17,35 +17,61 @@ import torch
 from pipeline.config.stages import HardwareConfig
 from pipeline.records import InputError
 
+HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
 
 @dataclass(frozen=True)
 class Hardware:
-    """A resolved device ("cuda", "mps", "cpu"), precision ("fp32", "bf16") and thread count."""
+    """A resolved device ("cuda", "mps", "cpu") with its thread count and precisions.
+
+    A precision is "fp32", "bf16", "fp16", or "auto" until ``precision.settled`` has chosen one.
+    """
 
     device: str
-    precision: str
+    precision: str  # of embedding and scoring
     threads: int
     name: str  # of the GPU or CPU, from the system
+    training_precision: str | None = None  # None: as ``precision``
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
-        """bf16 matrix products where the precision says so; weights stay fp32."""
-        if self.precision == "bf16":
-            return torch.autocast(self.device, torch.bfloat16)
-        return contextlib.nullcontext()
+        """Matrix products in the precision of scoring; weights stay fp32."""
+        return autocast(self.device, self.precision)
 
     def synchronize(self) -> None:
         """Wait until the device has finished, so that a clock read afterwards is honest."""
-        if self.device == "cuda":
-            torch.cuda.synchronize()
-        elif self.device == "mps":
-            torch.mps.synchronize()
+        synchronize(self.device)
+
+    def scoring(self) -> dict[str, object]:
+        """What can change a score, for the key of a stage that trains nothing."""
+        return {name: value for name, value in asdict(self).items() if name != "training_precision"}
+
+
+def autocast(device: str, precision: str) -> contextlib.AbstractContextManager[object]:
+    """Matrix products in ``precision`` within the block.
+
+    Raises:
+        ValueError: the precision is "auto", which no model has settled yet.
+    """
+    if precision == "fp32":
+        return contextlib.nullcontext()
+    if precision not in HALF:
+        raise ValueError(f"precision {precision}: not settled")
+    return torch.autocast(device, HALF[precision])
+
+
+def synchronize(device: str) -> None:
+    """Wait until the device has finished."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+    elif device == "mps":
+        torch.mps.synchronize()
 
 
 def resolve(config: HardwareConfig) -> Hardware:
-    """Choose device and precision, and set torch's thread count.
+    """Choose the device and set torch's thread count; the precision "auto" stays.
 
     Raises:
-        InputError: the device is not available.
+        InputError: the device is not available, or can't compute in the precision.
     """
     available = {
         "cuda": torch.cuda.is_available(),
@@ -59,18 +85,11 @@ def resolve(config: HardwareConfig) -> Hardware:
         raise InputError(f"hardware.device={device}: not available here, use auto or cpu")
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    precision = config.precision
-    if precision == "auto":
-        precision = "bf16" if _computes_in_bf16(device) else "fp32"
-    return Hardware(device, precision, torch.get_num_threads(), _name(device))
-
-
-def _computes_in_bf16(device: str) -> bool:
-    if device == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device == "cpu":
-        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-    return False
+    if config.precision == "fp16" and device != "cuda":
+        raise InputError(
+            f"hardware.precision=fp16: needs a CUDA GPU, this is {device}; use fp32, bf16 or auto"
+        )
+    return Hardware(device, config.precision, torch.get_num_threads(), _name(device))
 
 
 def _name(device: str) -> str:

@@ -6,6 +6,7 @@ from transformers import set_seed
 
 from pipeline.config.models import ArchConfig, ColbertConfig, CrossEncoderConfig
 from pipeline.infra.hardware import Hardware
+from pipeline.infra.precision import scored_at_a_time, settled
 from pipeline.protocols import Reranker
 
 
@@ -21,7 +22,9 @@ def load_reranker(
 
     ``folder`` holds a plain transformer, whose missing head or projection is drawn from ``seed``,
     or a trained reranker. ``batch_size`` counts pairs or passages per forward pass.
+    The precision "auto" is measured here, unless it is settled already.
     """
+    hardware = settled(hardware, folder, scored_at_a_time(config, batch_size))
     set_seed(seed)
     # Imported here, because each brings a library of its own and a run needs only one.
     if isinstance(config, CrossEncoderConfig):

@@ -11,6 +11,8 @@ from typing import Any
 from pipeline.config.models import ArchConfig, ColbertConfig, CrossEncoderConfig
 from pipeline.config.stages import RerankConfig
 from pipeline.infra.hardware import Hardware
+from pipeline.infra.precision import scored_at_a_time, settled
+from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Scorer
 from pipeline.records import InputError
 from pipeline.rerankers import load_reranker
@@ -65,10 +67,12 @@ def load_saved(
     hardware: Hardware,
     batch_size: int,
     rerank: RerankConfig | None = None,
+    cache: StageCache | None = None,
 ) -> Scorer:
     """Load the reranker in ``folder`` as it was saved: head, lengths and query expansion.
 
-    With ``rerank.windows`` long passages are read in windows.
+    With ``rerank.windows`` long passages are read in windows. ``cache`` keeps the precision that
+    is chosen for the model.
 
     Raises:
         InputError: the folder holds no reranker (names ``key`` and what it holds), or the windows
@@ -84,6 +88,7 @@ def load_saved(
         )
     if rerank is not None:
         rerank.must_fit(arch)
+    hardware = settled(hardware, folder, scored_at_a_time(arch, batch_size), cache=cache)
     reranker = load_reranker(folder, arch, hardware, batch_size, dedicated=True)
     assert reranker is not None
     if rerank is None or rerank.windows is None:

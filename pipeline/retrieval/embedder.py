@@ -9,6 +9,8 @@ from sentence_transformers import SentenceTransformer
 from pipeline.config.models import EmbedderConfig
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import content_hash, locate
+from pipeline.infra.precision import Batch, settled
+from pipeline.infra.stage_cache import StageCache
 
 Vectors = npt.NDArray[np.float32]
 
@@ -16,15 +18,18 @@ Vectors = npt.NDArray[np.float32]
 class Embedder:
     """Turns texts into unit vectors of ``dimension`` floats."""
 
-    def __init__(self, config: EmbedderConfig, hardware: Hardware) -> None:
-        """Load the model.
+    def __init__(
+        self, config: EmbedderConfig, hardware: Hardware, cache: StageCache | None = None
+    ) -> None:
+        """Load the model; ``cache`` keeps the precision that is chosen for it.
 
         Raises:
             InputError: ``config.path`` names no model.
         """
         self.config = config
-        self.hardware = hardware
         folder = locate("embedder.path", config.path)
+        batch = Batch(config.batch_size, config.max_length)
+        self.hardware = settled(hardware, folder, batch, cache=cache)
         # The key of cached vectors: the files at the same path may change.
         self.weights = content_hash(folder)
         self._model = SentenceTransformer(

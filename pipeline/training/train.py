@@ -175,6 +175,7 @@ def _arguments(
     folder: Path,
 ) -> dict[str, object]:
     """Fields of transformers.TrainingArguments."""
+    precision = hardware.training_precision or hardware.precision
     distributed: dict[str, object] = {}
     if world_size() > 1:
         backend = "gloo" if hardware.device == "cpu" else "nccl"
@@ -189,7 +190,8 @@ def _arguments(
         "learning_rate": config.learning_rate,
         "warmup_steps": config.warmup,  # transformers reads a number below 1 as a share
         "weight_decay": config.weight_decay,
-        "bf16": hardware.precision == "bf16",
+        "bf16": precision == "bf16",
+        "fp16": precision == "fp16",
         "use_cpu": hardware.device == "cpu",
         "seed": seed,
         "data_seed": seed,
