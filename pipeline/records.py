@@ -68,8 +68,10 @@ class Dataset:
 
     ``corpus`` is indexed and searched. Negatives are mined from ``train_corpus``, which is the
     same object unless the data set keeps its training passages apart (GooAQ).
-    No query text and no relevant passage text occurs in two splits (compared by ``leak_key``
-    of ``pipeline.data.text``). ``dropped`` counts the rows left out, by reason.
+    No query text occurs in two splits (compared by ``leak_key`` of ``pipeline.data.text``), and
+    no relevant passage text either if the split was drawn or ``dataset.disjoint=passage``.
+    ``dropped`` counts the rows left out, by reason. Of ``given_train`` training queries
+    ``kept_train`` were left when the splits were apart, before any limit.
     ``fingerprint`` is a sha256 over all ids, texts and judgments, ``corpus_fingerprint`` and
     ``train_corpus_fingerprint`` over the ids and texts of one corpus.
 
@@ -95,6 +97,8 @@ class Dataset:
     held_out: AbstractSet[bytes] = frozenset()
     also_relevant: Mapping[str, AbstractSet[bytes]] = field(default_factory=dict)
     trained_passage: AbstractSet[str] = frozenset()
+    given_train: int = 0
+    kept_train: int = 0
 
 
 class TrainingRow(NamedTuple):

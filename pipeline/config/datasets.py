@@ -1,10 +1,11 @@
 """Define the settings of data sets, a dataclass per source."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from omegaconf import MISSING
 
-from pipeline.config.bounds import at_least, require
+from pipeline.config.bounds import at_least, one_of, require
 
 
 @dataclass
@@ -34,8 +35,24 @@ class PydocsConfig(DatasetConfig):
     min_passage_words: int = 15
 
 
+DISJOINT = ("query", "passage")
+
+
 @dataclass
-class GooaqConfig(DatasetConfig):
+class GivenSplitConfig(DatasetConfig):
+    """Settings of sources that come with a split."""
+
+    # What two splits may not share. query: the text of a query. passage: nor that of a relevant
+    # passage, which can cost most of the training queries.
+    disjoint: str = "query"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of("dataset.disjoint", self.disjoint, DISJOINT)
+
+
+@dataclass
+class GooaqConfig(GivenSplitConfig):
     """Question-answer rows in published order, cut by row number."""
 
     path: str | None = None  # a local file or folder of parquet or JSONL instead of the hub
@@ -52,10 +69,15 @@ class GooaqConfig(DatasetConfig):
 
 
 @dataclass
-class BeirConfig(DatasetConfig):
+class BeirConfig(GivenSplitConfig):
     """A folder with corpus.jsonl, queries.jsonl and qrels/{train,dev,test}.tsv, or .gz."""
 
+    name: str = ""  # empty: the name of the folder
     path: str = MISSING
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.name = self.name or Path(self.path).absolute().name
 
 
 @dataclass
@@ -75,9 +97,13 @@ class ColumnsConfig:
 
 
 @dataclass
-class LabelledConfig(DatasetConfig):
-    """A file of (query, text, label), split by query unless it has a split column."""
+class LabelledConfig(GivenSplitConfig):
+    """A file of (query, text, label), split by query unless it has a split column.
 
+    Splits that are drawn share neither a query nor a relevant passage, whatever ``disjoint`` is.
+    """
+
+    name: str = ""  # empty: the name of the file, up to its first dot
     path: str = MISSING  # JSON Lines, CSV, TSV or Parquet
     corpus: str | None = None  # passages to search beside those of path; id and text
     columns: ColumnsConfig = field(default_factory=ColumnsConfig)
@@ -90,6 +116,7 @@ class LabelledConfig(DatasetConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.name = self.name or Path(self.path).name.partition(".")[0]
         between = "must be above 0 and below 1"
         require(0 < self.test_share < 1, "dataset.test_share", self.test_share, between)
         require(0 <= self.dev_share < 1, "dataset.dev_share", self.dev_share, "must be in [0, 1)")

@@ -4,6 +4,7 @@ Sources are pydocs, gooaq, beir and labelled. ``corpus`` keeps passages on disk,
 what the sources share, ``stored`` is the format of a built data set.
 """
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,6 +35,10 @@ class Source(NamedTuple):
     build: Callable[[Any, Path], Splits]
 
 
+log = logging.getLogger(__name__)
+
+MUCH_LOST = 0.1  # share of the training queries dropped to keep splits apart that is a warning
+
 SOURCES: dict[type[DatasetConfig], Source] = {
     PydocsConfig: Source(pydocs.inputs, pydocs.build),
     GooaqConfig: Source(gooaq.inputs, gooaq.build),
@@ -53,9 +58,11 @@ def load(config: DatasetConfig, cache: StageCache) -> Dataset:
 
     def build(folder: Path) -> None:
         splits = SOURCES[type(config)].build(config, folder)
-        stored.write(config.name, splits, folder)
+        stored.write(splits, folder)
 
-    return stored.read(cache.get("dataset", _inputs(config), build))
+    dataset = stored.read(config.name, cache.get("dataset", _inputs(config), build))
+    _warn_of_loss(dataset)
+    return dataset
 
 
 def source_key(config: DatasetConfig) -> str:
@@ -68,7 +75,26 @@ def source_key(config: DatasetConfig) -> str:
 
 
 def _inputs(config: DatasetConfig) -> dict[str, object]:
-    return {"code": code_version("dataset"), "source": SOURCES[type(config)].inputs(config)}
+    source = {
+        key: value
+        for key, value in SOURCES[type(config)].inputs(config).items()
+        if key != "name"  # the same data may have another name
+    }
+    return {"code": code_version("dataset"), "source": source}
+
+
+def _warn_of_loss(dataset: Dataset) -> None:
+    given = dataset.given_train
+    lost = given - dataset.kept_train
+    if lost > MUCH_LOST * given:
+        log.warning(
+            "dataset %s: %d of %d training queries (%.0f%%) are dropped to keep the splits apart "
+            "(dataset.disjoint)",
+            dataset.name,
+            lost,
+            given,
+            100 * lost / given,
+        )
 
 
 def sizes(dataset: Dataset) -> dict[str, int]:
@@ -87,7 +113,9 @@ def summary(dataset: Dataset) -> str:
     if dataset.train_corpus is not dataset.corpus:
         passages += f" (and {len(dataset.train_corpus)} to train on)"
     reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(dataset.dropped.items()))
+    shared = len(dataset.trained_passage)
+    note = f"; {shared} test queries share a relevant passage with training" if shared else ""
     return (
         f"dataset {dataset.name}: {passages}, {len(dataset.train)} train, {len(dataset.dev)} dev "
-        f"and {len(dataset.test)} test queries; dropped: {reasons or 'nothing'}"
+        f"and {len(dataset.test)} test queries; dropped: {reasons or 'nothing'}{note}"
     )

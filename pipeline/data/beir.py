@@ -80,6 +80,7 @@ def build(config: BeirConfig, folder: Path) -> Splits:
 
     whole = _disjoint(given, corpus, config, dropped)
     train = limited(whole["train"], config.max_train_queries, config.seed)
+    drawn = 0 if "dev" in given else len(whole["dev"])
     held_out = [part[name] for part in (given, whole) for name in ("dev", "test") if name in part]
     splits = Splits(
         train=train,
@@ -87,6 +88,8 @@ def build(config: BeirConfig, folder: Path) -> Splits:
         test=limited(whole["test"], config.max_eval_queries, config.seed),
         dropped={reason: count for reason, count in dropped.items() if count},
         never_negative=never_negative(train, held_out, given.values(), corpus),
+        given_train=len(given["train"]) - drawn if "train" in given else 0,
+        kept_train=len(whole["train"]),
     )
     limit_corpus(folder / "full", folder / "corpus", config.max_corpus, config.seed, splits[:3])
     return splits
@@ -99,11 +102,13 @@ def _disjoint(
     nothing = QuerySet({}, {})
     test, train = given["test"], given.get("train", nothing)
     if "dev" in given:
-        dev = without_leaks(given["dev"], "dev", corpus, {"test": test}, dropped)
-        train = without_leaks(train, "train", corpus, {"test": test, "dev": dev}, dropped)
+        dev = without_leaks(given["dev"], "dev", corpus, {"test": test}, dropped, config.disjoint)
+        train = without_leaks(
+            train, "train", corpus, {"test": test, "dev": dev}, dropped, config.disjoint
+        )
         return {"train": train, "dev": dev, "test": test}
 
-    train = without_leaks(train, "train", corpus, {"test": test}, dropped)
+    train = without_leaks(train, "train", corpus, {"test": test}, dropped, config.disjoint)
     most = len(train) // DRAWN_SHARE
     if config.max_dev_queries is not None:
         most = min(most, config.max_dev_queries)
@@ -111,7 +116,7 @@ def _disjoint(
     dev = query_set(drawn, train.queries, train.qrels, train.irrelevant)
     others = [query_id for query_id in train.queries if query_id not in dev.queries]
     rest = query_set(others, train.queries, train.qrels, train.irrelevant)
-    train = without_leaks(rest, "train", corpus, {"dev": dev}, dropped)
+    train = without_leaks(rest, "train", corpus, {"dev": dev}, dropped, config.disjoint)
     return {"train": train, "dev": dev, "test": test}
 
 

@@ -8,19 +8,16 @@ answer and question of row 123. ``max_corpus`` limits both corpora.
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.config.bounds import require
 from pipeline.config.datasets import GooaqConfig
 from pipeline.data.corpus import Corpus, CorpusWriter
 from pipeline.data.judgments import NeverNegative, also_relevant
-from pipeline.data.readers.lines import file_facts, numbered_lines, numbered_objects, text_field
+from pipeline.data.readers.answers import REVISIONS, Row, Source, hub, local, local_files
+from pipeline.data.readers.lines import file_facts
 from pipeline.data.splits import (
     HeldOut,
     Splits,
@@ -32,22 +29,6 @@ from pipeline.data.splits import (
 from pipeline.data.text import text_key
 from pipeline.infra.console import live_line
 from pipeline.records import InputError, Qrels, QuerySet
-
-COLUMNS = ("question", "answer")
-EXPECTED = '{"question": "...", "answer": "..."}'
-REVISIONS = {"sentence-transformers/gooaq": "b089f728748a068b7bc5234e5bcf5b25e3c8279c"}
-SUFFIXES = (".parquet", ".jsonl", ".jsonl.gz")
-TEXT_TYPES = ("string", "large_string", "string_view")
-BATCH = 1024  # rows read at a time
-
-Row = tuple[int, str, str]  # number, question, answer
-
-
-class Source(NamedTuple):
-    """A sequence of rows: their number, and a function that reads those from a to b - 1."""
-
-    size: int
-    rows: Callable[[int, int], Iterator[Row]]
 
 
 def inputs(config: GooaqConfig) -> dict[str, object]:
@@ -64,7 +45,7 @@ def inputs(config: GooaqConfig) -> dict[str, object]:
         revision = REVISIONS.get(config.hub_id, "main")
         return {**settings, "revision": revision}
     root = Path(str(config.path))
-    facts = file_facts(root if root.is_dir() else root.parent, _local_files(root))
+    facts = file_facts(root if root.is_dir() else root.parent, local_files(root))
     return {**settings, "hub_id": None, "files": facts}
 
 
@@ -75,7 +56,7 @@ def build(config: GooaqConfig, folder: Path) -> Splits:
         InputError: the hub cannot be reached, a file is broken, the slices reach beyond the
             last row, or a limit is too small.
     """
-    source = _hub(config.hub_id) if config.path is None else _local(Path(config.path))
+    source = hub(config.hub_id) if config.path is None else local(Path(config.path))
     for key in ("index_rows", "train_rows"):
         rows = getattr(config, key)
         require(
@@ -92,13 +73,19 @@ def build(config: GooaqConfig, folder: Path) -> Splits:
     indexed = Corpus(folder / "full")
     train = _train(config, source, folder, HeldOut(indexed, {"test": test, "dev": dev}), dropped)
     never = _never_negative(train, moved, folder)
+    lost = sum(
+        dropped[f"train_{what}_in_{part}"]
+        for what in ("query", "passage")
+        for part in ("test", "dev")
+    )
+    kept_train = len(Corpus(folder / "train_questions"))
     for questions in ("index_questions", "train_questions"):
         shutil.rmtree(folder / questions)
     limit_corpus(folder / "full", folder / "corpus", config.max_corpus, config.seed, (test, dev))
     limit_corpus(
         folder / "full_train", folder / "train_corpus", config.max_corpus, config.seed, (train,)
     )
-    return Splits(train, dev, test, dict(dropped), never)
+    return Splits(train, dev, test, dict(dropped), never, kept_train + lost, kept_train)
 
 
 def _index(
@@ -138,7 +125,9 @@ def _drawn(
     qrels: Qrels = {q: {moved.get(q, _answer(q)): 1} for q in drawn}
     test = query_set(drawn[:test_count], questions, qrels)
     dev = query_set(drawn[test_count:], questions, qrels)
-    return test, without_leaks(dev, "dev", Corpus(folder / "full"), {"test": test}, dropped)
+    return test, without_leaks(
+        dev, "dev", Corpus(folder / "full"), {"test": test}, dropped, config.disjoint
+    )
 
 
 def _train(
@@ -146,8 +135,10 @@ def _train(
 ) -> QuerySet:
     """Write the answers of the training rows to ``folder/full_train``; return the queries.
 
-    A row whose question or answer is held out for test or dev is left out, also of the corpus.
+    A row whose question is held out for test or dev is left out, also of the corpus; with
+    ``dataset.disjoint=passage`` a row whose answer is, too.
     """
+    strict = config.disjoint == "passage"
     with (
         CorpusWriter(folder / "full_train") as answers,
         CorpusWriter(folder / "train_questions") as asked,
@@ -155,7 +146,7 @@ def _train(
         for number, question, answer in _slice(source, config.train_rows, "train", dropped):
             if (holder := held.query(question)) is not None:
                 dropped[f"train_query_in_{holder}"] += 1
-            elif (holder := held.passage(answer)) is not None:
+            elif strict and (holder := held.passage(answer)) is not None:
                 dropped[f"train_passage_in_{holder}"] += 1
             else:
                 answers.add(f"a{number:07d}", answer)
@@ -195,87 +186,3 @@ def _slice(source: Source, rows: list[int], name: str, dropped: Counter[str]) ->
             yield number, question.strip(), answer.strip()
         else:
             dropped[f"blank_{name}_row"] += 1
-
-
-def _hub(hub_id: str) -> Source:
-    import datasets
-
-    try:
-        rows = datasets.load_dataset(hub_id, split="train", revision=REVISIONS.get(hub_id, "main"))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"dataset.hub_id={hub_id}: cannot be loaded from the Hugging Face hub "
-            f"({' '.join(str(error).split())[:200]}); give local files of it with "
-            f"dataset.path=DIR, or take the offline data set dataset=pydocs"
-        ) from None
-    missing = [column for column in COLUMNS if column not in rows.column_names]
-    if missing:
-        raise InputError(f"dataset.hub_id={hub_id}: no column {missing}; rows must be {EXPECTED}")
-
-    def read(start: int, stop: int) -> Iterator[Row]:
-        for batch in rows.select(range(start, stop)).iter(batch_size=BATCH):
-            for question, answer in zip(batch["question"], batch["answer"], strict=True):
-                yield start, question or "", answer or ""
-                start += 1
-
-    return Source(len(rows), read)
-
-
-def _local_files(path: Path) -> list[Path]:
-    found = [path] if path.is_file() else sorted(path.rglob("*"))
-    files = [file for file in found if file.is_file() and file.name.endswith(SUFFIXES)]
-    require(bool(files), "dataset.path", path, f"no file there ends with {', '.join(SUFFIXES)}")
-    return files
-
-
-def _local(path: Path) -> Source:
-    """Read the rows of all files as one sequence, in the order of the file names."""
-    files = [(file, *_open(file)) for file in _local_files(path)]
-
-    def read(start: int, stop: int) -> Iterator[Row]:
-        number = 0
-        for _, count, rows in files:
-            if number + count > start and number < stop:
-                for at, (question, answer) in enumerate(rows(), start=number):
-                    if at >= stop:
-                        return
-                    if at >= start:
-                        yield at, question, answer
-            number += count
-
-    return Source(sum(count for _, count, _ in files), read)
-
-
-def _open(path: Path) -> tuple[int, Callable[[], Iterator[tuple[str, str]]]]:
-    """Return the number of rows of a file, and a function that reads them."""
-    if path.suffix != ".parquet":
-        return sum(1 for _ in numbered_lines(path)), lambda: _jsonl(path)
-    try:
-        with pq.ParquetFile(path) as file:
-            schema, count = file.schema_arrow, file.metadata.num_rows
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path}: not a Parquet file ({error})") from None
-    for column in COLUMNS:
-        if column not in schema.names or str(schema.field(column).type) not in TEXT_TYPES:
-            raise InputError(
-                f'{path}: no text column "{column}" among {schema.names}; "question" and '
-                f'"answer" are needed'
-            )
-    return count, lambda: _parquet(path)
-
-
-def _parquet(path: Path) -> Iterator[tuple[str, str]]:
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(BATCH, columns=list(COLUMNS)):
-            questions: list[Any] = batch.column("question").to_pylist()
-            answers: list[Any] = batch.column("answer").to_pylist()
-            for question, answer in zip(questions, answers, strict=True):
-                yield question or "", answer or ""
-
-
-def _jsonl(path: Path) -> Iterator[tuple[str, str]]:
-    for line, row in numbered_objects(path, EXPECTED):
-        # The published rows have null for "none".
-        filled = {key: "" if value is None else value for key, value in row.items()}
-        question, answer = (text_field(filled, key, path, line, EXPECTED) for key in COLUMNS)
-        yield question, answer

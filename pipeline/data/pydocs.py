@@ -85,10 +85,12 @@ def build(config: PydocsConfig, folder: Path) -> Splits:
     test = query_set(places[:test_count])
     dev = query_set(places[test_count : test_count + dev_count])
     train = query_set(places[test_count + dev_count :])
+    given_train = len(train)
     # No text occurs twice in the pool, but two may differ by punctuation or symbols alone.
     passages = Corpus(folder / "full")
     dev = without_leaks(dev, "dev", passages, {"test": test}, dropped)
     train = without_leaks(train, "train", passages, {"test": test, "dev": dev}, dropped)
+    kept_train = len(train)
     train = limited(train, config.max_train_queries, config.seed)
     if not train and config.max_train_queries != 0:
         raise InputError(
@@ -97,7 +99,7 @@ def build(config: PydocsConfig, folder: Path) -> Splits:
         )
 
     never = NeverNegative(passage_keys((dev, test), passages), {})
-    splits = Splits(train, dev, test, dict(dropped), never)
+    splits = Splits(train, dev, test, dict(dropped), never, given_train, kept_train)
     limit_corpus(
         folder / "full",
         folder / "corpus",

@@ -21,6 +21,9 @@ from pipeline.records import InputError, Qrels, QuerySet
 class Splits(NamedTuple):
     """Train, dev and test queries, how many rows were dropped for which reason, and the passages
     that are never negatives.
+
+    Of ``given_train`` training queries ``kept_train`` were left when the splits were apart, before
+    any limit.
     """
 
     train: QuerySet
@@ -28,6 +31,8 @@ class Splits(NamedTuple):
     test: QuerySet
     dropped: dict[str, int]
     never_negative: NeverNegative
+    given_train: int
+    kept_train: int
 
 
 def sample(ids: Iterable[str], limit: int | None, seed: int) -> list[str]:
@@ -98,15 +103,17 @@ def without_leaks(
     corpus: Mapping[str, str],
     earlier: Mapping[str, QuerySet],
     dropped: Counter[str],
+    disjoint: str = "passage",
 ) -> QuerySet:
     """Drop the queries and judgments of ``split`` that occur in the ``earlier`` splits.
 
     Dropped and counted in ``dropped`` are:
 
     - queries whose text is in an earlier split (``train_query_in_test``)
-    - judgments whose passage text is relevant there (``train_passage_in_test``, and
-      ``train_irrelevant_in_test`` where the passage is irrelevant here)
-    - queries left without a relevant passage (``train_query_left_empty``)
+    - judgments of irrelevance for a passage that is relevant there (``train_irrelevant_in_test``)
+    - if ``disjoint`` is "passage", judgments whose passage text is relevant there
+      (``train_passage_in_test``), and queries left without a relevant passage
+      (``train_query_left_empty``)
 
     ``corpus`` holds the passages of all these splits.
     """
@@ -120,7 +127,8 @@ def without_leaks(
             continue
         docs: dict[str, int] = {}
         for doc_id, gain in split.qrels[query_id].items():
-            if (holder := held.passage(corpus[doc_id])) is not None:
+            holder = held.passage(corpus[doc_id]) if disjoint == "passage" else None
+            if holder is not None:
                 dropped[f"{name}_passage_in_{holder}"] += 1
             else:
                 docs[doc_id] = gain

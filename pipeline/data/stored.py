@@ -1,7 +1,7 @@
 """Write a data set to a folder and read it back.
 
 The folder holds ``corpus`` (and ``train_corpus`` if that is another), a JSON Lines file per
-split with ``[query id, text, gains, irrelevant ids if any]``, and ``dataset.json`` with name,
+split with ``[query id, text, gains, irrelevant ids if any]``, and ``dataset.json`` with the
 fingerprint, the counts of dropped rows and the text keys of passages that are never negatives.
 """
 
@@ -15,7 +15,7 @@ from pipeline.data.splits import Splits
 from pipeline.records import Dataset, Qrels, QuerySet
 
 
-def write(name: str, splits: Splits, folder: Path) -> None:
+def write(splits: Splits, folder: Path) -> None:
     """Write splits and facts beside the corpora that are in ``folder`` already."""
     digest = hashlib.sha256()
     corpora = _corpora(folder)
@@ -40,9 +40,10 @@ def write(name: str, splits: Splits, folder: Path) -> None:
     }
     update_digest(digest, json.dumps([held_out, also_relevant]))
     facts = {
-        "name": name,
         "fingerprint": digest.hexdigest(),
         "dropped": splits.dropped,
+        "given_train": splits.given_train,
+        "kept_train": splits.kept_train,
         "held_out": held_out,
         "also_relevant": also_relevant,
         "trained_passage": queries_with_trained_passage(
@@ -52,12 +53,12 @@ def write(name: str, splits: Splits, folder: Path) -> None:
     (folder / "dataset.json").write_text(json.dumps(facts, indent=2))
 
 
-def read(folder: Path) -> Dataset:
-    """Read the data set; its corpora are memory-mapped."""
+def read(name: str, folder: Path) -> Dataset:
+    """Read the data set under this name; its corpora are memory-mapped."""
     facts = json.loads((folder / "dataset.json").read_text())
     corpora = _corpora(folder)
     return Dataset(
-        name=facts["name"],
+        name=name,
         fingerprint=facts["fingerprint"],
         corpus=corpora[0],
         train_corpus=corpora[-1],
@@ -73,6 +74,8 @@ def read(folder: Path) -> Dataset:
             for query_id, keys in facts["also_relevant"].items()
         },
         trained_passage=frozenset(facts["trained_passage"]),
+        given_train=facts["given_train"],
+        kept_train=facts["kept_train"],
     )
 
 

@@ -37,7 +37,8 @@ def test_reads_texts_titles_and_graded_gains(tmp_path: Path, suffix: str) -> Non
 
 
 def test_leaks_and_irrelevant_judgments_are_dropped_and_counted(tmp_path: Path) -> None:
-    dataset = load(config(write(tmp_path / "in")), tmp_path / "cache")
+    folder = write(tmp_path / "in")
+    dataset = load(config(folder, disjoint="passage"), tmp_path / "cache")
 
     # d5 says what d2 says, which is q1's; q6 asks what q1 asks
     assert dataset.train.qrels == {"q2": {"d6": 3}, "q5": {"d6": 1}}
@@ -114,7 +115,8 @@ def test_dev_queries_are_drawn_from_training(tmp_path: Path) -> None:
 
 def test_passages_of_drawn_dev_queries_leave_training(tmp_path: Path) -> None:
     train = tsv([(f"q{n}", "d10", 1) for n in range(10, 20)])
-    dataset = load(config(many(tmp_path / "in", train=train)), tmp_path / "cache")
+    folder = many(tmp_path / "in", train=train)
+    dataset = load(config(folder, disjoint="passage"), tmp_path / "cache")
     assert (len(dataset.train), len(dataset.dev)) == (0, 2)
     assert dataset.dropped == {"train_passage_in_dev": 8, "train_query_left_empty": 8}
 
@@ -166,7 +168,7 @@ def test_byte_order_mark_windows_line_ends_and_blank_lines(tmp_path: Path) -> No
 def real(name: str, cache: Path) -> Dataset:
     if not (SHARED / name).is_dir():
         pytest.skip(f"{SHARED / name} is not on this machine")
-    return load(BeirConfig(name=name, path=str(SHARED / name)), cache)
+    return load(BeirConfig(name=name, path=str(SHARED / name), disjoint="passage"), cache)
 
 
 def texts(dataset: Dataset, split: str) -> tuple[set[str], set[str]]:

@@ -77,7 +77,8 @@ def test_planted_leaks_are_dropped_and_counted(tmp_path: Path) -> None:
     rows[8] = ("blank", "  ")
     rows[9] = (None, "blank")
 
-    dataset = load(config(parquet(tmp_path / "in.parquet", rows)), tmp_path / "cache")
+    path = parquet(tmp_path / "in.parquet", rows)
+    dataset = load(config(path, disjoint="passage"), tmp_path / "cache")
 
     assert dataset.test == clean.test
     assert dataset.dropped == {
@@ -109,7 +110,8 @@ def test_repeated_answers_are_indexed_once(tmp_path: Path) -> None:
 
 def test_dev_query_that_shares_its_answer_with_a_test_query_goes(tmp_path: Path) -> None:
     rows = [*ROWS[:60], *((f"question {n}", "one answer") for n in range(60, 100))]
-    dataset = load(config(parquet(tmp_path / "in.parquet", rows)), tmp_path / "cache")
+    path = parquet(tmp_path / "in.parquet", rows)
+    dataset = load(config(path, disjoint="passage"), tmp_path / "cache")
     assert (len(dataset.dev), len(dataset.test)) == (0, 10)
     assert dataset.dropped["dev_passage_in_test"] == 5
 

@@ -18,7 +18,7 @@ def keys(*texts: str) -> frozenset[bytes]:
 
 def test_a_dropped_judgment_stays_known(tmp_path: Path) -> None:
     folder = beir_folder.write(tmp_path / "in")
-    dataset = load(beir_folder.config(folder), tmp_path / "cache")
+    dataset = load(beir_folder.config(folder, disjoint="passage"), tmp_path / "cache")
     # q2 and d5 are dropped, because d5 nearly says what d2 says, which is relevant to q1.
     assert dataset.train.qrels["q2"] == {"d6": 3}
     assert dataset.also_relevant == {"q2": keys("Bees dance")}

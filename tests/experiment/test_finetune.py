@@ -55,7 +55,7 @@ def test_one_run_from_file_to_record(
     run_id = experiment.run(config, tmp_path / "run")
     record = reader.find_run(config.tracking, run_id)
     assert record.status == "FINISHED"
-    assert record.params["dataset.name"] == "labelled"
+    assert record.params["dataset.name"] == "pairs"
     for when in ("before", "after"):
         assert 0 <= record.metrics[f"forgetting/{when}/ndcg_at_10"] <= 1
     assert record.metrics["vector_reranked/ndcg_at_10"] > 0

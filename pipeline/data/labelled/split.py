@@ -3,10 +3,11 @@
 A label of 0 means "judged irrelevant"; greater labels are gains. All passages of the file, and
 of the corpus file if there is one, are searched.
 
-A ``split`` column is respected: texts in test are dropped from dev and train, texts in dev from
-train. Without one, 20% of the queries become test queries (or one of k folds) and 10% of the
-others dev queries. Queries that nearly repeat each other, have a group in common or share the
-text of a relevant passage stay together, and every split gets the same mix of labels.
+A ``split`` column is respected: queries in test are dropped from dev and train, queries in dev
+from train; with ``disjoint=passage`` relevant passages too. Without such a column, 20% of the
+queries become test queries (or one of k folds) and 10% of the others dev queries. Queries that
+nearly repeat each other, have a group in common or share the text of a relevant passage stay
+together, and every split gets the same mix of labels.
 """
 
 from collections import Counter
@@ -62,13 +63,18 @@ def build(config: LabelledConfig, folder: Path) -> Splits:
 
     corpus = Corpus(folder / "full")
     if ALL in given:
+        disjoint = "passage"
         train, dev, test = _drawn(given[ALL], judged, config, corpus)
+        given_train = len(train)
     else:
+        disjoint = config.disjoint
         train, dev, test = _given(given, judged, config, corpus, dropped)
+        given_train = len(given.get("train", NOTHING)) - (0 if "dev" in given else len(dev))
     # Drawn splits share no query and no relevant passage, but a passage that is relevant in
     # one can be judged irrelevant in another.
-    dev = without_leaks(dev, "dev", corpus, {"test": test}, dropped)
-    train = without_leaks(train, "train", corpus, {"test": test, "dev": dev}, dropped)
+    dev = without_leaks(dev, "dev", corpus, {"test": test}, dropped, disjoint)
+    train = without_leaks(train, "train", corpus, {"test": test, "dev": dev}, dropped, disjoint)
+    kept_train = len(train)
     held_out = [dev, test, *(part for split, part in given.items() if split in ("dev", "test"))]
     train = limited(train, config.max_train_queries, config.seed)
     splits = Splits(
@@ -77,6 +83,8 @@ def build(config: LabelledConfig, folder: Path) -> Splits:
         test=limited(test, config.max_eval_queries, config.seed),
         dropped={reason: count for reason, count in dropped.items() if count},
         never_negative=never_negative(train, held_out, given.values(), corpus),
+        given_train=given_train,
+        kept_train=kept_train,
     )
     limit_corpus(folder / "full", folder / "corpus", config.max_corpus, config.seed, splits[:3])
     return splits
@@ -101,7 +109,7 @@ def _given(
         )
     if "dev" in given:
         return train, given["dev"], test
-    train = without_leaks(train, "train", corpus, {"test": test}, dropped)
+    train = without_leaks(train, "train", corpus, {"test": test}, dropped, config.disjoint)
     return *_without_dev(_groups(train, judged, corpus, config), train, config), test
 
 

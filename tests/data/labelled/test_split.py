@@ -85,7 +85,7 @@ def given_rows() -> list[Row]:
 
 
 def test_a_given_split_is_respected_and_leaks_leave_it(tmp_path: Path) -> None:
-    dataset = made(write(tmp_path / "a.csv", given_rows()))
+    dataset = made(write(tmp_path / "a.csv", given_rows()), disjoint="passage")
 
     assert {name: list(split.queries.values()) for name, split in splits(dataset).items()} == {
         "train": ["Who barks?"],
