@@ -14,11 +14,11 @@ from pipeline.evaluation.metrics import PerQuery
 from pipeline.evaluation.significance import LEVEL
 from pipeline.records import FIRST_STAGE, SEARCHES
 from pipeline.report.format import GROUPS
-from pipeline.report.points import Point, labels, pool
-from pipeline.report.uncertainty import COLUMNS, Evidence, value_of, weigh
+from pipeline.report.points import MEASURES, Point, cutoffs, labels, pool
+from pipeline.report.uncertainty import COLUMNS, Ends, Evidence, value_of, weigh
 from pipeline.tracking.reader import RunRecord
 
-MEASURES = {"ndcg": "NDCG", "hit_rate": "Hit rate"}
+UNKNOWN: Ends = nan, nan
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,14 @@ class Cell:
 
     value: float
     gain: float  # over the search without reranking
-    low: float  # 95% interval of the relative gain, bootstrap over queries
+    low: float  # 95% interval of the relative gain, of this cell alone
     high: float
-    p_value: float  # of the gain, Holm-corrected over the table
+    chosen: Ends  # the same, wide enough for a cell that was chosen from the table by its value
+    p_value: float  # of the gain, corrected over the table
     best: bool  # of the column
-    as_good: bool  # not distinguishable from the best of the column
+    to_best: Ends  # 95% interval of the difference to the best of the column
     spread: float  # standard deviation over seeds
-    p_baseline: float  # of the difference to the named baseline, Holm over the table
+    p_baseline: float  # of the difference to the named baseline, corrected over the table
 
     @property
     def significant(self) -> bool:
@@ -44,6 +45,11 @@ class Cell:
     def differs(self) -> bool:
         """Whether the point differs from the named baseline."""
         return self.p_baseline < LEVEL
+
+    @property
+    def as_good(self) -> bool:
+        """Whether the interval of the difference to the best of the column includes 0."""
+        return not self.best and self.to_best[1] >= 0
 
     @property
     def relative(self) -> float:
@@ -108,15 +114,15 @@ def compare(
     finished = sorted((run for run in records if run.status == "FINISHED"), key=_table_order)
     points = pool(finished, read_per_query)
     names = labels(points)
-    cutoffs = _numbers(points, rf"(?:{'|'.join(SEARCHES)})/ndcg_at_(\d+)")
+    measured = sorted({k for point in points for k in cutoffs(point)}, reverse=True)
     reference = next((i for i, p in enumerate(points) if baseline in (p.name, p.run_id)), None)
-    depths = [rerank_depth(point, max(cutoffs, default=0)) for point in points]
+    depths = [rerank_depth(point, max(measured, default=0)) for point in points]
     depth = max((depth for depth in depths if depth), default=None)
     return Comparison(
         points=points,
         labels=names,
         unfinished=[run for run in records if run.status != "FINISHED"],
-        qualities=[_quality(points, m, k, reference) for k in cutoffs for m in MEASURES],
+        qualities=[_quality(points, m, k, reference) for k in measured for m in MEASURES],
         queries=next((len(p.values.queries) for p in points if p.values.queries), 0),
         passages=next((p.params["data.corpus"] for p in points if "data.corpus" in p.params), ""),
         title=title or " and ".join(sorted({dataset(point) for point in points})),
@@ -199,16 +205,11 @@ def _table_order(run: RunRecord) -> tuple[int, list[tuple[int, str]], str]:
     return position, natural(run.name), run.params.get("seed", "")
 
 
-def _numbers(runs: Sequence[RunRecord], pattern: str) -> list[int]:
-    """Return the numbers that ``pattern`` captures from names of metrics, largest first."""
-    names = {name for run in runs for name in run.metrics}
-    matches = (re.fullmatch(pattern, name) for name in names)
-    return sorted({int(match[1]) for match in matches if match}, reverse=True)
-
-
 def _latency_limit(points: Sequence[Point], depth: int | None) -> int | None:
     """Return the smallest number of passages timed that is at least ``depth``, else the largest."""
-    limits = sorted(_numbers(points, r"latency/vector_(\d+)/total_p50_ms"))
+    names = {name for point in points for name in point.metrics}
+    matches = (re.fullmatch(r"latency/vector_(\d+)/total_p50_ms", name) for name in names)
+    limits = sorted({int(match[1]) for match in matches if match})
     enough = (limit for limit in limits if limit >= (depth or inf))
     return next(enough, limits[-1] if limits else None)
 
@@ -229,15 +230,16 @@ def _cell(
     point: Point, i: int, column: str, metric: str, evidence: Evidence, highest: float
 ) -> Cell:
     value = value_of(point, column, metric)
-    low, high = evidence.gains.get((i, column), (nan, nan))
+    low, high = evidence.gains.get((i, column), UNKNOWN)
     return Cell(
         value=value,
         gain=value - point.metrics.get(f"{COLUMNS[column]}/{metric}", nan),
         low=low,
         high=high,
+        chosen=evidence.chosen_gains.get((i, column), UNKNOWN),
         p_value=evidence.p_gains.get((i, column), nan),
         best=value == highest,
-        as_good=(i, column) in evidence.as_good,
+        to_best=evidence.to_best.get((i, column), UNKNOWN),
         spread=point.spread(f"{column}/{metric}"),
         p_baseline=evidence.p_baseline.get((i, column), nan),
     )

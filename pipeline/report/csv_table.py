@@ -18,8 +18,10 @@ def write_csv(path: Path, comparisons: Sequence[Comparison]) -> None:
 
     Seeds that were pooled have their run ids and seeds in one cell, the metrics are means. For
     every metric that is compared there follow ``gain NAME``, a share of the search alone, the ends
-    of its 95% interval, ``low NAME`` and ``high NAME``, the Holm-corrected ``p NAME``, with a
-    baseline ``p baseline NAME``, and ``as good NAME``: 1 where a test can't tell it from the best.
+    of its 95% interval, ``low NAME`` and ``high NAME``, those of the interval that also holds for
+    a point chosen by its value, ``chosen low NAME`` and ``chosen high NAME``, the corrected
+    ``p NAME``, with a baseline ``p baseline NAME``, and the 95% interval of the difference to the
+    best of the column, ``to best low NAME`` and ``to best high NAME``, empty for the best.
     """
     rows = []
     for comparison in comparisons:
@@ -65,10 +67,11 @@ def _tested(comparison: Comparison, i: int) -> dict[str, str]:
             row[f"gain {name}"] = _full(cell.relative)
             row[f"low {name}"] = _full(cell.low)
             row[f"high {name}"] = _full(cell.high)
+            row[f"chosen low {name}"], row[f"chosen high {name}"] = map(_full, cell.chosen)
             row[f"p {name}"] = _full(cell.p_value)
             if comparison.baseline is not None:
                 row[f"p baseline {name}"] = _full(cell.p_baseline)
-            row[f"as good {name}"] = str(int(cell.best or cell.as_good))
+            row[f"to best low {name}"], row[f"to best high {name}"] = map(_full, cell.to_best)
     return row
 
 

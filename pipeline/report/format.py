@@ -24,9 +24,9 @@ def percent(share: float) -> str:
     return MISSING if isnan(share) else f"{share:+.1%}"
 
 
-def span(low: float, high: float) -> str:
+def span(low: float, high: float, joint: str = " to ") -> str:
     """Return ``+6.2% to +17.3%``."""
-    return MISSING if isnan(low) or isnan(high) else f"{percent(low)} to {percent(high)}"
+    return MISSING if isnan(low) or isnan(high) else f"{percent(low)}{joint}{percent(high)}"
 
 
 def probability(p_value: float) -> str:

@@ -3,23 +3,27 @@
 A point has the mean of its runs' metrics and, query by query, the mean of their values, so that an
 interval or a test over queries sees the same number of queries as for one run. The spread is what
 the runs differ by. Per-query values are read one run at a time, and only what is compared is kept,
-as arrays.
+as arrays. Means are those of the per-query values, as logged ones are rounded.
 """
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import nan
 from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation.metrics import PerQuery
+from pipeline.evaluation.metrics import PerQuery, means
+from pipeline.records import SEARCHES
 from pipeline.tracking.reader import RunRecord
 
-COMPARED = re.compile(r"(ndcg|hit_rate)_at_\d+")
+MEASURES = {"ndcg": "NDCG", "hit_rate": "Hit rate"}
+"""The measures of the tables, each with its name in them; the first one decides."""
+
+COMPARED = re.compile(rf"({'|'.join(MEASURES)})_at_\d+")
 # Runs of one point may differ in these. Precision is not among them: it changes scores.
 MACHINE = ("machine.device", "machine.name", "machine.threads")
 INCIDENTAL = (
@@ -116,6 +120,21 @@ def identity(run: RunRecord) -> frozenset[tuple[str, str]]:
     return frozenset(item for item in run.params.items() if not item[0].startswith(INCIDENTAL))
 
 
+def cutoffs(run: RunRecord) -> set[int]:
+    """Return the cutoffs at which a search of the run was measured."""
+    names = (re.fullmatch(rf"(?:{'|'.join(SEARCHES)})/ndcg_at_(\d+)", m) for m in run.metrics)
+    return {int(found[1]) for found in names if found}
+
+
+def exact_means(per_column: Mapping[str, PerQuery]) -> dict[str, float]:
+    """Return ``COLUMN/METRIC`` -> the mean over the queries, of which a run logs four decimals."""
+    return {
+        f"{column}/{metric}": value
+        for column, per_query in per_column.items()
+        for metric, value in means(per_query).items()
+    }
+
+
 def machine(run: RunRecord) -> str:
     """Return the name of the GPU or CPU, empty if it was not logged."""
     return run.params.get("machine.name", "") or run.params.get("machine.device", "")
@@ -143,16 +162,21 @@ def _difference(point: Point, twins: Sequence[Point]) -> str:
 def _point(
     runs: Sequence[RunRecord], read_per_query: Callable[[str], dict[str, PerQuery]]
 ) -> Point:
-    first = runs[0]
+    exact, values = [], []
+    for run in runs:
+        per_column = read_per_query(run.run_id)
+        exact.append(replace(run, metrics=run.metrics | exact_means(per_column)))
+        values.append(_values(per_column))
+    first = exact[0]
     return Point(
         run_id=first.run_id,
         name=first.name,
         status=first.status,
         tags=first.tags,
         params=first.params,
-        metrics=first.metrics if len(runs) == 1 else _mean_metrics(runs),
-        runs=tuple(runs),
-        values=_mean_values([_values(read_per_query(run.run_id)) for run in runs]),
+        metrics=first.metrics if len(exact) == 1 else _mean_metrics(exact),
+        runs=tuple(exact),
+        values=_mean_values(values),
     )
 
 

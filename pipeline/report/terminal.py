@@ -18,7 +18,7 @@ LEGEND = (
     "vector, fts, hybrid: the reranker's order; fused: its order fused with the search's; "
     "group none: the search alone",
     f"bold: best of the column; *: differs from no reranking, p < {LEVEL} (paired randomisation "
-    "test, Holm over the table)",
+    "test, corrected over the table)",
 )
 # What a narrow terminal goes without, step by step; a pipe always gets everything.
 HIDDEN = ((), ("group",), ("group", "train"), ("group", "train", "p50 ms"))

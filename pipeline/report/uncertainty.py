@@ -1,7 +1,7 @@
 """Compute the intervals and tests of a comparison, from the values of its queries.
 
 Hundreds of points are tested at once, as columns of a matrix, with the same resamples for all. The
-tests of one metric, which is one table, are one family for Holm's correction.
+tests of one metric, which is one table, are one family for the correction of p-values.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -12,13 +12,14 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation.significance import (
-    LEVEL,
-    enough_resamples,
-    holm,
+from pipeline.evaluation.bootstrap import (
     intervals,
-    randomisation_tests,
+    percentiles,
+    resampled_gains,
+    resampled_means,
+    simultaneous,
 )
+from pipeline.evaluation.significance import max_t
 from pipeline.records import SEARCHES
 from pipeline.report.points import Point
 
@@ -27,6 +28,8 @@ COLUMNS = {f"{search}_{order}": search for search in SEARCHES for order in ("rer
 
 Key = TypeVar("Key", bound=Hashable)
 Column = NDArray[np.float64]
+Ends = tuple[float, float]
+"""The low and the high end of a 95% interval."""
 Place = tuple[int, str]
 """The position of a point and the name of a column."""
 
@@ -35,16 +38,19 @@ Place = tuple[int, str]
 class Evidence:
     """What the queries say of one metric's table.
 
-    ``gains`` are 95% intervals of the relative gain over the search alone. ``p_gains`` and
-    ``p_baseline`` are Holm-corrected p-values, of the gain and of the difference to the named
-    baseline. ``as_good`` holds the places that a test can't tell from the best of their column.
-    ``half_widths`` maps a search to half the 95% interval of the search alone.
+    ``gains`` are intervals of the relative gain over the search alone, each on its own;
+    ``chosen_gains`` hold for all places at once, so also for one that was chosen by its value.
+    ``p_gains`` and ``p_baseline`` are corrected p-values, of the gain and of the difference to the
+    named baseline. ``to_best`` are intervals of the difference to the best of the column, which
+    hold whichever point came out best. ``half_widths`` maps a search to half the interval of the
+    search alone.
     """
 
-    gains: dict[Place, tuple[float, float]]
+    gains: dict[Place, Ends]
+    chosen_gains: dict[Place, Ends]
     p_gains: dict[Place, float]
     p_baseline: dict[Place, float]
-    as_good: set[Place]
+    to_best: dict[Place, Ends]
     half_widths: dict[str, float]
 
 
@@ -60,14 +66,15 @@ def weigh(points: Sequence[Point], metric: str, baseline: int | None = None) -> 
             treatment, base = point.values.of(column, metric), point.values.of(search, metric)
             if treatment is not None and base is not None:
                 treatments[i, column], bases[i, column] = treatment, base
-    differences = {place: treatments[place] - bases[place] for place in treatments}
-    against_best = _p_values(points, metric, _best(points, metric))
-    named = {} if baseline is None else dict.fromkeys(COLUMNS, baseline)
+    gains, chosen = relative_gains(treatments, bases)
+    named: dict[str, int] = {} if baseline is None else dict.fromkeys(COLUMNS, baseline)
+    differences = [_differences(points, metric, *reference) for reference in named.items()]
     return Evidence(
-        gains=bootstrap(treatments, bases),
-        p_gains=corrected_p_values(differences),
-        p_baseline=_p_values(points, metric, named),
-        as_good={place for place, p_value in against_best.items() if p_value >= LEVEL},
+        gains=gains,
+        chosen_gains=chosen,
+        p_gains=corrected_p_values({key: treatments[key] - bases[key] for key in treatments}),
+        p_baseline=corrected_p_values({k: d for column in differences for k, d in column.items()}),
+        to_best=_to_best(points, metric),
         half_widths=_half_widths(points, metric),
     )
 
@@ -77,26 +84,42 @@ def order_of(column: str) -> str:
     return column.removeprefix(f"{COLUMNS[column]}_")
 
 
-def bootstrap(
-    columns: Mapping[Key, Column], bases: Mapping[Key, Column] | None = None
-) -> dict[Key, tuple[float, float]]:
-    """Return the 95% interval of every column's mean, or of its relative gain over its base."""
-    ends: dict[Key, tuple[float, float]] = {}
+def mean_intervals(columns: Mapping[Key, Column]) -> dict[Key, Ends]:
+    """Return the interval of every column's mean, each on its own."""
+    ends: dict[Key, Ends] = {}
     for keys in _same_length(columns):
-        matrix = np.column_stack([columns[key] for key in keys])
-        base = None if bases is None else np.column_stack([bases[key] for key in keys])
-        ends.update(zip(keys, intervals(matrix, base), strict=True))
+        ends.update(zip(keys, intervals(_matrix(columns, keys)), strict=True))
     return ends
 
 
+def relative_gains(
+    columns: Mapping[Key, Column], bases: Mapping[Key, Column]
+) -> tuple[dict[Key, Ends], dict[Key, Ends]]:
+    """Return intervals of every column's relative gain over its base: alone, and all at once."""
+    alone: dict[Key, Ends] = {}
+    drawn, estimates = [], []
+    for keys in _same_length(columns):
+        drawn.append(resampled_gains(_matrix(columns, keys), _matrix(bases, keys)))
+        alone.update(zip(keys, percentiles(drawn[-1]), strict=True))
+        estimates += [_gain(columns[key], bases[key]) for key in keys]
+    if not drawn:
+        return {}, {}
+    at_once = simultaneous(estimates, np.concatenate(drawn, axis=1))
+    return alone, dict(zip(alone, at_once, strict=True))
+
+
 def corrected_p_values(differences: Mapping[Key, Column]) -> dict[Key, float]:
-    """Test every column of differences against 0, Holm-corrected over all of them."""
-    resamples = enough_resamples(len(differences))
+    """Test every column of differences against 0, corrected for all of them by max-T.
+
+    Columns over another number of queries are a family of their own; the p-values are then
+    multiplied by the number of families.
+    """
     p_values: dict[Key, float] = {}
-    for keys in _same_length(differences):
-        matrix = np.column_stack([differences[key] for key in keys])
-        p_values.update(zip(keys, randomisation_tests(matrix, resamples=resamples), strict=True))
-    return dict(zip(p_values, holm(list(p_values.values())), strict=True))
+    families = _same_length(differences)
+    for keys in families:
+        found = max_t(_matrix(differences, keys))
+        p_values |= {k: min(1.0, len(families) * p) for k, p in zip(keys, found, strict=True)}
+    return p_values
 
 
 def value_of(point: Point, column: str, metric: str) -> float:
@@ -109,12 +132,21 @@ def _shown(point: Point, column: str) -> str:
     return COLUMNS[column] if point.group == "none" else column
 
 
+def _gain(values: Column, base: Column) -> float:
+    mean = float(base.mean())
+    return float((values - base).mean()) / mean if mean else nan
+
+
 def _same_length(columns: Mapping[Key, Column]) -> list[list[Key]]:
     """Return the keys of columns with equally many queries, which fit into one matrix."""
     keys: dict[int, list[Key]] = {}
     for key, column in columns.items():
         keys.setdefault(len(column), []).append(key)
     return list(keys.values())
+
+
+def _matrix(columns: Mapping[Key, Column], keys: Sequence[Key]) -> Column:
+    return np.column_stack([columns[key] for key in keys])
 
 
 def _half_widths(points: Sequence[Point], metric: str) -> dict[str, float]:
@@ -125,12 +157,12 @@ def _half_widths(points: Sequence[Point], metric: str) -> dict[str, float]:
             values = point.values.of(search, metric)
             if values is not None:
                 alone.setdefault(search, values)
-    return {search: (high - low) / 2 for search, (low, high) in bootstrap(alone).items()}
+    return {search: (high - low) / 2 for search, (low, high) in mean_intervals(alone).items()}
 
 
-def _best(points: Sequence[Point], metric: str) -> dict[str, int]:
-    """Column -> the position of the best point that has per-query values."""
-    best = {}
+def _to_best(points: Sequence[Point], metric: str) -> dict[Place, Ends]:
+    """Return the intervals of the difference to the best of every column, in the metric's unit."""
+    by_column = []
     for column in COLUMNS:
         values = {
             i: value_of(point, column, metric)
@@ -139,28 +171,33 @@ def _best(points: Sequence[Point], metric: str) -> dict[str, int]:
         }
         known = [i for i, value in values.items() if not isnan(value)]
         if known:
-            best[column] = max(known, key=values.__getitem__)
-    return best
+            best = max(known, key=values.__getitem__)
+            by_column.append(_differences(points, metric, column, best))
+    everything = {place: column for found in by_column for place, column in found.items()}
+    ends: dict[Place, Ends] = {}
+    for places in _same_length(everything):
+        matrix = _matrix(everything, places)
+        drawn, means = resampled_means(matrix), matrix.mean(axis=0)
+        for column in COLUMNS:
+            of_column = [i for i, place in enumerate(places) if place[1] == column]
+            bounds = simultaneous(means[of_column], drawn[:, of_column])
+            ends.update(zip((places[i] for i in of_column), bounds, strict=True))
+    return ends
 
 
-def _p_values(
-    points: Sequence[Point], metric: str, references: Mapping[str, int]
-) -> dict[Place, float]:
-    """Test every point against its column's reference, a position; Holm over the table.
+def _differences(
+    points: Sequence[Point], metric: str, column: str, reference: int
+) -> dict[Place, Column]:
+    """Return the values of every other point minus those of the one at ``reference``.
 
-    A point is left out if its mean equals the reference's, or if its queries are others.
+    A point with other queries is left out.
     """
-    differences: dict[Place, Column] = {}
-    for column, position in references.items():
-        reference = points[position]
-        theirs = reference.values.of(_shown(reference, column), metric)
-        for i, point in enumerate(points):
-            ours = point.values.of(_shown(point, column), metric)
-            if ours is None or theirs is None:
-                continue
-            value = value_of(point, column, metric)
-            same_queries = point.values.queries == reference.values.queries
-            equal = isnan(value) or value == value_of(reference, column, metric)
-            if same_queries and not equal:
-                differences[i, column] = ours - theirs
-    return corrected_p_values(differences)
+    theirs = points[reference].values
+    base = theirs.of(_shown(points[reference], column), metric)
+    found: dict[Place, Column] = {}
+    for i, point in enumerate(points):
+        ours = point.values.of(_shown(point, column), metric)
+        same = point.values.queries == theirs.queries and i != reference
+        if ours is not None and base is not None and same:
+            found[i, column] = ours - base
+    return found

@@ -1,8 +1,8 @@
 """Say what to do in three sentences, and what every search gains at a glance.
 
 A system is a point with one of its orders: reranked, or fused with the search's. The best is
-taken over the systems that were compared, on the test queries; the p-values are corrected for
-that choice (Holm over all systems).
+taken over the systems that were compared, on the test queries; p-values and intervals are corrected
+for that choice.
 """
 
 from collections.abc import Sequence
@@ -21,34 +21,8 @@ from pipeline.report.format import (
     probability,
     span,
 )
-from pipeline.report.points import machine
-from pipeline.report.uncertainty import COLUMNS, bootstrap, corrected_p_values, order_of
-
-
-@dataclass(frozen=True)
-class System:
-    """A point with one of its orders; ``column`` is one of COLUMNS."""
-
-    point: int
-    column: str
-    cell: Cell
-    latency: float  # milliseconds, p50 at the comparison's limit
-    machine: str  # on which it was measured, "" if that was not logged
-
-    @property
-    def search(self) -> str:
-        """The search that it starts from."""
-        return COLUMNS[self.column]
-
-
-@dataclass(frozen=True)
-class Glance:
-    """One search: what it is alone and with the reranker that is best for it."""
-
-    search: str
-    alone: float
-    latency: float  # milliseconds, p50, without reranking
-    best: System | None
+from pipeline.report.systems import Glance, System, best_of, describe, glance_at, systems_of
+from pipeline.report.uncertainty import corrected_p_values, relative_gains
 
 
 @dataclass(frozen=True)
@@ -65,67 +39,57 @@ def judge(comparison: Comparison, budget_ms: float) -> Verdict:
     if not comparison.qualities:
         return Verdict(["There are no metrics to compare."], [], None)
     quality = comparison.qualities[0]
-    systems = _systems(comparison, quality)
-    glances = [_glance(comparison, quality, systems, search) for search in SEARCHES]
+    systems = systems_of(comparison, quality)
+    glances = [glance_at(comparison, quality, systems, search) for search in SEARCHES]
     glances = [glance for glance in glances if not isnan(glance.alone)]
     if not systems:
         return Verdict(["Nothing was reranked, so there is nothing to choose."], glances, None)
-    best = _best(systems)
+    best = best_of(systems)
     alone = max(glances, key=lambda glance: glance.alone, default=None)
     sentences = [
-        _quality_sentence(comparison, quality, best),
+        _quality_sentence(comparison, quality, systems, best),
         _budget_sentence(comparison, quality, systems, alone, budget_ms),
         _worth_sentence(comparison, quality, systems, glances, alone),
     ]
     return Verdict(sentences, glances, best)
 
 
-def describe(comparison: Comparison, system: System) -> str:
-    """Return ``colbert_minilm_l6_2neg_1ep on FTS search, fused with its order``."""
-    fused = ", fused with its order" if order_of(system.column) == "fused" else ""
-    return f"{comparison.labels[system.point]} on {SEARCH_NAMES[system.search]} search{fused}"
-
-
-def _systems(comparison: Comparison, quality: Quality) -> list[System]:
-    return [
-        System(i, column, cell, comparison.latency(point, COLUMNS[column]), machine(point))
-        for i, (point, row) in enumerate(zip(comparison.points, quality.rows, strict=True))
-        if point.group != "none"
-        for column, cell in row.items()
-        if not isnan(cell.value)
-    ]
-
-
-def _best(systems: Sequence[System]) -> System:
-    return max(systems, key=lambda system: system.cell.value)
-
-
-def _glance(
-    comparison: Comparison, quality: Quality, systems: Sequence[System], search: str
-) -> Glance:
-    points = comparison.points
-    name = f"{search}/{quality.metric}"
-    alone = next((point.metrics[name] for point in points if name in point.metrics), nan)
-    control = next((point for point in points if point.group == "none"), None)
-    latency = comparison.latency(control, search) if control else nan
-    own = [system for system in systems if system.search == search]
-    return Glance(search, alone, latency, _best(own) if own else None)
-
-
-def _quality_sentence(comparison: Comparison, quality: Quality, best: System) -> str:
+def _quality_sentence(
+    comparison: Comparison, quality: Quality, systems: Sequence[System], best: System
+) -> str:
     cell = best.cell
-    doubt = f"95% interval {span(cell.low, cell.high)}, {probability(cell.p_value)}"
+    doubt = f"95% interval {span(*cell.chosen)}, {probability(cell.p_value)}"
     if not isnan(cell.p_value):
         doubt += f", {_chance(cell)}"
-    rows = zip(comparison.points, quality.rows, strict=True)
-    others = sum(row[best.column].as_good for point, row in rows if point.group != "none")
-    rivals = ""
-    if others and cell.best:
-        rivals = f"; a test can't tell {others} other reranker{'s' * (others > 1)} from it"
+    doubt += f"; {_chosen_among(systems)}"
     return (
         f"Best quality: {describe(comparison, best)}, with {quality.name} {number(cell.value)}, "
-        f"{percent(cell.relative)} over that search alone ({doubt}){rivals}."
+        f"{percent(cell.relative)} over that search alone ({doubt}){_next_best(systems, best)}."
     )
+
+
+def _chosen_among(systems: Sequence[System]) -> str:
+    if len(systems) == 1:
+        return "nothing else was compared"
+    return f"corrected for the choice among {len(systems)} systems"
+
+
+def _next_best(systems: Sequence[System], best: System) -> str:
+    """Say how far the others of the best system's column are from it."""
+    others = [s for s in systems if s.column == best.column and s.point != best.point]
+    others = [system for system in others if not isnan(system.cell.to_best[1])]
+    if not others or not best.cell.best:
+        return ""
+    second = best_of(others)
+    low, high = (-end for end in reversed(second.cell.to_best))
+    behind = best.cell.value - second.cell.value
+    text = (
+        f"; the next reranker there is {behind:.3f} behind (95% interval {low:.3f} to {high:.3f})"
+    )
+    reaching = sum(system.cell.as_good for system in others)
+    if reaching > 1:
+        text += f", and the intervals of {reaching} include 0"
+    return text
 
 
 def _chance(cell: Cell) -> str:
@@ -143,7 +107,7 @@ def _budget_sentence(
     if not timed:
         return f"Best within {budget_ms:g} ms: unknown, as latency was not measured."
     limit, depth = comparison.latency_limit, comparison.rerank_depth
-    where = f"median of a query, {limit} passages reranked"
+    where = f"median of a query, {limit} passages reranked, chosen among {len(timed)} systems"
     if limit is not None and depth is not None and depth > limit:
         where += f", though the quality takes {depth}, which was not timed"
     machines = sorted({system.machine for system in timed})
@@ -176,7 +140,7 @@ def _within(
             name = SEARCH_NAMES[alone.search]
             text += f"; use {name} search alone ({quality.name} {number(alone.alone)})"
         return text
-    best = _best(within)
+    best = best_of(within)
     text = (
         f"{describe(comparison, best)}, {quality.name} {number(best.cell.value)} in "
         f"{milliseconds(best.latency)}"
@@ -217,22 +181,23 @@ def _against(
 ) -> tuple[float, float, float, float]:
     """Return the best system's gain over the search alone as a share, its interval and p-value.
 
-    The best was chosen among all systems, so it is tested as one of them.
+    The best was chosen among all systems, so it is tested and bounded as one of them.
     """
-    best = _best(systems)
+    best = best_of(systems)
     if best.search == alone.search:
-        return best.cell.relative, best.cell.low, best.cell.high, best.cell.p_value
+        return best.cell.relative, *best.cell.chosen, best.cell.p_value
     metric, values = quality.metric, comparison.points[best.point].values
     share = (best.cell.value - alone.alone) / alone.alone if alone.alone > 0 else nan
-    treatment, base = values.of(best.column, metric), values.of(alone.search, metric)
-    if treatment is None or base is None:
+    base = values.of(alone.search, metric)
+    if base is None or values.of(best.column, metric) is None:
         return share, nan, nan, nan
-    differences = {}
+    columns = {}
     for system in systems:
         theirs = comparison.points[system.point].values
         column = theirs.of(system.column, metric)
         if column is not None and theirs.queries == values.queries:
-            differences[system.point, system.column] = column - base
-    p_value = corrected_p_values(differences)[best.point, best.column]
-    low, high = bootstrap({"best": treatment}, {"best": base})["best"]
-    return share, low, high, p_value
+            columns[system.point, system.column] = column
+    place = best.point, best.column
+    p_values = corrected_p_values({key: column - base for key, column in columns.items()})
+    _, chosen = relative_gains(columns, dict.fromkeys(columns, base))
+    return share, *chosen[place], p_values[place]

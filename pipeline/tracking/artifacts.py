@@ -8,10 +8,12 @@ of its points. In the stored tables ``stage`` is the column of the results: ``ve
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -62,13 +64,25 @@ def read_per_query(config: TrackingConfig, run_id: str) -> dict[str, PerQuery]:
         path = download(config, run_id, PER_QUERY_FILE, Path(folder))
         if path is None:
             return {}
-        table = pq.read_table(path)
-    # With threads the lists would be in no fixed order.
-    grouped = table.group_by(["stage", "metric"], use_threads=False)
+        table = pq.read_table(path, read_dictionary=["query_id", "stage", "metric"])
     per_query: dict[str, PerQuery] = {}
-    for row in grouped.aggregate([("query_id", "list"), ("value", "list")]).to_pylist():
-        values = dict(zip(row["query_id_list"], row["value_list"], strict=True))
-        per_query.setdefault(row["stage"], {})[row["metric"]] = values
+    if not len(table):
+        return per_query
+    names, codes = {}, {}
+    for column in ("query_id", "stage", "metric"):
+        encoded = table[column].unify_dictionaries().combine_chunks()
+        names[column] = np.array(encoded.dictionary.to_pylist(), dtype=object)
+        codes[column] = encoded.indices.to_numpy()
+    queries, values = names["query_id"][codes["query_id"]], table["value"].to_numpy()
+    # The values of a metric stand one after another, so a new metric begins where a code changes.
+    changes = np.diff(codes["stage"]) | np.diff(codes["metric"])
+    bounds = [0, *(np.flatnonzero(changes) + 1).tolist(), len(table)]
+    for start, stop in pairwise(bounds):
+        stage, metric = (names[column][codes[column][start]] for column in ("stage", "metric"))
+        of_metric = per_query.setdefault(stage, {}).setdefault(metric, {})
+        of_metric.update(
+            zip(queries[start:stop].tolist(), values[start:stop].tolist(), strict=True)
+        )
     return per_query
 
 

@@ -12,8 +12,8 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from pipeline.config import Config
 from pipeline.config.models import BaseConfig
+from pipeline.evaluation.bootstrap import interval
 from pipeline.evaluation.metrics import PerQuery, means
-from pipeline.evaluation.significance import interval
 from pipeline.records import SEARCHES, Dataset
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")

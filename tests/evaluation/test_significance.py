@@ -9,29 +9,27 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pipeline.evaluation import significance
-from pipeline.evaluation.significance import (
-    Values,
-    enough_resamples,
-    holm,
-    interval,
-    intervals,
-    paired_difference,
-    randomisation_tests,
-)
+from pipeline.evaluation import bootstrap, significance
+from pipeline.evaluation.bootstrap import Values
+from pipeline.evaluation.significance import max_t, paired_difference
 
 
 def named(values: Sequence[float]) -> dict[str, float]:
     return {f"q{i}": value for i, value in enumerate(values)}
 
 
-def named_in_order(values: Values) -> dict[str, float]:
-    """Ids that sort as the values do."""
-    return {f"q{i:03}": value for i, value in enumerate(values.tolist())}
-
-
 def p_value_of(differences: Sequence[float]) -> float:
-    return randomisation_tests(np.array(differences, dtype=float)[:, None])[0]
+    return max_t(np.array(differences, dtype=float)[:, None], resamples=10_000)[0]
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's (1979) adjusted p-values: the i-th smallest of m times m - i + 1, made monotone."""
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for position, i in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - position) * p_values[i]))
+        adjusted[i] = largest
+    return adjusted
 
 
 def exact_p_value(differences: list[float]) -> float:
@@ -133,7 +131,8 @@ def test_a_seed_gives_one_result_whatever_the_batch(monkeypatch: pytest.MonkeyPa
     whole = paired_difference(a, b, seed=5)
     assert paired_difference(dict(reversed(a.items())), b, seed=5) == whole
     assert paired_difference(a, b, seed=6) != whole
-    monkeypatch.setattr(significance, "BATCH_VALUES", 7_000)
+    for module in (bootstrap, significance):
+        monkeypatch.setattr(module, "BATCH_VALUES", 7_000)
     assert paired_difference(a, b, seed=5) == whole
 
 
@@ -142,81 +141,60 @@ def test_refuses_different_or_no_queries() -> None:
         paired_difference({"q0": 1.0}, {"q0": 1.0, "q1": 0.0})
     with pytest.raises(ValueError, match="no queries"):
         paired_difference({}, {})
-    with pytest.raises(ValueError, match="no queries"):
-        interval({})
 
 
-def test_interval_of_a_hit_rate() -> None:
-    # the published study: 2,000 queries at 60% are known to about 2.1 points
-    low, high = interval(named([1.0] * 1200 + [0.0] * 800))
-    assert (high - low) / 2 == pytest.approx(1.96 * (0.6 * 0.4 / 2000) ** 0.5, rel=0.05)
-    assert low < 0.6 < high
-    assert interval(named([0.5])) == (0.5, 0.5)
+def test_two_tests_by_hand() -> None:
+    # Three queries, 8 patterns of signs. The first column is |+-1+-1+-1| / root 3, the second has
+    # one difference, so |+-1| / 1 in every pattern. The observed 1.73 is reached twice of 8 by the
+    # first column, never by the second, which reaches its own 1 always.
+    differences = np.array([[1.0, 1.0], [1.0, 0.0], [1.0, 0.0]])
+    assert max_t(differences) == [2 / 8, 1.0]
+    assert max_t(differences[:, ::-1]) == [1.0, 2 / 8]
+    assert max_t(differences[:, :0]) == []
 
 
-def test_holm_by_hand() -> None:
-    # 0.005 x 4, 0.01 x 3, 0.03 x 2, then 0.04 x 1 raised to its predecessor
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.5, 0.6]) == [1.0, 1.0]
-    assert holm([0.02]) == [0.02]
-    assert holm([0.02, 0.02]) == [0.04, 0.04]
-    assert holm([]) == []
+def test_copies_of_one_test_need_no_correction() -> None:
+    column = np.random.default_rng(6).normal(0.2, 1, (100, 1))
+    (alone,) = max_t(column)
+    assert max_t(np.hstack([column, 3 * column, -column])) == [alone] * 3
+    assert max_t(np.hstack([column, 0 * column])) == [alone, 1.0]
 
 
-def test_intervals_are_those_of_scipy() -> None:
-    values = np.random.default_rng(5).random(90)
-    theirs = stats.bootstrap(
-        (values,), np.mean, method="percentile", n_resamples=10_000, rng=0
-    ).confidence_interval
-    assert interval(named_in_order(values)) == pytest.approx((theirs.low, theirs.high), rel=1e-12)
+def test_independent_tests_are_corrected_as_by_holm() -> None:
+    differences = np.random.default_rng(9).normal(0.15, 1, (200, 8))
+    raw = [max_t(column[:, None])[0] for column in differences.T]
+    assert max_t(differences) == pytest.approx(holm(raw), abs=0.05)
+    assert all(one <= many for one, many in zip(raw, max_t(differences), strict=True))
 
 
-def test_intervals_of_a_relative_gain() -> None:
-    rng = np.random.default_rng(3)
-    base = rng.random((80, 2)) < 0.3
-    values = np.where(base, rng.random((80, 2)) < 0.1, rng.random((80, 2)) < 0.05).astype(float)
-    low, high = zip(*intervals(values, base.astype(float)), strict=True)
-    for i in range(2):
-        pair = values[:, i], base[:, i].astype(float)
-        theirs = stats.bootstrap(
-            pair,
-            lambda a, b, axis: a.mean(axis=axis) / b.mean(axis=axis) - 1,
-            paired=True,
-            method="percentile",
-            n_resamples=10_000,
-            rng=0,
-        ).confidence_interval
-        assert (low[i], high[i]) == pytest.approx((theirs.low, theirs.high), abs=0.02)
-        assert low[i] >= -1  # nothing falls by more than all of it
-    # over a base of ones a share is a difference
-    ones = np.ones_like(values)
-    assert np.allclose(intervals(values, ones), intervals(values - ones))
-    # one hit in 3 queries: many draws have none to divide by
-    ((low_end, high_end),) = intervals(
-        np.array([[1.0], [1.0], [0.0]]), np.array([[1.0], [0.0], [0.0]])
-    )
-    assert low_end == 0.0 and np.isnan(high_end)
-    assert intervals(ones, ones) == [(0.0, 0.0), (0.0, 0.0)]
+def test_few_queries_are_enumerated_whatever_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    differences = np.random.default_rng(1).normal(0.5, 1, (11, 3))
+    expected = max_t(differences)
+    assert min(expected) >= exact_p_value(differences[:, 0].tolist()) or min(expected) > 0
+    monkeypatch.setattr(significance, "BATCH_VALUES", 700)
+    assert max_t(differences) == expected
 
 
-def test_enough_resamples_for_a_whole_table() -> None:
-    assert [enough_resamples(tests) for tests in (0, 102, 2000)] == [50_000, 50_000, 80_000]
-    for tests in (1250, 2000):
-        assert holm([1 / (enough_resamples(tests) + 1)] * tests)[0] < 0.05 / 2
+def correlated(rng: np.random.Generator, shift: float) -> Values:
+    """100 queries x 30 tests that share most of their noise, as runs over one search do."""
+    return np.asarray(rng.normal(0, 1, (100, 1)) + rng.normal(shift, 0.5, (100, 30)))
 
 
-def test_many_at_once_are_what_each_alone_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(8)
-    columns = rng.normal(0.05, 1, (120, 5)) * (rng.random((120, 5)) < 0.5)
-    columns[:, 3] = 0.25  # constant
-    columns[6:, 4] = 0  # few enough to enumerate
-    for batch in (1_000_000, 7_000):
-        monkeypatch.setattr(significance, "BATCH_VALUES", batch)
-        ends = intervals(columns)
-        p_values = randomisation_tests(columns)
-        for i, column in enumerate(columns.T):
-            assert ends[i] == pytest.approx(interval(named_in_order(column)))
-            assert p_values[i] == p_value_of(column.tolist())
-    assert p_values[4] == pytest.approx(exact_p_value(columns[:6, 4].tolist()))
-    with pytest.raises(ValueError, match="no queries"):
-        intervals(np.empty((0, 2)))
+@pytest.mark.slow
+def test_under_the_null_one_table_in_20_has_a_significant_test() -> None:
+    rng = np.random.default_rng(11)
+    tables = [correlated(rng, 0.0) for _ in range(300)]
+    false = sum(min(max_t(table, seed, 500)) < 0.05 for seed, table in enumerate(tables))
+    assert 0.015 <= false / len(tables) <= 0.085  # 0.05 within three standard errors
+
+
+@pytest.mark.slow
+def test_on_correlated_tests_it_finds_more_than_holm() -> None:
+    rng = np.random.default_rng(12)
+    found, by_holm = 0, 0
+    for seed in range(12):
+        table = correlated(rng, 0.3)
+        found += sum(p < 0.05 for p in max_t(table, seed, 2000))
+        raw = [max_t(column[:, None], seed, 2000)[0] for column in table.T]
+        by_holm += sum(p < 0.05 for p in holm(raw))
+    assert found > 1.2 * by_holm > 0

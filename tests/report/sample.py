@@ -1,17 +1,13 @@
 """Runs with values that only look like results, for the tests of the report."""
 
 import random
-from collections.abc import Mapping
-from functools import cache, partial
+from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 
 from pipeline.evaluation.metrics import PerQuery, means
-from pipeline.evaluation.significance import (
-    enough_resamples,
-    paired_difference,
-    randomisation_tests,
-)
+from pipeline.evaluation.significance import max_t
 from pipeline.records import SEARCHES
 from pipeline.report.comparison import Comparison, by_first_stage, compare
 from pipeline.report.document import Document, document
@@ -23,14 +19,16 @@ from tests.pages import Page
 QUERIES = 60
 NOTHING = Stored(lambda *_: {}, lambda _: {}, lambda _: [])
 Stages = dict[str, PerQuery]
-# As a table of so few tests does.
-paired = partial(paired_difference, resamples=enough_resamples(24))
 
 
-def p_value(treatment: Mapping[str, float], baseline: Mapping[str, float]) -> float:
-    """The p-value of one pair, before correction."""
-    differences = np.array([[treatment[q] - baseline[q]] for q in sorted(treatment)])
-    return randomisation_tests(differences, resamples=enough_resamples(24))[0]
+def differences(treatment: Mapping[str, float], baseline: Mapping[str, float]) -> list[float]:
+    """Treatment minus baseline, in the order of the query ids."""
+    return [treatment[query] - baseline[query] for query in sorted(treatment)]
+
+
+def p_values(tests: Sequence[Sequence[float]]) -> list[float]:
+    """The corrected p-values of one table of tests, each given by its differences."""
+    return max_t(np.array(tests).T)
 
 
 def stages(seed: int, gain: float, control: bool = False) -> Stages:

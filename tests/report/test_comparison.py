@@ -1,14 +1,16 @@
 """The comparison: order of the rows, figures, tests, and what it does with gaps."""
 
+from dataclasses import replace
 from math import isnan
 
+import numpy as np
 import pytest
 
-from pipeline.evaluation.significance import holm
+from pipeline.evaluation.bootstrap import intervals, resampled_means, simultaneous
 from pipeline.records import SEARCHES
 from pipeline.report.comparison import Comparison, compare, natural
 from pipeline.report.uncertainty import COLUMNS
-from tests.report.sample import RECORDS, VALUES, p_value, read, whole
+from tests.report.sample import RECORDS, VALUES, differences, p_values, read, whole
 
 
 @pytest.fixture
@@ -44,52 +46,73 @@ def test_a_named_baseline_is_tested_against(comparison: Comparison) -> None:
     assert (comparison.baseline, against.baseline) == (None, name)
     assert compare(RECORDS, read, "nobody").baseline is None
     others = [i for i, label in enumerate(against.labels) if label != name]
-    raw, found = [], []
-    for i in others:
-        for column, search in COLUMNS.items():
+    tests, found = [], []
+    for column, search in COLUMNS.items():
+        for i in others:
             # the control's row shows the search alone
             stage = search if against.labels[i].startswith("none") else column
             theirs = VALUES[against.labels[i]][stage]["ndcg_at_10"]
-            raw.append(p_value(theirs, VALUES[name][column]["ndcg_at_10"]))
+            tests.append(differences(theirs, VALUES[name][column]["ndcg_at_10"]))
             found.append(against.qualities[0].rows[i][column].p_baseline)
-    assert found == pytest.approx(holm(raw))
+    assert found == p_values(tests)
     row = against.labels.index(name)
     assert isnan(against.qualities[0].rows[row]["fts_fused"].p_baseline)
 
 
-def test_p_values_are_corrected_over_the_column(comparison: Comparison) -> None:
+def test_p_values_are_corrected_over_the_table(comparison: Comparison) -> None:
     quality = comparison.qualities[0]
     assert (quality.measure, quality.cutoff) == ("ndcg", 10)
     names = comparison.labels[1:]
-    raw = [
-        p_value(VALUES[name][column]["ndcg_at_10"], VALUES[name][search]["ndcg_at_10"])
+    tests = [
+        differences(VALUES[name][column]["ndcg_at_10"], VALUES[name][search]["ndcg_at_10"])
         for name in names
         for column, search in COLUMNS.items()
     ]
     cells = [row["fts_fused"] for row in quality.rows]
     assert isnan(cells[0].p_value)  # the control is not tested against itself
     tested = [cell.p_value for row in quality.rows[1:] for cell in row.values()]
-    assert tested == holm(raw)  # one family: the table
+    assert tested == p_values(tests)  # one family: the table
     assert [cell.significant for cell in cells] == [False, True, True, False, True]
     assert [cell.best for cell in cells] == [False, False, False, False, True]
 
 
-def test_marks_what_a_test_cannot_tell_from_the_best(comparison: Comparison) -> None:
-    cells = [row["vector_reranked"] for row in comparison.qualities[0].rows]
-    metric = "ndcg_at_10"
+def test_the_distance_to_the_best_has_an_interval(comparison: Comparison) -> None:
+    rows = comparison.qualities[0].rows
+    cells = [row["vector_reranked"] for row in rows]
+    best = next(i for i, cell in enumerate(cells) if cell.best)
     names = comparison.labels
-    raw = {}
-    for column, search in COLUMNS.items():
-        best = next(i for i, row in enumerate(comparison.qualities[0].rows) if row[column].best)
-        for i, name in enumerate(names):
-            if i != best:
-                stage = search if i == 0 else column
-                raw[column, i] = p_value(
-                    VALUES[name][stage][metric], VALUES[names[best]][column][metric]
-                )
-    corrected = dict(zip(raw, holm([*raw.values()]), strict=True))
-    expected = [corrected.get(("vector_reranked", i), 0) >= 0.05 for i in range(5)]
-    assert [cell.as_good for cell in cells] == expected
+    columns = [
+        differences(
+            VALUES[name]["vector" if name.startswith("none") else "vector_reranked"]["ndcg_at_10"],
+            VALUES[names[best]]["vector_reranked"]["ndcg_at_10"],
+        )
+        for i, name in enumerate(names)
+        if i != best
+    ]
+    matrix = np.array(columns).T
+    expected = simultaneous(matrix.mean(axis=0).tolist(), resampled_means(matrix))
+    found = [cell.to_best for i, cell in enumerate(cells) if i != best]
+    assert found == [pytest.approx(ends) for ends in expected]
+    assert [cell.as_good for cell in cells] == [False] * 5
+    assert isnan(cells[best].to_best[0])
+    # Wider than each alone would be, as the best was chosen by its value.
+    ((low, high),) = intervals(matrix[:, :1])
+    assert found[0][1] - found[0][0] > high - low
+
+
+def test_a_rival_within_its_interval_is_marked() -> None:
+    best, other = RECORDS[0], RECORDS[3]
+    near = {
+        column: {
+            m: {q: v - 0.01 * (q in ("q1", "q2")) for q, v in of.items()} for m, of in p.items()
+        }
+        for column, p in VALUES[best.name].items()
+    }
+    runs = [best, replace(other, metrics=best.metrics)]
+    compared = compare(runs, lambda run_id: near if run_id == other.run_id else read(run_id))
+    cells = [row["vector_reranked"] for row in compared.qualities[0].rows]
+    rival = next(cell for cell in cells if not cell.best)
+    assert rival.as_good and rival.to_best[0] < 0 <= rival.to_best[1] < 0.001
 
 
 def test_without_a_control_run_the_searches_still_are_the_baseline() -> None:

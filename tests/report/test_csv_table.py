@@ -24,7 +24,11 @@ def test_csv_holds_everything(tmp_path: Path) -> None:
     cell = comparison.qualities[0].rows[4]["fts_fused"]
     named = {"gain": cell.relative, "low": cell.low, "high": cell.high, "p": cell.p_value}
     assert {name: float(last[f"{name} fts_fused/ndcg_at_10"]) for name in named} == named
-    assert [row["as good fts_fused/ndcg_at_10"] for row in rows[3:5]] == ["0", "1"]
+    ends = comparison.qualities[0].rows[3]["fts_fused"].to_best
+    found = [rows[3][f"to best {end} fts_fused/ndcg_at_10"] for end in ("low", "high")]
+    assert tuple(map(float, found)) == ends
+    assert last["to best low fts_fused/ndcg_at_10"] == ""  # the best itself
+    assert float(last["chosen low fts_fused/ndcg_at_10"]) == cell.chosen[0]
     assert "p baseline fts_fused/ndcg_at_10" not in last
     assert rows[5]["failure"] == "ValueError: a|b <c>\nd"
     assert rows[5]["vector/ndcg_at_10"] == ""

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from pipeline.config.stages import ReportConfig, TrackingConfig
+from pipeline.evaluation.bootstrap import intervals
 from pipeline.evaluation.metrics import write_qrels, write_run
-from pipeline.evaluation.significance import intervals, paired_difference
+from pipeline.evaluation.significance import paired_difference
 from pipeline.records import SEARCHES, Hit, Qrels
 from pipeline.report.comparison import compare
 from pipeline.report.format import percent

@@ -5,10 +5,9 @@ from math import isnan
 
 import pytest
 
-from pipeline.evaluation.significance import holm
 from pipeline.report.comparison import by_first_stage, compare
 from pipeline.report.uncertainty import COLUMNS
-from tests.report.sample import RECORDS, VALUES, Stages, paired, record, stages
+from tests.report.sample import RECORDS, VALUES, Stages, differences, p_values, record, stages
 
 
 def test_equal_names_are_told_apart() -> None:
@@ -47,16 +46,17 @@ def test_seeds_of_one_point_are_pooled() -> None:
     }
     search = first["vector"]["ndcg_at_10"]
     row = pooled.qualities[0].rows[0].values()
-    raw = [
-        paired(
+    tests = [
+        differences(
             {q: (v + second[c]["ndcg_at_10"][q]) / 2 for q, v in first[c]["ndcg_at_10"].items()},
             first[search]["ndcg_at_10"],
         )
         for c, search in COLUMNS.items()
     ]
-    assert [cell.p_value for cell in row] == holm([difference.p_value for difference in raw])
-    assert cell.gain == pytest.approx(raw[0].mean)
-    assert cell.relative == pytest.approx(raw[0].mean * len(mean) / sum(search.values()))
+    assert [cell.p_value for cell in row] == pytest.approx(p_values(tests))
+    gain = sum(tests[0]) / len(mean)
+    assert cell.gain == pytest.approx(gain)
+    assert cell.relative == pytest.approx(gain * len(mean) / sum(search.values()))
 
 
 def test_only_what_starts_from_the_same_search_is_compared() -> None:

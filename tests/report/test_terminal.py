@@ -6,7 +6,7 @@ from math import nan
 import pytest
 from rich.console import Console
 
-from pipeline.evaluation.significance import interval
+from pipeline.evaluation.bootstrap import interval
 from pipeline.report.comparison import Comparison, compare
 from pipeline.report.markdown import markdown
 from pipeline.report.sections.tables import facts, title

@@ -1,13 +1,16 @@
 """The verdict: which machine and depth a latency is of, and what the best is tested against."""
 
+import re
 from dataclasses import replace
 
-from pipeline.evaluation.significance import holm
+import numpy as np
+
+from pipeline.evaluation.bootstrap import intervals
 from pipeline.report.comparison import compare
-from pipeline.report.format import probability
+from pipeline.report.format import probability, span
 from pipeline.report.uncertainty import COLUMNS
 from pipeline.report.verdict import judge
-from tests.report.sample import RECORDS, VALUES, p_value, read
+from tests.report.sample import RECORDS, VALUES, differences, p_values, read
 
 
 def test_the_verdict_keeps_machines_and_depths_apart() -> None:
@@ -17,7 +20,8 @@ def test_the_verdict_keeps_machines_and_depths_apart() -> None:
     gpu = replace(other, params=other.params | {"machine.name": "H100"})
     cpu = replace(best, params=best.params | {"machine.name": "EPYC"}, metrics=slow)
     said = judge(compare([gpu, cpu], read), 100).sentences[1]
-    assert said.startswith("Best within 100 ms (median of a query, 50 passages reranked): on EPYC ")
+    where = "median of a query, 50 passages reranked, chosen among 4 systems"
+    assert said.startswith(f"Best within 100 ms ({where}): on EPYC ")
     assert "on EPYC no reranker is that fast, colbert_minilm_l6_1neg_10" in said
     assert f"; on H100 {name} on " in said and "in 12.3 ms" in said
     # what takes 100 passages is not judged by the time of 50
@@ -25,7 +29,7 @@ def test_the_verdict_keeps_machines_and_depths_apart() -> None:
     timed = best.metrics | {"latency/vector_100/total_p50_ms": 180.0}
     run = replace(best, params=best.params | deep, metrics=timed)
     assert (
-        "100 passages reranked): no reranker is that fast"
+        "100 passages reranked, chosen among 2 systems): no reranker is that fast"
         in (judge(compare([run], read), 100).sentences[1])
     )
     run = replace(best, params=best.params | deep)
@@ -44,11 +48,36 @@ def test_the_best_of_all_systems_is_tested_as_one_of_them() -> None:
     alone = max(verdict.glances, key=lambda glance: glance.alone)
     assert verdict.best.search != alone.search
     base = VALUES["none_none_0neg_0ep"][alone.search][quality.metric]
-    raw = {
-        (name, column): p_value(VALUES[name][column][quality.metric], base)
+    tests = {
+        (name, column): differences(VALUES[name][column][quality.metric], base)
         for name in comparison.labels[1:]
         for column in COLUMNS
     }
-    corrected = dict(zip(raw, holm([*raw.values()]), strict=True))
-    expected = corrected[comparison.labels[verdict.best.point], verdict.best.column]
-    assert f"{probability(expected)}) against the best search alone" in verdict.sentences[2]
+    corrected = dict(zip(tests, p_values([*tests.values()]), strict=True))
+    best = comparison.labels[verdict.best.point], verdict.best.column
+    assert f"{probability(corrected[best])}) against the best search alone" in verdict.sentences[2]
+    # The interval is that of the largest of so many gains: wider than the best's own.
+    treatment = VALUES[best[0]][best[1]][quality.metric]
+    ids = sorted(base)
+    column, alone_values = (np.array([[v[q]] for q in ids]) for v in (treatment, base))
+    ((own_low, own_high),) = intervals(column, alone_values)
+    found = re.search(r"against|\(([+-][\d.]+)% to ([+-][\d.]+)%, p", verdict.sentences[2])
+    assert found is not None
+    low, high = (float(end) / 100 for end in found.groups())
+    assert low < own_low and own_high < high
+    cell = verdict.best.cell
+    assert cell.chosen[0] < cell.low and cell.high < cell.chosen[1]
+    assert f"interval {span(*cell.chosen)}, " in verdict.sentences[0]
+    assert "corrected for the choice among 24 systems" in verdict.sentences[0]
+
+
+def test_the_next_best_has_the_interval_of_its_distance() -> None:
+    comparison = compare(RECORDS, read)
+    verdict = judge(comparison, 100)
+    assert verdict.best is not None
+    column = verdict.best.column
+    rows = [row[column] for row in comparison.qualities[0].rows[1:]]
+    second = sorted(rows, key=lambda cell: cell.value)[-2]
+    low, high = (-end for end in reversed(second.to_best))
+    behind = verdict.best.cell.value - second.value
+    assert f"{behind:.3f} behind (95% interval {low:.3f} to {high:.3f})" in verdict.sentences[0]

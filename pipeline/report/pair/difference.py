@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf, isnan, nan
 
-from pipeline.evaluation.significance import LEVEL, PairedDifference, interval, paired_difference
+from pipeline.evaluation.bootstrap import interval
+from pipeline.evaluation.significance import LEVEL, PairedDifference, paired_difference
 from pipeline.records import Qrels
 
 SHOWN = 10  # queries below a heading

@@ -10,6 +10,7 @@ from math import nan
 
 from pipeline.config.stages import TrackingConfig
 from pipeline.evaluation.metrics import PerQuery
+from pipeline.evaluation.metrics import means as averages
 from pipeline.records import FIRST_STAGE, Qrels
 from pipeline.report.comparison import natural
 from pipeline.report.pair.difference import (
@@ -21,11 +22,11 @@ from pipeline.report.pair.difference import (
     compare,
     disagreements,
 )
+from pipeline.report.points import MEASURES, cutoffs
 from pipeline.report.uncertainty import COLUMNS
 from pipeline.tracking import artifacts
 from pipeline.tracking.reader import RunRecord
 
-MEASURES = ("ndcg", "hit_rate")
 COSTS = re.compile(
     r"train/(?:seconds|steps|pairs_seen|peak_mib)|eval/seconds"
     r"|latency/(?:vector|fts|hybrid)_\d+/total_p(?:50|95)_ms"
@@ -44,10 +45,10 @@ def differ(config: TrackingConfig, a: RunRecord, b: RunRecord, search: str) -> D
     unpaired = _unpaired(a, b)
     if not unpaired and not all(per_query):
         unpaired = "a run has no per-query values"
-    cutoffs = _cutoffs(a, b)
-    largest = max(cutoffs, default=0)
+    shared = sorted(cutoffs(a) & cutoffs(b), reverse=True)
+    largest = max(shared, default=0)
     column = f"{search}_reranked"
-    metric = f"{column}/{MEASURES[0]}_at_{largest}"
+    metric = f"{column}/{next(iter(MEASURES))}_at_{largest}"
     one, other = (
         _system(run, {} if unpaired else values, _ranking(config, run, column, largest))
         for run, values in zip((a, b), per_query, strict=True)
@@ -58,7 +59,7 @@ def differ(config: TrackingConfig, a: RunRecord, b: RunRecord, search: str) -> D
             for measure in MEASURES
             for name in COLUMNS
         ]
-        for k in cutoffs
+        for k in shared
     }
     costs = sorted(
         {name for run in (a, b) for name in run.metrics if COSTS.fullmatch(name)},
@@ -72,7 +73,7 @@ def differ(config: TrackingConfig, a: RunRecord, b: RunRecord, search: str) -> D
         labels=("A", "B"),
         about=_about(a, b, unpaired, len(found), changed),
         rows=rows.get(largest, []),
-        further_rows=[row for k in cutoffs if k != largest for row in rows[k]],
+        further_rows=[row for k in shared if k != largest for row in rows[k]],
         cases=[
             (f"queries on which A is better ({metric})", a_better),
             (f"queries on which B is better ({metric})", b_better),
@@ -92,15 +93,6 @@ def _unpaired(a: RunRecord, b: RunRecord) -> str:
     return ""
 
 
-def _cutoffs(a: RunRecord, b: RunRecord) -> list[int]:
-    """Return the cutoffs that both runs have, largest first."""
-    ours, theirs = (
-        {int(m[1]) for name in run.metrics if (m := re.fullmatch(r"\w+/ndcg_at_(\d+)", name))}
-        for run in (a, b)
-    )
-    return sorted(ours & theirs, reverse=True)
-
-
 def _stage(run: RunRecord, column: str) -> str:
     """Return where the figures of ``column`` are: the control has only those of the search."""
     return COLUMNS[column] if run.tags.get("initialisation") == "none" else column
@@ -116,8 +108,9 @@ def _system(
         for name, mean in run.metrics.items():
             if name.startswith(start):
                 means[f"{column}/{name.removeprefix(start)}"] = mean
-        for metric, of_queries in per_query.get(stage, {}).items():
-            values[f"{column}/{metric}"] = of_queries
+        for metric, mean in averages(per_query.get(stage, {})).items():
+            means[f"{column}/{metric}"] = mean  # exact, as logged ones are rounded
+            values[f"{column}/{metric}"] = per_query[stage][metric]
     return System(means, values, ranking)
 
 

@@ -16,7 +16,7 @@ from pipeline.report.format import MISSING, SEARCH_NAMES, listed, number
 from pipeline.report.plotting import HEIGHT, PALETTE, to_html
 from pipeline.report.points import Point, identity
 from pipeline.report.study import Study
-from pipeline.report.uncertainty import COLUMNS, bootstrap, order_of
+from pipeline.report.uncertainty import COLUMNS, mean_intervals, order_of
 
 # Parameters that may differ between the levels of an axis, because they are tuned for it.
 TUNED = ("train.learning_rate", "train.batch_size")
@@ -157,7 +157,7 @@ def _measured(comparison: Comparison, column: str) -> list[Measured]:
     quality, points = comparison.qualities[0], comparison.points
     shown = _reranked(comparison, column)
     values = {i: points[i].values.of(column, quality.metric) for i in shown}
-    ends = bootstrap({i: array for i, array in values.items() if array is not None})
+    ends = mean_intervals({i: array for i, array in values.items() if array is not None})
     measured = []
     for i in shown:
         low, high = ends.get(i, (nan, nan))

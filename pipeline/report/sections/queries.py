@@ -12,8 +12,8 @@ from pipeline.report.comparison import Comparison
 from pipeline.report.format import SEARCH_NAMES
 from pipeline.report.plotting import HEIGHT, PALETTE, to_html
 from pipeline.report.study import Stored, Study
+from pipeline.report.systems import System, describe
 from pipeline.report.uncertainty import COLUMNS, order_of
-from pipeline.report.verdict import System, describe
 from pipeline.tracking.artifacts import Text
 
 SHOWN = 10  # wins, and losses

@@ -22,8 +22,8 @@ from pipeline.report.format import (
 )
 from pipeline.report.points import Point
 from pipeline.report.study import Study
+from pipeline.report.systems import Glance
 from pipeline.report.uncertainty import COLUMNS, order_of
-from pipeline.report.verdict import Glance
 
 COSTS = ("p50 ms", "train")
 COLUMN_HEADS = {
@@ -41,10 +41,11 @@ def section(study: Study) -> Section | None:
     if comparison.baseline is not None:
         baseline = f" †: differs from {comparison.baseline}, p < {LEVEL}."
     legend = (
-        "Bold: best of the column. ≈: a test can't tell it from the best. *: differs from the "
-        f"search alone, p < {LEVEL}.{baseline} Tests are paired randomisation tests, with Holm's "
-        "correction over the table. With each value: its gain over the search alone. The HTML page "
-        "adds the 95% interval of the gain (bootstrap over queries)."
+        "Bold: best of the column. ≈: the 95% interval of its difference to the best includes 0. "
+        f"*: differs from the search alone, p < {LEVEL}.{baseline} Tests are paired randomisation "
+        "tests, corrected over the table (Westfall and Young's max-T). With each value: its gain "
+        "over the search alone. The HTML page adds the 95% intervals of the gain and of the "
+        "difference to the best (bootstrap over queries)."
     )
     columns = (
         "Each search has two columns: the reranker's order, and that order fused with the "
@@ -109,7 +110,7 @@ def _glance_row(comparison: Comparison, one: Glance) -> list[str]:
         figures = [
             number(cell.value),
             percent(cell.relative),
-            span(cell.low, cell.high),
+            span(*cell.chosen),
             MISSING if isnan(cell.p_value) else f"{chance} ({probability(cell.p_value)})",
         ]
     times = [milliseconds(one.latency), milliseconds(best.latency if best else nan)]
@@ -152,24 +153,28 @@ def searches(comparison: Comparison, quality: Quality) -> list[tuple[str, str]]:
     return found
 
 
-def cell(figure: Cell) -> dict[str, str]:
-    """Write one figure as the page shows it: class, value, mark, and what stands below."""
+def cell(figure: Cell) -> dict[str, str | list[str]]:
+    """Write one figure as the page shows it: class, value, mark, and the lines below."""
     if isnan(figure.value):
-        return {"kind": "", "value": MISSING, "mark": "", "gain": "", "interval": "", "spread": ""}
+        return {"kind": "", "value": MISSING, "mark": "", "lines": []}
     kinds = ["best"] * figure.best + ["asgood"] * figure.as_good
     if figure.significant:
         kinds.append("up" if figure.gain > 0 else "down")
-    bounded = not (isnan(figure.low) or isnan(figure.high))
+    low, high = figure.to_best
+    lines = [
+        "" if isnan(figure.p_value) else percent(figure.relative),
+        "" if isnan(figure.low + figure.high) else f"[{span(figure.low, figure.high, ', ')}]",
+        "" if isnan(low + high) else f"to best [{low:+.3f}, {high:+.3f}]",
+        "" if isnan(figure.spread) else f"± {figure.spread:.3f} over seeds",
+    ]
     return {
         "kind": " ".join(kinds),
         "value": number(figure.value),
         "mark": marks(figure),
-        "gain": "" if isnan(figure.p_value) else percent(figure.relative),
-        "interval": f"[{percent(figure.low)}, {percent(figure.high)}]" if bounded else "",
-        "spread": "" if isnan(figure.spread) else f"± {figure.spread:.3f} over seeds",
+        "lines": [line for line in lines if line],
     }
 
 
 def marks(cell: Cell) -> str:
-    """Return ``*`` for more than chance, ``†`` against the baseline, ``≈`` as good as the best."""
+    """Return ``*``: differs from no reranking, ``†``: from the baseline, ``≈``: rivals the best."""
     return "*" * cell.significant + "†" * cell.differs + "≈" * cell.as_good
