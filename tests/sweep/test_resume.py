@@ -18,7 +18,7 @@ from pipeline.experiment.fingerprint import fingerprints
 from pipeline.infra.errors import exit_code
 from pipeline.records import Refused
 from pipeline.sweep import resume
-from pipeline.tracking import attempts, liveness, reader, writer
+from pipeline.tracking import attempts, reader, writer
 from pipeline.tracking.liveness import process_tags
 from pipeline.tracking.store import open_experiment
 from tests.conftest import Compose
@@ -252,13 +252,6 @@ def test_a_point_that_runs_elsewhere_is_waited_for(
         assert attempts.earlier_attempt(child, "f") == other
         timer.join()
     assert sum("on elsewhere" in said for said in caplog.messages) == 1
-
-
-def test_a_pid_that_somebody_else_has_now() -> None:
-    mine = process_tags()
-    assert not liveness.is_dead(mine)
-    assert liveness.is_dead({**mine, "pid_started": str(float(mine["pid_started"]) - 100)})
-    assert not liveness.is_dead({**mine, "host": "elsewhere", "pid": "1"})
 
 
 def test_each_point_is_shown_once(config: TrackingConfig) -> None:
