@@ -71,7 +71,8 @@ def audit(
         passages = read_passages(corpus, columns, Counter())
         for batch in _batches(live_line("reading passages", "passage", passages)):
             lengths.add_passages({counts.add_passage(p): p.text for p in batch})
-    for rows in _batches(live_line("reading rows", "row", read_rows(path, columns))):
+    found = read_rows(path, columns, counts.unread)
+    for rows in _batches(live_line("reading rows", "row", found)):
         numbered = []
         for row in rows:
             if isinstance(row, Fault):

@@ -87,6 +87,7 @@ class Counts:
         self.conflicting = Sightings()
         self.span: dict[str, tuple[int, int]] = {}  # split -> first and last line
         self.unknown_splits = Sightings()
+        self.unread: set[str] = set()  # names of columns
 
     def add_fault(self, fault: Fault) -> None:
         """Count a line that cannot be used."""

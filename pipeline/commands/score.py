@@ -39,6 +39,7 @@ def main(words: Sequence[str]) -> None:
     parser.add_argument("words", nargs="*", metavar="model=REF QUERY DOCUMENT")
     reference, overrides, texts = parse(parser.parse_args(words).words)
 
+    from pipeline.data.readers.lines import text_lines
     from pipeline.rerankers.requests import read_requests, scored
 
     if texts:
@@ -46,7 +47,7 @@ def main(words: Sequence[str]) -> None:
     elif sys.stdin.isatty():
         raise InputError("give a query and documents, or JSON lines on standard input; see --help")
     else:
-        requests = read_requests(sys.stdin, "stdin")
+        requests = read_requests(text_lines(sys.stdin.buffer, "stdin"), "stdin")
 
     from pipeline.config.compose import compose
 

@@ -84,16 +84,17 @@ class BeirConfig(GivenSplitConfig):
 class ColumnsConfig:
     """The column names of a labelled file.
 
-    Where a column is absent, the usual names are tried: see ``pipeline.data.labelled.rows``.
+    A column that is named must exist; ``none`` leaves it out. null: the usual names are tried,
+    see ``pipeline.data.labelled.rows``.
     """
 
-    query: str = "query"
-    text: str = "text"
-    label: str = "label"
-    query_id: str = "query_id"
-    doc_id: str = "doc_id"
-    split: str = "split"
-    group: str = "group"
+    query: str | None = None
+    text: str | None = None
+    label: str | None = None
+    query_id: str | None = None
+    doc_id: str | None = None
+    split: str | None = None
+    group: str | None = None
 
 
 @dataclass

@@ -28,7 +28,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     """``run(*words, text=...)``: the exit code, standard output and standard error."""
 
     def run(*words: object, text: str = "") -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
         capsys.readouterr()
         return (code_of(["score", *words]), *capsys.readouterr())
 

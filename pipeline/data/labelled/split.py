@@ -98,14 +98,15 @@ def _given(
     dropped: Counter[str],
 ) -> tuple[QuerySet, QuerySet, QuerySet]:
     """Return train, dev and test as in the file; without dev it is drawn from train."""
-    ignore = f"leave the column {config.columns.split} out with dataset.columns.split=none"
+    column = config.columns.split or "split"
+    ignore = f"leave the column {column} out with dataset.columns.split=none"
     if config.folds is not None:
         raise InputError(f"dataset.folds={config.folds}: the file has splits; or {ignore}")
     test, train = given.get("test", NOTHING), given.get("train", NOTHING)
     if not test:
         raise InputError(
             f"{config.path}: no test query with a relevant passage, but a column "
-            f"{config.columns.split}; mark some rows as test, or {ignore}"
+            f"{column}; mark some rows as test, or {ignore}"
         )
     if "dev" in given:
         return train, given["dev"], test

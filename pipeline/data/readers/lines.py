@@ -1,10 +1,12 @@
 """Read text files line by line, gzipped or not; every error names file and line."""
 
+import codecs
 import gzip
 import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, NoReturn, cast
 
@@ -14,6 +16,54 @@ from pipeline.records import InputError
 def fail(path: Path, line: int, problem: str) -> NoReturn:
     """Raise the InputError ``path:line: problem``."""
     raise InputError(f"{path}:{line}: {problem}")
+
+
+def utf8_lines(file: IO[bytes], name: str) -> Iterator[bytes]:
+    """Yield the lines of an open file in UTF-8, without a byte order mark.
+
+    A file with the mark of UTF-16, as spreadsheets save it, is converted.
+
+    Raises:
+        InputError: broken UTF-16, or zero bytes in the first line.
+    """
+    first = file.readline()
+    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        yield from _from_utf16(chain([first], file), name)
+        return
+    if b"\0" in first:
+        raise InputError(
+            f"{name}: zero bytes, so not a text in UTF-8 (UTF-16 without a byte order mark?); "
+            f"save it as UTF-8"
+        )
+    if first:
+        yield first.removeprefix(codecs.BOM_UTF8)
+    yield from file
+
+
+def _from_utf16(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
+    decoder, pending = codecs.getincrementaldecoder("utf-16")(), ""
+    try:
+        for chunk in chunks:
+            *lines, pending = (pending + decoder.decode(chunk)).split("\n")
+            yield from (f"{line}\n".encode() for line in lines)
+        pending += decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name}: broken UTF-16 ({error.reason}); save it as UTF-8") from None
+    if pending:
+        yield pending.encode()
+
+
+def text_lines(file: IO[bytes], name: str) -> Iterator[str]:
+    """Yield the lines of an open file as text.
+
+    Raises:
+        InputError: a line is not UTF-8; names ``name`` and the line.
+    """
+    for number, line in enumerate(utf8_lines(file, name), start=1):
+        try:
+            yield line.decode()
+        except UnicodeDecodeError as error:
+            fail(Path(name), number, f"not UTF-8 ({error.reason}); save it as UTF-8")
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -26,13 +76,10 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     opened = gzip.open if path.suffix == ".gz" else open
     with cast(IO[bytes], opened(path, "rb")) as file:
         try:
-            for number, line in enumerate(file, start=1):
-                # A byte order mark is harmless at the very start.
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+            for number, line in enumerate(text_lines(file, str(path)), start=1):
+                text = line.rstrip("\r\n")
                 if text.strip():
                     yield number, text
-        except UnicodeDecodeError as error:
-            fail(path, number, f"not UTF-8 ({error.reason}); save the file as UTF-8")
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             fail(path, number + 1, f"broken gzip file ({error}); copy or compress it again")
 

@@ -11,7 +11,7 @@ from pipeline.data.readers.tables import Fault, first_of, optional_text, records
 from pipeline.records import InputError
 
 TEXTS = ("text", "document_text", "passage", "document", "sentence2")  # usual column names
-IDS = ("_id", "id", "doc_id")
+IDS = ("doc_id", "_id", "id")
 
 
 class Passage(NamedTuple):
@@ -34,12 +34,16 @@ def read_passages(path: Path, columns: ColumnsConfig, dropped: Counter[str]) -> 
     for line, record in records(path):
         if isinstance(record, Fault):
             fail(path, line, record.problem)
-        column = first_of(record, (columns.text, *TEXTS))
+        column = first_of(record, _wanted(columns.text, TEXTS))
         if column is None:
             shown = ", ".join(record)[:200]
-            fail(path, line, f'no column "{columns.text}" for the text; there are {shown}')
+            fail(
+                path,
+                line,
+                f'no column "{columns.text or TEXTS[0]}" for the text; there are {shown}',
+            )
         text = required_text(line, record, column, "text")
-        name = first_of(record, (columns.doc_id, *IDS))
+        name = first_of(record, _wanted(columns.doc_id, IDS))
         doc_id = optional_text(record, name) if name is not None else None
         if isinstance(text, str):
             yield Passage(line, doc_id, optional_text(record, "title") or "", text.strip())
@@ -49,3 +53,8 @@ def read_passages(path: Path, columns: ColumnsConfig, dropped: Counter[str]) -> 
             fail(path, line, text.problem)
     if line == 0:
         raise InputError(f"{path}: no rows")
+
+
+def _wanted(named: str | None, usual: tuple[str, ...]) -> tuple[str, ...]:
+    """The names to try: that of the labelled file, which a corpus may lack, then the usual."""
+    return usual if named is None else (named, *usual)

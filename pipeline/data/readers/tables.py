@@ -4,9 +4,9 @@ All but Parquet may be gzipped. A broken line gives a ``Fault`` and the next lin
 broken file is an InputError. Only a batch of rows is in memory.
 """
 
-import csv
 import gzip
 import json
+import math
 import re
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -14,11 +14,13 @@ from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple, cast
 
+from pipeline.data.readers.lines import utf8_lines
+from pipeline.data.readers.separated import separated_rows
 from pipeline.records import InputError
 
 BATCH = 1024  # rows of a Parquet file read at a time
-# Characters of one CSV field: a quote left open must not take all memory.
-LONGEST = 10_000_000
+# A whole number, perhaps written as a float.
+WHOLE = re.compile(r"(-?\d+)\.0+")
 # Half a surrogate pair, in the text or decoded from a wrong byte.
 SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -77,7 +79,7 @@ def first_of(names: Collection[str], wanted: Iterable[str]) -> str | None:
 def required_text(line: int, record: Record, column: str, role: str) -> str | Fault:
     """Return the text in a column, or its fault: not_text, not_utf8, or empty_{role}."""
     value = record[column]
-    if value is None:
+    if is_missing(value):
         value = ""
     if not isinstance(value, str):
         return Fault(line, "not_text", f'"{column}" must be a string, not {_json_type(value)}')
@@ -95,12 +97,27 @@ def _json_type(value: object) -> str:
 
 
 def optional_text(record: Record, column: str) -> str | None:
-    """Return the value of a column as text without outer white space; None if empty."""
+    """Return the value of a column as text without outer white space; None if empty.
+
+    Equal whole numbers are equal texts, however written: 7, 7.0 and "7.0". Not a number (NaN) is
+    empty.
+    """
     value = record.get(column)
-    if value is None or isinstance(value, list | dict):
+    if is_missing(value) or isinstance(value, list | dict):
         return None
     # An id with a wrong byte still tells rows apart, and can be shown.
-    return SURROGATE.sub("\ufffd", str(value)).strip() or None
+    text = SURROGATE.sub("\ufffd", str(value)).strip()
+    if whole := WHOLE.fullmatch(text):
+        return whole[1]
+    # 1e+16, as str writes a large float.
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return text or None
+
+
+def is_missing(value: object) -> bool:
+    """Whether a cell is empty: None, or not a number (NaN), as data frames write it."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -111,12 +128,11 @@ def _open(path: Path) -> IO[bytes]:
 
 def _json_lines(path: Path) -> Iterator[Entry]:
     with _open(path) as file:
-        for number, line in enumerate(file, start=1):
+        for number, line in enumerate(utf8_lines(file, str(path)), start=1):
             if not line.strip():
                 continue
             try:
-                # A byte order mark is harmless at the very start.
-                value = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+                value = json.loads(line.decode())
             except UnicodeDecodeError as error:
                 problem = f"byte {error.start + 1} is not UTF-8; save the file as UTF-8"
                 yield number, Fault(number, "not_utf8", problem)
@@ -133,36 +149,10 @@ def _json_lines(path: Path) -> Iterator[Entry]:
                     yield number, Fault(number, "broken_json", problem)
 
 
-def _csv(path: Path, dialect: str) -> Iterator[Entry]:
-    csv.field_size_limit(LONGEST)
+def _separated(path: Path, delimiter: str) -> Iterator[Entry]:
     with _open(path) as file:
-        # A wrong byte becomes half a surrogate pair and is found in its row.
-        lines = (
-            line.decode("utf-8-sig" if number == 0 else "utf-8", errors="surrogateescape")
-            for number, line in enumerate(file)
-        )
-        reader = csv.reader(lines, dialect, strict=True)
-        header: list[str] = []
-        while True:
-            line = reader.line_num + 1
-            try:
-                row = next(reader, None)
-            except csv.Error as error:
-                yield line, Fault(line, "broken_csv", f"broken row ({error})")
-                continue
-            if row is None:
-                return
-            if not any(row):
-                continue
-            if not header:
-                header = [name.strip() for name in row]
-                if SURROGATE.search("".join(header)):
-                    raise InputError(f"{path}:{line}: not UTF-8; save the file as UTF-8")
-            elif len(row) != len(header):
-                problem = f"{len(row)} columns instead of {len(header)} ({', '.join(header)})"
-                yield line, Fault(line, "broken_csv", problem[:200])
-            else:
-                yield line, dict(zip(header, row, strict=True))
+        for line, row in separated_rows(file, str(path), delimiter):
+            yield line, Fault(line, "broken_csv", row) if isinstance(row, str) else row
 
 
 def _parquet(path: Path) -> Iterator[Entry]:
@@ -193,8 +183,8 @@ def _parquet(path: Path) -> Iterator[Entry]:
 READERS: dict[str, Callable[[Path], Iterator[Entry]]] = {
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,
-    ".csv": partial(_csv, dialect="excel"),
-    ".tsv": partial(_csv, dialect="excel-tab"),
+    ".csv": partial(_separated, delimiter=","),
+    ".tsv": partial(_separated, delimiter="\t"),
     ".parquet": _parquet,
 }
 UNIFORM = (".csv", ".tsv", ".parquet")  # all rows of such a file have the same columns
