@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.audit.findings import Report
-from pipeline.config.bounds import require
+from pipeline.config.bounds import at_least, require
 from pipeline.config.datasets import ColumnsConfig
 from pipeline.infra.console import live_line
 from pipeline.records import InputError
@@ -34,8 +34,9 @@ def audit(
     columns: ColumnsConfig | None = None,
     *,
     corpus: Path | None = None,
-    base: str = TOKENIZER,
+    base: str | None = TOKENIZER,
     max_length: int = 256,
+    query_length: int | None = None,
     near_duplicate: float = 0.8,
 ) -> Report:
     """Look for what makes training on the labelled rows of ``path`` fail or mislead.
@@ -44,8 +45,10 @@ def audit(
         path: JSON Lines, CSV, TSV or Parquet.
         columns: the names of its columns; None: the usual ones.
         corpus: a file of further passages.
-        base: hub id, folder or package of the tokenizer that counts.
+        base: hub id, folder or package of the tokenizer that counts; None: no lengths.
         max_length: tokens that a cross-encoder reads, query included; at least 8.
+        query_length: tokens that a ColBERT reads of a query; it reads ``max_length`` of a
+            passage. None: query and passage are read together.
         near_duplicate: Jaccard similarity of word triples, above 0, up to 1, from which texts
             are nearly equal.
 
@@ -64,13 +67,16 @@ def audit(
     from pipeline.data.readers.tables import Fault
 
     require(max_length >= 8, "max_length", max_length, "must be at least 8 tokens")
+    at_least("query_length", query_length, 4)
     columns = columns or ColumnsConfig()
     counts = Counts(near_duplicate)
-    lengths = Lengths(_tokenizer(base), max_length)
+    lengths = Lengths(_tokenizer(base), max_length, query_length) if base is not None else None
     if corpus is not None:
         passages = read_passages(corpus, columns, Counter())
         for batch in _batches(live_line("reading passages", "passage", passages)):
-            lengths.add_passages({counts.add_passage(p): p.text for p in batch})
+            numbered_texts = {counts.add_passage(p): p.text for p in batch}
+            if lengths is not None:
+                lengths.add_passages(numbered_texts)
     found = read_rows(path, columns, counts.unread)
     for rows in _batches(live_line("reading rows", "row", found)):
         numbered = []
@@ -79,7 +85,8 @@ def audit(
                 counts.add_fault(row)
             else:
                 numbered.append((row, *counts.add(row)))
-        lengths.add(numbered)
+        if lengths is not None:
+            lengths.add(numbered)
     return Report(str(path), facts(counts, lengths), findings(counts, lengths))
 
 

@@ -8,7 +8,7 @@ from pipeline.audit.counts import Counts
 from pipeline.audit.lengths import Lengths, histogram, percentiles
 
 
-def facts(seen: Counts, lengths: Lengths) -> dict[str, object]:
+def facts(seen: Counts, lengths: Lengths | None) -> dict[str, object]:
     """Return counts and the distributions of labels and lengths; ``Report`` lists the keys."""
     splits: dict[str, Counter[str]] = {}
     labels: Counter[int] = Counter()
@@ -17,7 +17,6 @@ def facts(seen: Counts, lengths: Lengths) -> dict[str, object]:
         splits.setdefault(split, Counter())[str(label)] += rows
     positives = Counter(query for (query, _), pair in seen.pairs.items() if pair.label > 0)
     counts = Counter(positives[query] for query in range(len(seen.queries)))
-    pair_lengths = lengths.pair_lengths(seen)
     return {
         "rows": seen.rows + sum(fault.count for fault in seen.faults.values()),
         "usable_rows": seen.rows,
@@ -27,15 +26,20 @@ def facts(seen: Counts, lengths: Lengths) -> dict[str, object]:
         "labels": {str(label): rows for label, rows in sorted(labels.items())},
         "splits": {split: dict(rows) for split, rows in splits.items() if split},
         "positives_per_query": {str(n): queries for n, queries in sorted(counts.items())},
-        "tokens": {
-            "max_length": lengths.max_length,
-            "queries": percentiles(lengths.queries),
-            "passages": percentiles(lengths.passages),
-            "pairs": percentiles(pair_lengths),
-            "cut_share": share(int(np.sum(pair_lengths > lengths.max_length)), len(pair_lengths)),
-            "positives_behind_cut_share": share(lengths.behind_cut.count, lengths.positives),
-            "histogram": histogram(pair_lengths, lengths.max_length),
-        },
+        "tokens": _tokens(seen, lengths) if lengths is not None else None,
+    }
+
+
+def _tokens(seen: Counts, lengths: Lengths) -> dict[str, object]:
+    pair_lengths = lengths.pair_lengths(seen)
+    return {
+        "max_length": lengths.max_length,
+        "queries": percentiles(lengths.queries),
+        "passages": percentiles(lengths.passages),
+        "pairs": percentiles(pair_lengths),
+        "cut_share": share(int(np.sum(pair_lengths > lengths.max_length)), len(pair_lengths)),
+        "positives_behind_cut_share": share(lengths.behind_cut.count, lengths.positives),
+        "histogram": histogram(pair_lengths, lengths.max_length),
     }
 
 

@@ -52,7 +52,8 @@ class Report:
     """The findings of one file, worst first, and its figures.
 
     ``facts`` can be written as JSON: rows, pairs, queries, passages, labels (label -> rows),
-    splits (split -> label -> rows), positives_per_query (positives -> queries), tokens.
+    splits (split -> label -> rows), positives_per_query (positives -> queries), tokens
+    (None where no lengths were measured).
     """
 
     path: str

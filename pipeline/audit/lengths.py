@@ -1,7 +1,8 @@
 """Measure token lengths, and what a cut at ``max_length`` removes.
 
-This follows a cross-encoder: query, passage and special tokens share ``max_length``, and only
-the passage is cut.
+In a cross-encoder query, passage and special tokens share ``max_length``, and only the passage is
+cut. A ColBERT reads a query of ``query_length`` tokens and a passage of ``max_length`` apart, each
+with special tokens and a marker of its kind.
 """
 
 from array import array
@@ -19,19 +20,25 @@ from pipeline.data.text import words
 PERCENTILES = (50, 90, 95, 99, 100)
 LONGEST = 200_000  # characters measured of one text; the rest is not counted
 BINS = 40
+MARKER = 1  # token that PyLate puts before a query or passage
 
 Numbered = tuple[LabelledRow, int, int]  # row, number of its query, number of its passage
 
 
 class Lengths:
-    """Tokens, without special ones, of every distinct query and passage by number."""
+    """Tokens, without special ones, of every distinct query and passage by number.
 
-    def __init__(self, tokenizer: Any, max_length: int) -> None:
+    ``query_length`` is None if query and passage are read together.
+    """
+
+    def __init__(self, tokenizer: Any, max_length: int, query_length: int | None = None) -> None:
         self.max_length = max_length
+        self.query_length = query_length
         self.queries = array("I")
         self.passages = array("I")
         self.positives = 0  # rows
         self.behind_cut = Sightings()  # positive rows that match mostly behind the cut
+        self.apart = int(tokenizer.num_special_tokens_to_add(pair=False)) + MARKER
         self.special = int(tokenizer.num_special_tokens_to_add(pair=True))
         self._tokenizer = tokenizer.backend_tokenizer
         self._tokenizer.no_truncation()
@@ -47,21 +54,36 @@ class Lengths:
     def add(self, batch: Sequence[Numbered]) -> None:
         """Measure rows in the order of their numbers."""
         queries = {query: row.query for row, query, _ in batch if query >= len(self.queries)}
-        self.queries.extend(map(len, self._encode(queries.values())))
+        self.queries.extend(self.tokens(queries.values()))
         encoded = self.add_passages({passage: row.text for row, _, passage in batch})
         for row, query, passage in batch:
             if row.label > 0:
                 self.positives += 1
-                room = max(0, self.max_length - self.special - self.queries[query])
+                room = self._room(query)
                 if self.passages[passage] > room:
                     read = encoded.get(passage) or self._encode([row.text])[0]
                     self._check_behind(row, read.offsets[room][0])
 
+    def _room(self, query: int) -> int:
+        """How many tokens of a passage are read beside this query."""
+        if self.query_length is not None:
+            return max(0, self.max_length - self.apart)
+        return max(0, self.max_length - self.special - self.queries[query])
+
     def pair_lengths(self, counts: Counts) -> NDArray[np.int64]:
-        """Return the tokens of every distinct pair, special ones included."""
+        """Return the tokens that share ``max_length``, special ones included, by distinct pair.
+
+        They are those of the passage alone where it is read apart from the query.
+        """
         queries, passages = np.array(self.queries, np.int64), np.array(self.passages, np.int64)
         numbers = np.array(list(counts.pairs), np.int64).reshape(-1, 2)
+        if self.query_length is not None:
+            return passages[numbers[:, 1]] + self.apart
         return queries[numbers[:, 0]] + passages[numbers[:, 1]] + self.special
+
+    def tokens(self, texts: Iterable[str]) -> list[int]:
+        """Count the tokens of each text, without special ones."""
+        return [len(encoded) for encoded in self._encode(texts)]
 
     def _encode(self, texts: Iterable[str]) -> list[Any]:
         cut = [text[:LONGEST] for text in texts]
@@ -74,6 +96,13 @@ class Lengths:
         if hidden and 2 * len(hidden) >= len(shared):
             shown = ", ".join(sorted(hidden)[:5])
             self.behind_cut.add(f"line {row.line}: only after character {start}: {shown}")
+
+
+def cut_queries(tokenizer: Any, queries: Sequence[str], query_length: int) -> int:
+    """Count the queries that a ColBERT which reads ``query_length`` tokens does not read whole."""
+    lengths = Lengths(tokenizer, query_length, query_length)
+    room = query_length - lengths.apart
+    return sum(count > room for count in lengths.tokens(queries))
 
 
 def percentiles(lengths: Sequence[int] | NDArray[np.int64]) -> dict[str, int]:

@@ -53,10 +53,7 @@ def html(report: Report) -> str:
 
 def _charts(facts: Mapping[str, Any]) -> list[Chart]:
     labels, positives, tokens = facts["labels"], facts["positives_per_query"], facts["tokens"]
-    longest, edges = tokens["max_length"], tokens["histogram"]["edges"]
-    bins = dict(zip(map(str, edges), tokens["histogram"]["counts"], strict=False))
-    cut = f"{tokens['cut_share']:.0%} of the pairs are longer than max_length={longest} tokens"
-    return [
+    charts = [
         Chart(f"Rows per label: {_listed(labels)}", "label", "rows", labels),
         Chart(
             f"Queries by relevant passages: {_listed(positives)}",
@@ -64,15 +61,22 @@ def _charts(facts: Mapping[str, Any]) -> list[Chart]:
             "queries",
             positives,
         ),
-        Chart(
-            f"Lengths of pairs: {cut}; a bar begins at its number, the last holds all longer ones",
-            "tokens of query and passage together",
-            "pairs",
-            bins if any(bins.values()) else {},
-            limit=f"max_length={longest}",
-            limit_share=min(longest / edges[-1], 1.0),
-        ),
     ]
+    return charts if tokens is None else [*charts, _lengths(tokens)]
+
+
+def _lengths(tokens: Mapping[str, Any]) -> Chart:
+    longest, edges = tokens["max_length"], tokens["histogram"]["edges"]
+    bins = dict(zip(map(str, edges), tokens["histogram"]["counts"], strict=False))
+    cut = f"{tokens['cut_share']:.0%} of the pairs are longer than max_length={longest} tokens"
+    return Chart(
+        f"Lengths of pairs: {cut}; a bar begins at its number, the last holds all longer ones",
+        "tokens that are read together",
+        "pairs",
+        bins if any(bins.values()) else {},
+        limit=f"max_length={longest}",
+        limit_share=min(longest / edges[-1], 1.0),
+    )
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -50,7 +50,7 @@ def figures(report: Report) -> list[Grid]:
     lengths = [
         [name, *(f"{value:,}" for value in tokens[name].values())]
         for name in ("queries", "passages", "pairs")
-        if tokens[name]
+        if tokens and tokens[name]
     ]
     if lengths:
         heads = ["tokens", "median", "90%", "95%", "99%", "longest"]

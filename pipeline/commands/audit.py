@@ -51,6 +51,7 @@ def main(words: Sequence[str]) -> None:
         corpus=options.corpus,
         base=base,
         max_length=options.max_length,
+        query_length=options.query_length,
         near_duplicate=options.near_duplicate,
     )
     save(report, options.output)
@@ -82,6 +83,11 @@ def _parser() -> Parser:
     )
     parser.add_argument(
         "--max-length", type=int, default=256, help="tokens of query and passage (%(default)s)"
+    )
+    parser.add_argument(
+        "--query-length",
+        type=int,
+        help="tokens of a query, if it is read apart from the passage as arch=colbert does",
     )
     parser.add_argument(
         "--near-duplicate",

@@ -5,15 +5,16 @@ import logging
 from pathlib import Path
 
 from pipeline.audit import audit
+from pipeline.audit.lengths import cut_queries
 from pipeline.audit.page import save
 from pipeline.config import Config
 from pipeline.config.datasets import LabelledConfig
-from pipeline.config.models import ColbertConfig, CrossEncoderConfig
+from pipeline.config.models import ColbertConfig, CrossEncoderConfig, NoArchConfig
 from pipeline.data.labelled import split as labelled
 from pipeline.infra.code_version import code_version
 from pipeline.infra.model_files import content_hash
 from pipeline.infra.stage_cache import StageCache
-from pipeline.records import InputError
+from pipeline.records import Dataset, InputError
 
 log = logging.getLogger(__name__)
 
@@ -26,11 +27,12 @@ def audit_labels(config: Config, dataset: LabelledConfig, base: Path, cache: Sta
     Raises:
         InputError: the audit calls the file unusable.
     """
-    length = _length(config)
+    length, query_length = _lengths(config)
+    reads = not isinstance(config.arch, NoArchConfig)  # the control has no tokenizer
     inputs: dict[str, object] = {
         "data": labelled.inputs(dataset),
-        "base": content_hash(base),
-        "length": length,
+        "base": content_hash(base) if reads else None,
+        "length": [length, query_length],
         "code": code_version("audit"),
     }
 
@@ -39,8 +41,9 @@ def audit_labels(config: Config, dataset: LabelledConfig, base: Path, cache: Sta
             Path(dataset.path),
             dataset.columns,
             corpus=Path(dataset.corpus) if dataset.corpus else None,
-            base=str(base),
+            base=str(base) if reads else None,
             max_length=length,
+            query_length=query_length,
             near_duplicate=dataset.near_duplicate or 1.0,
         )
         if report.exit_code() == UNUSABLE:
@@ -54,10 +57,29 @@ def audit_labels(config: Config, dataset: LabelledConfig, base: Path, cache: Sta
     return folder
 
 
-def _length(config: Config) -> int:
-    """How many tokens of a passage the reranker reads."""
+def _lengths(config: Config) -> tuple[int, int | None]:
+    """How many tokens the reranker reads: of a passage, and of a query if apart from it."""
     if isinstance(config.arch, CrossEncoderConfig):
-        return config.arch.max_length
+        return config.arch.max_length, None
     if isinstance(config.arch, ColbertConfig):
-        return config.arch.document_length
-    return config.max_length
+        return config.arch.document_length, config.arch.query_length
+    return config.max_length, None
+
+
+def warn_of_cut_queries(config: Config, base: Path, dataset: Dataset) -> None:
+    """Log how many test queries a ColBERT does not read whole, and the key to raise."""
+    if not isinstance(config.arch, ColbertConfig):
+        return
+    from transformers import AutoTokenizer
+
+    length, queries = config.arch.query_length, list(dataset.test.queries.values())
+    tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=False)
+    cut = cut_queries(tokenizer, queries, length)
+    if cut:
+        log.warning(
+            "%d of %d test queries are longer than arch.query_length=%d tokens, and their end is "
+            "not read; raise arch.query_length",
+            cut,
+            len(queries),
+            length,
+        )

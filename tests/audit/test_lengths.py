@@ -1,14 +1,16 @@
 """Token lengths of short texts that can be counted by hand."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from transformers import AutoTokenizer
 
+from pipeline.audit.checks.lengths import findings
 from pipeline.audit.counts import Counts
 from pipeline.audit.findings import snippet
-from pipeline.audit.lengths import Lengths, histogram, percentiles
+from pipeline.audit.lengths import Lengths, cut_queries, histogram, percentiles
 from pipeline.data.labelled.rows import LabelledRow
 from pipeline.infra.model_files import TINY_TOKENIZER, locate
 
@@ -17,10 +19,15 @@ def row(line: int, query: str, text: str, label: int = 1) -> LabelledRow:
     return LabelledRow(line, query, text, label, None, None, None, None)
 
 
-@pytest.fixture
-def lengths() -> Lengths:
+@pytest.fixture(scope="module")
+def tokenizer() -> Any:
     folder: Path = locate("base", TINY_TOKENIZER)
-    return Lengths(AutoTokenizer.from_pretrained(folder), max_length=10)
+    return AutoTokenizer.from_pretrained(folder)
+
+
+@pytest.fixture
+def lengths(tokenizer: Any) -> Lengths:
+    return Lengths(tokenizer, max_length=10)
 
 
 def test_lengths_and_what_lies_behind_the_cut(lengths: Lengths) -> None:
@@ -52,6 +59,36 @@ def test_a_passage_seen_before_is_cut_where_the_query_says(lengths: Lengths) -> 
         lengths.add([(r, *counts.add(r))])
     # the second query has 8 tokens and 3 are special: nothing is left for the passage
     assert lengths.behind_cut.examples == ["line 2: only after character 0: dog, red"]
+
+
+def test_a_colbert_reads_query_and_passage_apart(tokenizer: Any) -> None:
+    lengths = Lengths(tokenizer, max_length=8, query_length=6)
+    rows = [
+        row(1, "a red dog", "the red dog ran home"),  # 3 and 5 tokens, both with 3 more: they fit
+        row(2, "a very red dog", "a cat and a bird and a red dog"),  # both are cut
+    ]
+    counts = Counts(0.8)
+    lengths.add([(r, *counts.add(r)) for r in rows])
+    assert lengths.pair_lengths(counts).tolist() == [8, 12]
+    assert lengths.behind_cut.examples == ["line 2: only after character 17: dog, red"]
+    cut, behind, queries = findings(counts, lengths)
+    assert "longer than arch.document_length=8 tokens (50%)" in cut.message
+    assert "arch.document_length=8" in behind.message
+    assert (queries.kind, queries.severity, queries.count) == ("cut_queries", "warning", 1)
+    assert "longer than arch.query_length=6 tokens (50%)" in queries.message
+    assert queries.advice == "raise arch.query_length"
+    assert cut_queries(tokenizer, [r.query for r in rows], 6) == 1
+    assert cut_queries(tokenizer, [r.query for r in rows], 7) == 0
+
+
+def test_a_cross_encoder_cuts_no_query_but_a_colbert_would(tokenizer: Any) -> None:
+    lengths = Lengths(tokenizer, max_length=256)
+    r = row(1, "dog " * 30, "the red dog")  # with 3 more, 33 tokens
+    counts = Counts(0.8)
+    lengths.add([(r, *counts.add(r))])
+    (queries,) = findings(counts, lengths)
+    assert (queries.kind, queries.severity, queries.count) == ("cut_queries", "info", 1)
+    assert "arch.query_length=32" in queries.message
 
 
 def test_percentiles_occur() -> None:

@@ -6,12 +6,12 @@ from pipeline.audit.findings import SEVERITIES, Finding
 from pipeline.audit.lengths import Lengths
 
 
-def findings(counts: Counts, measured: Lengths) -> list[Finding]:
-    """Return all findings, worst first."""
+def findings(counts: Counts, measured: Lengths | None) -> list[Finding]:
+    """Return all findings, worst first; ``measured`` is None where no lengths are."""
     found = [
         *lines.findings(counts),
         *labels.findings(counts),
         *duplicates.findings(counts),
-        *lengths.findings(counts, measured),
+        *(lengths.findings(counts, measured) if measured else ()),
     ]
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))

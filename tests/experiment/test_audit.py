@@ -1,0 +1,68 @@
+"""The audit of a point: what its own model reads, and nothing where there is no model."""
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import Config
+from pipeline.config.datasets import LabelledConfig
+from pipeline.experiment.audit import audit_labels, warn_of_cut_queries
+from pipeline.infra.model_files import TINY_TOKENIZER, locate
+from pipeline.infra.stage_cache import StageCache
+from pipeline.records import Dataset, QuerySet
+from tests.conftest import compose_config
+
+LONG = "how do I tighten the nozzle of an electric kettle " * 4
+CONTROL = ["arch=none", "base=none", "negatives=0", "epochs=0"]
+
+
+def point(file: Path, *words: str) -> Config:
+    return compose_config(
+        ["dataset=labelled", f"dataset.path={file}", f"output_dir={file.parent}", *words]
+    )
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    file = tmp_path / "pairs.csv"
+    rows = (f"Query {n}?,Text {n}.,1\n{LONG}{n},Other {n}.,1\n" for n in range(5))
+    file.write_text("query,text,label\n" + "".join(rows))
+    return file
+
+
+def audited(config: Config, base: Path) -> dict[str, object]:
+    assert isinstance(config.dataset, LabelledConfig)
+    folder = audit_labels(config, config.dataset, base, StageCache.of(config))
+    found: dict[str, object] = json.loads((folder / "audit.json").read_text())
+    assert (folder / "audit.html").is_file()
+    return found
+
+
+def test_the_control_needs_no_tokenizer(pairs: Path) -> None:
+    report = audited(point(pairs, *CONTROL), pairs.parent / "no_model")
+    assert report["facts"]["tokens"] is None  # type: ignore[index]
+    assert report["facts"]["pairs"] == 10  # type: ignore[index]
+
+
+def test_queries_that_a_colbert_cuts_are_in_the_audit_and_in_the_log(
+    pairs: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    base = locate("base", TINY_TOKENIZER)
+    config = point(pairs, "arch=colbert")
+    caplog.set_level(logging.INFO)
+    audited(config, base)
+    assert "queries longer than arch.query_length=32 tokens (50%)" in caplog.text
+
+    test = QuerySet({"a": "Short?", "b": LONG}, {"a": {}, "b": {}})
+    empty = QuerySet({}, {})
+    dataset = Dataset("own", "f" * 64, {}, {}, empty, empty, test)
+    caplog.clear()
+    warn_of_cut_queries(config, base, dataset)
+    assert "1 of 2 test queries are longer than arch.query_length=32" in caplog.text
+    caplog.clear()
+    warn_of_cut_queries(point(pairs, "arch=colbert", "arch.query_length=64"), base, dataset)
+    warn_of_cut_queries(point(pairs, "arch=cross_encoder"), base, dataset)
+    warn_of_cut_queries(point(pairs, *CONTROL), base, dataset)
+    assert not caplog.records
