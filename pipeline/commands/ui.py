@@ -10,7 +10,7 @@ and ends with Ctrl-C. A store that is a server already needs none: open its addr
 
 examples:
   python -m pipeline ui
-  python -m pipeline ui --port 5001 tracking.experiment=beir
+  python -m pipeline ui --port 5001 tracking.experiment=scifact
 """
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from omegaconf import MISSING
+from omegaconf import MISSING, DictConfig, OmegaConf
 
 from pipeline.config.bounds import at_least, one_of, require
 
@@ -34,6 +34,17 @@ class PydocsConfig(DatasetConfig):
     query_words: list[int] = field(default_factory=lambda: [4, 40])  # fewest, most
     min_passage_words: int = 15
 
+
+def _path_name(*, _parent_: DictConfig) -> str:
+    """The name of the folder or file at ``path`` beside this key, up to the first dot."""
+    if OmegaConf.is_missing(_parent_, "path"):  # reported where the configuration is checked
+        return ""
+    path = Path(_parent_.path).absolute()
+    return path.name if path.is_dir() else path.name.partition(".")[0]
+
+
+# At import, because a launcher's worker reads a composed configuration and composes none.
+OmegaConf.register_new_resolver("path_name", _path_name, replace=True)
 
 DISJOINT = ("query", "passage")
 
@@ -72,12 +83,7 @@ class GooaqConfig(GivenSplitConfig):
 class BeirConfig(GivenSplitConfig):
     """A folder with corpus.jsonl, queries.jsonl and qrels/{train,dev,test}.tsv, or .gz."""
 
-    name: str = ""  # empty: the name of the folder
     path: str = MISSING
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.name = self.name or Path(self.path).absolute().name
 
 
 @dataclass
@@ -104,7 +110,6 @@ class LabelledConfig(GivenSplitConfig):
     Splits that are drawn share neither a query nor a relevant passage, whatever ``disjoint`` is.
     """
 
-    name: str = ""  # empty: the name of the file, up to its first dot
     path: str = MISSING  # JSON Lines, CSV, TSV or Parquet
     corpus: str | None = None  # passages to search beside those of path; id and text
     columns: ColumnsConfig = field(default_factory=ColumnsConfig)
@@ -117,7 +122,6 @@ class LabelledConfig(GivenSplitConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.name = self.name or Path(self.path).name.partition(".")[0]
         between = "must be above 0 and below 1"
         require(0 < self.test_share < 1, "dataset.test_share", self.test_share, between)
         require(0 <= self.dev_share < 1, "dataset.dev_share", self.dev_share, "must be in [0, 1)")

@@ -51,4 +51,4 @@ def write(root: Path, suffix: str = "", **changed: str) -> Path:
 
 
 def config(path: Path, **changes: object) -> BeirConfig:
-    return BeirConfig(name="tiny", path=str(path), **changes)  # type: ignore[arg-type]
+    return BeirConfig(**{"name": "tiny", "path": str(path), **changes})  # type: ignore[arg-type]

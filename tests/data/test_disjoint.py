@@ -8,7 +8,7 @@ import pytest
 from pipeline.config.datasets import BeirConfig, LabelledConfig
 from pipeline.data import summary
 from pipeline.records import Dataset, InputError
-from tests.conftest import load
+from tests.conftest import compose_config, load
 from tests.data import beir_folder, gooaq_file
 from tests.data.labelled.labelled_file import Row, write
 
@@ -24,7 +24,7 @@ ROWS: list[Row] = [
 
 def labelled(folder: Path, disjoint: str) -> Dataset:
     path = write(folder / "own.csv", ROWS)
-    config = LabelledConfig(path=str(path), disjoint=disjoint, max_dev_queries=0)
+    config = LabelledConfig(name="own", path=str(path), disjoint=disjoint, max_dev_queries=0)
     return load(config, folder / "cache")
 
 
@@ -42,7 +42,10 @@ def beir(folder: Path, disjoint: str) -> Dataset:
         dev="",
         **{split: beir_folder.tsv(rows) for split, rows in qrels.items()},
     )
-    return load(BeirConfig(path=str(path), disjoint=disjoint, max_dev_queries=0), folder / "cache")
+    return load(
+        BeirConfig(name="own", path=str(path), disjoint=disjoint, max_dev_queries=0),
+        folder / "cache",
+    )
 
 
 def gooaq(folder: Path, disjoint: str) -> Dataset:
@@ -86,16 +89,23 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def test_a_wrong_word_is_refused() -> None:
     with pytest.raises(InputError, match=r"^dataset\.disjoint=text: one of"):
-        BeirConfig(path="x", disjoint="text")
+        BeirConfig(name="own", path="x", disjoint="text")
 
 
 def test_data_are_named_after_their_folder_or_file(tmp_path: Path) -> None:
-    assert BeirConfig(path=f"{tmp_path}/scifact/").name == "scifact"
-    assert LabelledConfig(path=f"{tmp_path}/pairs.jsonl.gz").name == "pairs"
-    assert BeirConfig(name="mine", path="scifact").name == "mine"
+    def named(option: str, path: str, *words: str) -> str:
+        config = compose_config([f"dataset={option}", f"dataset.path={path}", *words])
+        assert config.tracking.experiment == config.dataset.name
+        return config.dataset.name
 
-    one = load(BeirConfig(path=str(beir_folder.write(tmp_path / "one"))), tmp_path / "cache")
-    two = load(BeirConfig(path=str(beir_folder.write(tmp_path / "two"))), tmp_path / "cache")
+    assert named("beir", f"{tmp_path}/scifact/") == "scifact"
+    assert named("beir", f"{tmp_path}/scifact", "dataset.name=mine") == "mine"
+    assert named("labelled", f"{tmp_path}/pairs.jsonl.gz") == "pairs"
+    with pytest.raises(InputError, match=r"^dataset\.path=\?\?\?: has no value"):
+        compose_config(["dataset=beir"])
+
+    one = load(beir_folder.config(beir_folder.write(tmp_path / "a"), name="one"), tmp_path / "c")
+    two = load(beir_folder.config(beir_folder.write(tmp_path / "b"), name="two"), tmp_path / "c")
     assert (one.name, two.name) == ("one", "two")
     assert one.fingerprint == two.fingerprint
-    assert len(list((tmp_path / "cache" / "dataset").glob("[!.]*"))) == 1
+    assert len(list((tmp_path / "c" / "dataset").glob("[!.]*"))) == 1
