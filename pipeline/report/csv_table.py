@@ -16,6 +16,7 @@ METRICS = (*SEARCHES, "latency/", "train/", "eval/")  # beginnings of the names
 def write_csv(path: Path, comparisons: Sequence[Comparison]) -> None:
     """Write one row per point, finished ones first.
 
+    ``table`` names the comparison that the tests and intervals of a row belong to.
     Seeds that were pooled have their run ids and seeds in one cell, the metrics are means. For
     every metric that is compared there follow ``gain NAME``, a share of the search alone, the ends
     of its 95% interval, ``low NAME`` and ``high NAME``, those of the interval that also holds for
@@ -23,12 +24,15 @@ def write_csv(path: Path, comparisons: Sequence[Comparison]) -> None:
     ``p NAME``, with a baseline ``p baseline NAME``, and the 95% interval of the difference to the
     best of the column, ``to best low NAME`` and ``to best high NAME``, empty for the best.
     """
-    rows = []
+    rows: list[dict[str, str]] = []
     for comparison in comparisons:
+        before = len(rows)
         for i, point in enumerate(comparison.points):
             rows.append(_about(point, point.runs) | _tested(comparison, i))
         rows += [_about(run, [run]) for run in comparison.unfinished]
-    about = ["run", "run_id", "status", "group", "dataset", "arch", "base"]
+        for row in rows[before:]:
+            row["table"] = comparison.title
+    about = ["table", "run", "run_id", "status", "group", "dataset", "arch", "base"]
     about += [*CONFIG_COLUMNS, "failure"]
     names = dict.fromkeys(name for row in rows for name in row if name not in about)
     tested = [name for name in names if " " in name]

@@ -1,6 +1,7 @@
 """Write a run: open it, log to it, and record how it ends."""
 
 import json
+import re
 import threading
 import time
 import traceback
@@ -31,6 +32,7 @@ from pipeline.tracking.ui_page import NOTE_TAG, SWEEP_TAG, describe
 
 MODEL_FOLDER = "model_folder"  # tag: absolute path of the model on the machine of the run
 BEAT = 60.0  # seconds between two signs of life
+DECIMALS = {r"_at_\d+$": 4, r"_ms$": 1, r"/seconds$": 1}  # by the end of a metric's name
 CUT_NOTE = "\nThe rest is in the artifacts.\n"
 
 
@@ -58,9 +60,13 @@ class ActiveRun:
             self._client.log_batch(self.run_id, params=batch)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Log metrics, all at the same ``step`` (0 if None); NaN is kept as NaN."""
+        """Log metrics, all at the same ``step`` (0 if None); NaN is kept as NaN.
+
+        Quality has four decimals, milliseconds and seconds have one, so that the UI's columns can
+        be read. What needs exact values reads those of the queries.
+        """
         now = int(time.time() * 1000)
-        values = [Metric(key, float(value), now, step or 0) for key, value in metrics.items()]
+        values = [Metric(key, readable(key, v), now, step or 0) for key, v in metrics.items()]
         for start in range(0, len(values), MAX_METRICS_PER_BATCH):
             batch = values[start : start + MAX_METRICS_PER_BATCH]
             self._client.log_batch(self.run_id, metrics=batch)
@@ -215,6 +221,12 @@ def _heartbeat(client: MlflowClient, run_id: str) -> Iterator[None]:
         yield
     finally:
         over.set()
+
+
+def readable(name: str, value: float) -> float:
+    """Round a metric to the decimals that its kind has in the UI; others are kept as they are."""
+    decimals = next((count for kind, count in DECIMALS.items() if re.search(kind, name)), None)
+    return float(value) if decimals is None else round(float(value), decimals)
 
 
 def cut(text: str, limit: int) -> str:
