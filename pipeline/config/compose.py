@@ -10,6 +10,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig
 
 from pipeline.config import Config, conf_dir, register_schemas, typed
+from pipeline.config.saved_models import detect_arch
 
 OPTION = "model"  # conf/base/model.yaml: a base by reference
 RUN_ID = re.compile("[0-9a-f]{32}")
@@ -40,7 +41,8 @@ def with_named_base(words: Sequence[str]) -> list[str]:
 
     A reference is a value with a ``:`` or ``/``, or an existing folder, that is not an option
     of ``conf/base``: ``base=run:NAME`` becomes ``base=model base.path='run:NAME'
-    base.name='NAME'``. Several values at once stay too, because
+    base.name='NAME'``. A folder that holds no reranker is not dedicated, because its head or
+    projection starts random. Several values at once stay too, because
     ``pipeline.sweep.grid.expand`` separates them first.
     """
     rewritten: list[str] = []
@@ -51,6 +53,8 @@ def with_named_base(words: Sequence[str]) -> list[str]:
         else:
             slug = name_of(reference)
             rewritten += [f"base={OPTION}", f"base.path={quoted(reference)}", f"base.name='{slug}'"]
+            if _is_encoder(Path(reference)):
+                rewritten.append("base.dedicated=false")
     return rewritten
 
 
@@ -87,3 +91,7 @@ def _reference(word: str) -> str | None:
     if (conf_dir() / "base" / f"{text}.yaml").is_file():
         return None
     return text if re.search("[:/]", text) or Path(text).is_dir() else None
+
+
+def _is_encoder(folder: Path) -> bool:
+    return (folder / "config.json").is_file() and detect_arch(folder) is None

@@ -15,8 +15,9 @@ class EmbedderConfig:
     path: str = MISSING  # hub id, local folder or package:MODULE
     max_length: int = 128  # tokens; longer passages are cut
     batch_size: int = 64
-    query_prefix: str = ""
-    passage_prefix: str = ""
+    # put before each text; null: the prompt that the model has saved for it, if there is one
+    query_prefix: str | None = None
+    passage_prefix: str | None = None
 
     def __post_init__(self) -> None:
         at_least("embedder.max_length", self.max_length, 8)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.config.bounds import require
+from pipeline.config.saved_models import check_lengths, lengths_of, local_folder
 from pipeline.records import InputError
 
 
@@ -16,11 +17,29 @@ def check_point(config: Config) -> None:
     """Check that a point can start.
 
     Raises:
-        InputError: its data is missing, its output folder is not writable, or its windows are
-            wider than what its model reads.
+        InputError: its data is missing, its output folder is not writable, its windows are
+            wider than what its model reads, or it reads more tokens than its base can.
     """
     config.rerank.must_fit(config.arch)
+    check_models(config)
     check_files(config)
+
+
+def check_models(config: Config) -> None:
+    """Check the lengths that the models of a point read, of those whose files are here.
+
+    Raises:
+        InputError: a model can't read that many tokens; the message names the key.
+    """
+    miner = config.mining.embedder
+    models: list[tuple[str, dict[str, int | None]]] = [
+        (config.base.path, lengths_of(config.arch)),
+        (config.embedder.path, {"embedder.max_length": config.embedder.max_length}),
+        (miner.path, {"mining.embedder.max_length": miner.max_length}),
+    ]
+    for path, lengths in models:
+        if (folder := local_folder(path)) is not None:
+            check_lengths(folder, lengths)
 
 
 def check_files(config: Config) -> None:

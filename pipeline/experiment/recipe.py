@@ -15,14 +15,25 @@ writes them to MLflow.
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from pipeline import data
 from pipeline.config import Config
 from pipeline.config.datasets import LabelledConfig
+from pipeline.config.saved_models import detect_arch
 from pipeline.evaluation.quality import Evaluation, choose_fusion_weights, evaluate
-from pipeline.experiment import audit, forgetting, latency, model, precision, record, scores
+from pipeline.experiment import (
+    audit,
+    forgetting,
+    latency,
+    lengths,
+    model,
+    precision,
+    record,
+    scores,
+)
 from pipeline.experiment.fingerprint import fingerprints
 from pipeline.experiment.record import Outcome, Prepared
 from pipeline.experiment.shared import Shared, prepare_shared
@@ -69,6 +80,8 @@ def run(config: Config, folder: Path) -> str:
             if isinstance(early, Exception):
                 raise early
             prepared = early or prepare(config, cache)
+            config = as_found(config, prepared.base)
+            active.log_tags({"initialisation": config.initialisation})
             record.log_start(active, config, prepared, cache.used)
             outcome = compute(config, prepared, cache, active, leader)
             with step("record"):
@@ -84,9 +97,10 @@ def assist(config: Config) -> None:
         cache = StageCache.of(config)
         machine = hardware.resolve(config.hardware)
         base = _base(config, cache)
-        shared = prepare_shared(config, machine, cache)
+        found = as_found(config, base)
+        shared = prepare_shared(found, machine, cache)
         machine = precision.settle(config, machine, base, shared, cache)
-        model.assist(config, shared, base, machine, cache)
+        model.assist(found, shared, base, machine, cache)
 
     follow(train)
 
@@ -100,19 +114,27 @@ def prepare(config: Config, cache: StageCache) -> Prepared:
     machine = hardware.resolve(config.hardware)
     with step("base"):
         base = _base(config, cache)
-        if config.base.dedicated:
-            check_base(base, config.base.path, config.arch)
+        config = as_found(config, base)
+        check_base(base, config.base, config.arch)
     shared = prepare_shared(config, machine, cache)
     if config.tracking.parent_run_id is None:  # A sweep has logged it once for all points.
         log.info("%s", data.summary(shared.dataset))
     machine = precision.settle(config, machine, base, shared, cache)
     log.info("%s on %s (%s)", config.run_name, machine.name, precision.in_words(config, machine))
+    lengths.warn_of_cut_queries(config, base, shared)
     audited = None
     if isinstance(config.dataset, LabelledConfig):
         with step("audit"):
             audited = audit.audit_labels(config, config.dataset, base, cache)
     audit.warn_of_cut_queries(config, base, shared.dataset)
     return Prepared(machine, base, shared, audited)
+
+
+def as_found(config: Config, base: Path) -> Config:
+    """Correct ``base.dedicated``, which every base by reference has until its folder is known."""
+    if not config.base.dedicated or detect_arch(base) is not None:
+        return config
+    return replace(config, base=replace(config.base, dedicated=False))
 
 
 def compute(

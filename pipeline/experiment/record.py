@@ -63,7 +63,13 @@ def log_start(run: ActiveRun, config: Config, prepared: Prepared, used: Iterable
         run.log_file(file, "audit")
     run.log_params(_facts(dataset, prepared.machine))
     embedder = prepared.shared.embedder
-    run.log_params({"machine.embedder_precision": embedder.hardware.precision})
+    run.log_params(
+        {
+            "machine.embedder_precision": embedder.hardware.precision,
+            "embedder.query_prompt": embedder.query_prompt,
+            "embedder.passage_prompt": embedder.passage_prompt,
+        }
+    )
     run.log_dataset(dataset.name, dataset.fingerprint, data.sizes(dataset))
     if config.base.dedicated:  # A run's name or an alias may mean another model tomorrow.
         run.log_params({"base.folder": str(prepared.base.resolve())})

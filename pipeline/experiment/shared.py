@@ -4,6 +4,7 @@ Each is computed once and then found in the stage cache, so that every run reran
 candidates and takes its negatives from the same list.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from pipeline.retrieval.candidates import read_candidates, retrieve, write_candi
 from pipeline.retrieval.embedder import Embedder
 from pipeline.retrieval.index import PassageTable, build_table
 from pipeline.training.negatives import mine_negatives
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -90,9 +93,14 @@ def _index(
         "code": code_version("index"),
     }
     embedded = cache.unfinished("index", inputs)
-    return cache.get(
-        "index", inputs, lambda folder: build_table(folder, corpus, embedder, config, embedded)
-    )
+
+    def build(folder: Path) -> None:
+        if embedder.query_prompt or embedder.passage_prompt:
+            prompts = (embedder.query_prompt, embedder.passage_prompt)
+            log.info("embedder: %r is put before queries, %r before passages", *prompts)
+        build_table(folder, corpus, embedder, config, embedded)
+
+    return cache.get("index", inputs, build)
 
 
 def _candidates(
@@ -131,7 +139,7 @@ def _negatives(
     """The folder of the mined negatives; they come from an index of their own if necessary."""
     mining, miner = config.mining, embedder
     if mining.embedder != config.embedder:
-        miner = Embedder(mining.embedder, machine, cache)
+        miner = Embedder(mining.embedder, machine, cache, "mining.embedder")
     if dataset.train_corpus is not dataset.corpus or miner is not embedder:
         key = dataset.fingerprint + ":train"
         index = _index(key, dataset.train_corpus, miner, config.index, cache)

@@ -99,7 +99,9 @@ def prepare_base(base: BaseConfig, cache: StageCache, find: Finder = locate) -> 
     }
 
     def build(folder: Path) -> None:
-        model = AutoModel.from_pretrained(source, use_safetensors=True, trust_remote_code=False)
+        model = AutoModel.from_pretrained(
+            source, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
+        )
         if base.keep_layers:
             _cut_layers(model, base.keep_layers)
         model.save_pretrained(folder)

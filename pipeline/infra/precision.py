@@ -136,7 +136,7 @@ def _kept(
         speedup = measured_speedup(hardware.device, half, sizes, batch, trains)
         chosen = half if speedup >= WORTH else "fp32"
         log.info(
-            "precision: %s for %s of %d x %d tokens, %d wide (%s runs at %.1fx the speed of fp32)",
+            "precision: %s for %s of %d x %d tokens, %d wide (%s runs at %.2fx the speed of fp32)",
             *(chosen, work, batch.texts, batch.tokens, sizes.hidden, half, speedup),
         )
         return speedup

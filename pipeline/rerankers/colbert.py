@@ -1,6 +1,7 @@
 """ColBERT by PyLate: query and passage are embedded apart, token by token, and scored by MaxSim.
 
-Only PyLate's own loader is used, so a checkpoint keeps the projection it was trained with.
+Only PyLate's own loader is used, so a checkpoint keeps the projection it was trained with. Weights
+are fp32, whatever the file holds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -63,9 +64,12 @@ class ColbertReranker:
             query_length=config.query_length,
             document_length=config.document_length,
             trust_remote_code=False,
-            model_kwargs={"use_safetensors": True},
+            model_kwargs={"use_safetensors": True, "dtype": torch.float32},
             **({} if dedicated else own),
         )
+        if not dedicated:
+            # A prompt of the encoder's former task would be put before queries and passages alike.
+            self.model.default_prompt_name = None
 
     def score_pairs(
         self,

@@ -1,9 +1,10 @@
 """Cross-encoder by sentence-transformers: query and passage are read together.
 
-The classification head computes in fp32 even under bf16 autocast: bf16 logits tie so often
-that document ids would decide rankings.
+Weights are fp32, whatever the file holds. The classification head computes in fp32 even under bf16
+autocast, because bf16 logits tie often.
 """
 
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -27,13 +28,20 @@ from sentence_transformers.cross_encoder.losses import (
 from torch.nn.parallel import DistributedDataParallel
 
 from pipeline.config.models import CrossEncoderConfig
+from pipeline.config.saved_models import labels
 from pipeline.infra.console import live_line
 from pipeline.infra.hardware import Hardware
 from pipeline.protocols import FitRequest, Scores
+from pipeline.records import InputError
 from pipeline.training.adapters import adapters
 from pipeline.training.checkpoints import Resumable
 from pipeline.training.examples import columns, write_dataset
 from pipeline.training.trainer import DevEvaluator, on_one_gpu, run_trainer
+
+log = logging.getLogger(__name__)
+
+HEADS = ("classifier", "score", "classification_head")
+"""What transformers calls the last layers: of encoders, of decoders, of BART."""
 
 SPACE = re.compile(r"\s")
 TOKENISED_TOGETHER = 256  # passages
@@ -60,7 +68,13 @@ class CrossEncoderReranker:
     def __init__(
         self, folder: Path, config: CrossEncoderConfig, hardware: Hardware, batch_size: int
     ) -> None:
-        """Load ``folder``; a head that it lacks is drawn from torch's random state."""
+        """Load ``folder``; a head that it lacks is drawn from torch's random state.
+
+        So is the head of a model with several labels, as of natural language inference.
+
+        Raises:
+            InputError: the model has no head or padding token that could be used.
+        """
         self._hardware = hardware
         self._batch_size = batch_size
         self.model = CrossEncoder(
@@ -68,10 +82,17 @@ class CrossEncoderReranker:
             num_labels=1,
             max_length=config.max_length,
             device=hardware.device,
+            # Saved with the model, so that its library gives the same scores.
+            activation_fn=torch.nn.Identity(),
             trust_remote_code=False,
-            model_kwargs={"use_safetensors": True},
+            model_kwargs={
+                "use_safetensors": True,
+                "dtype": torch.float32,
+                "ignore_mismatched_sizes": labels(folder) not in (None, 1),
+            },
         )
-        _compute_in_fp32(self.model.model.classifier)
+        _ensure_padding(self.model, folder)
+        _compute_in_fp32(_head(self.model.model))
 
     def score_pairs(
         self,
@@ -100,7 +121,6 @@ class CrossEncoderReranker:
                 scores[batch] = self.model.predict(
                     texts,
                     batch_size=self._batch_size,
-                    activation_fn=torch.nn.Identity(),
                     show_progress_bar=False,
                 )
         return scores
@@ -134,9 +154,12 @@ class CrossEncoderReranker:
         """Train in place with one of ``config.models.CROSS_ENCODER_LOSSES``."""
         arguments = on_one_gpu(CrossEncoderTrainingArguments(**request.arguments))
         rows = write_dataset(columns(request.loss, request.rows), Path(arguments.output_dir))
+        transformer = self.model.model
         with adapters(self.model, "model", request.lora_rank):
-            # Adapters freeze all other weights, but the head must be trained.
-            self.model.model.classifier.requires_grad_(True)
+            # Adapters freeze all other weights, but the new ones must be trained.
+            for name, layers in transformer.named_children():
+                if name != transformer.base_model_prefix:
+                    layers.requires_grad_(True)
             trainer = _Trainer(
                 model=self.model,
                 args=arguments,
@@ -168,6 +191,32 @@ def _loss(name: str, model: CrossEncoder, negatives: int) -> torch.nn.Module:
         "margin_mse": lambda: MarginMSELoss(model),
     }
     return build[name]()
+
+
+def _head(model: torch.nn.Module) -> torch.nn.Module:
+    """Find the layers that turn the encoded pair into a score."""
+    for name in HEADS:
+        if isinstance(head := getattr(model, name, None), torch.nn.Module):
+            return head
+    raise InputError(
+        f"arch=cross_encoder: {type(model).__name__} has no head called {', '.join(HEADS)}; use "
+        "another base or arch=colbert"
+    )
+
+
+def _ensure_padding(model: CrossEncoder, folder: Path) -> None:
+    """Pad with the end-of-text token if the model has no padding token, as decoders have none."""
+    tokenizer = model.tokenizer
+    if tokenizer.pad_token is None:
+        if tokenizer.eos_token is None:
+            raise InputError(
+                f"{folder}: its tokenizer has neither a padding token nor an end-of-text token, so "
+                "texts can't be scored together; save it with a pad_token"
+            )
+        tokenizer.pad_token = tokenizer.eos_token
+        log.debug("%s: padded with %r", folder, tokenizer.pad_token)
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = tokenizer.pad_token_id
 
 
 def _compute_in_fp32(head: torch.nn.Module) -> None:

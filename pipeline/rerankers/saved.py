@@ -1,14 +1,17 @@
-"""Find out which reranker a folder holds, with which lengths it was saved, and load it.
+"""Find out with which lengths the reranker in a folder was saved, and load it."""
 
-To find out, only JSON files are read.
-"""
-
-import json
 import logging
 from pathlib import Path
-from typing import Any
 
-from pipeline.config.models import ArchConfig, ColbertConfig, CrossEncoderConfig
+from pipeline.config.models import ArchConfig, BaseConfig, ColbertConfig, CrossEncoderConfig
+from pipeline.config.saved_models import (
+    check_lengths,
+    detect_arch,
+    labels,
+    lengths_of,
+    most_tokens,
+    read_json,
+)
 from pipeline.config.stages import RerankConfig
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.precision import scored_at_a_time, settled
@@ -23,36 +26,20 @@ log = logging.getLogger(__name__)
 LENGTHS = ("max_length", "query_length", "document_length")
 
 
-def detect_arch(folder: Path) -> str | None:
-    """Return ``cross_encoder``, ``colbert``, or None for anything else, such as a plain encoder.
-
-    A cross-encoder is a transformer for sequence classification with one label. A ColBERT was
-    saved by PyLate, or is a checkpoint of Stanford's (``HF_ColBERT``).
-    """
-    transformer = _read(folder / "config.json")
-    architectures = transformer.get("architectures") or []
-    sentence_transformer = _read(folder / "config_sentence_transformers.json")
-    if "document_length" in sentence_transformer or "HF_ColBERT" in architectures:
-        return "colbert"
-    if any(name.endswith("ForSequenceClassification") for name in architectures):
-        return "cross_encoder" if len(transformer.get("id2label", ())) == 1 else None
-    return None
-
-
 def saved_arch(folder: Path) -> ArchConfig | None:
     """Read the architecture and its lengths (in tokens) from the folder; None if it is neither."""
     arch = detect_arch(folder)
     if arch == "cross_encoder":
         # A tokenizer without a limit names 1e30 or nothing, but the position embeddings end.
         limits = [
-            _read(folder / "tokenizer_config.json").get("model_max_length"),
-            _read(folder / "config.json").get("max_position_embeddings"),
+            read_json(folder / "tokenizer_config.json").get("model_max_length"),
+            most_tokens(folder),
         ]
         known = [int(limit) for limit in limits if limit]
         return CrossEncoderConfig(name=arch, max_length=min(known, default=512))
     if arch == "colbert":
-        saved = _read(folder / "config_sentence_transformers.json")
-        stanford = _read(folder / "artifact.metadata")
+        saved = read_json(folder / "config_sentence_transformers.json")
+        stanford = read_json(folder / "artifact.metadata")
         return ColbertConfig(
             name=arch,
             query_length=saved.get("query_length") or stanford.get("query_maxlen") or 32,
@@ -80,10 +67,12 @@ def load_saved(
     """
     arch = saved_arch(folder)
     if arch is None:
-        architectures = _read(folder / "config.json").get("architectures")
+        architectures = read_json(folder / "config.json").get("architectures")
+        several = labels(folder)
         raise InputError(
             f"{key}: {folder} holds no cross-encoder with one label and no ColBERT, but "
             f"{', '.join(architectures) if architectures else 'no transformer'}"
+            + (f" with {several} labels; train a new head with base={folder}" if several else "")
             + (f"; {folder / 'model'} exists" if (folder / "model").is_dir() else "")
         )
     if rerank is not None:
@@ -96,31 +85,27 @@ def load_saved(
     return WindowedScorer(reranker, reranker.model.tokenizer, rerank)
 
 
-def check_base(folder: Path, name: str, arch: ArchConfig) -> None:
-    """Refuse a base of another architecture; warn about a missing head or other lengths.
+def check_base(folder: Path, base: BaseConfig, arch: ArchConfig) -> None:
+    """Refuse a base of another architecture or with too few positions; log what starts random.
 
     Raises:
-        InputError: the reranker in ``folder`` is a ColBERT and ``arch`` is not, or vice versa.
+        InputError: the reranker in ``folder`` is a ColBERT and ``arch`` is not, or vice versa; or
+            ``arch`` reads more tokens than the base can.
     """
+    check_lengths(folder, lengths_of(arch))
     saved = saved_arch(folder)
     if arch.name == "none":
         return
-    if saved is None:
-        log.warning("base %s: a plain encoder, its head starts random", name)
+    if arch.name == "cross_encoder" and (labels(folder) or 1) > 1:
+        text = (
+            "base %s: its head for %d labels is replaced by a new one for one, which starts random"
+        )
+        log.warning(text, base.path, labels(folder))
+    if saved is None or not base.dedicated:
         return
     if saved.name != arch.name:
-        raise InputError(f"arch={arch.name}: {name} is a {saved.name}, use arch={saved.name}")
+        raise InputError(f"arch={arch.name}: {base.path} is a {saved.name}, use arch={saved.name}")
     for key in LENGTHS:
         own, asked = getattr(saved, key, None), getattr(arch, key, None)
         if own != asked:
-            log.warning("arch.%s=%s: %s was made for %s tokens", key, asked, name, own)
-
-
-def _read(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        return {}
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{file}: not valid JSON ({error})") from error
-    return content if isinstance(content, dict) else {}
+            log.warning("arch.%s=%s: %s was made for %s tokens", key, asked, base.path, own)

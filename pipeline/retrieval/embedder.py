@@ -1,33 +1,52 @@
 """Embed passages and queries by a sentence-transformers bi-encoder."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from sentence_transformers import SentenceTransformer
 
 from pipeline.config.models import EmbedderConfig
+from pipeline.config.saved_models import check_lengths
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import content_hash, locate
 from pipeline.infra.precision import Batch, settled
 from pipeline.infra.stage_cache import StageCache
 
+QUERY_PROMPTS = ("query",)
+PASSAGE_PROMPTS = ("document", "passage", "corpus")
+"""Names under which sentence-transformers saves prompts; the first that is there is used."""
+
 Vectors = npt.NDArray[np.float32]
 
 
 class Embedder:
-    """Turns texts into unit vectors of ``dimension`` floats."""
+    """Turns texts into unit vectors of ``dimension`` floats.
+
+    ``query_prompt`` and ``passage_prompt`` are put before the texts: the configured prefixes, else
+    what the model has saved under "query" and "document" or "passage".
+    """
 
     def __init__(
-        self, config: EmbedderConfig, hardware: Hardware, cache: StageCache | None = None
+        self,
+        config: EmbedderConfig,
+        hardware: Hardware,
+        cache: StageCache | None = None,
+        key: str = "embedder",
     ) -> None:
         """Load the model; ``cache`` keeps the precision that is chosen for it.
 
+        ``key`` is where the configuration has it, for error messages.
+
         Raises:
-            InputError: ``config.path`` names no model.
+            InputError: ``config.path`` names no model, or it reads fewer tokens than
+                ``config.max_length``.
         """
         self.config = config
-        folder = locate("embedder.path", config.path)
+        folder = locate(f"{key}.path", config.path)
+        check_lengths(folder, {f"{key}.max_length": config.max_length})
         batch = Batch(config.batch_size, config.max_length)
         self.hardware = settled(hardware, folder, batch, cache=cache)
         # The key of cached vectors: the files at the same path may change.
@@ -36,23 +55,32 @@ class Embedder:
             str(folder),
             device=hardware.device,
             trust_remote_code=False,
-            model_kwargs={"use_safetensors": True},
+            model_kwargs={"use_safetensors": True, "dtype": torch.float32},
         )
         self._model.max_seq_length = config.max_length
+        saved = self._model.prompts
+        self.query_prompt = _prompt(config.query_prefix, saved, QUERY_PROMPTS)
+        self.passage_prompt = _prompt(config.passage_prefix, saved, PASSAGE_PROMPTS)
         self.dimension = int(self._model.get_sentence_embedding_dimension() or 0)
+
+    @property
+    def tokenizer(self) -> Any:
+        """The model's."""
+        return self._model.tokenizer
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Return shape (len(texts), dimension), L2-normalised float32."""
-        return self._encode(self.config.query_prefix, texts)
+        return self._encode(self.query_prompt, texts)
 
     def encode_passages(self, texts: Sequence[str]) -> Vectors:
         """Return shape (len(texts), dimension), L2-normalised float32."""
-        return self._encode(self.config.passage_prefix, texts)
+        return self._encode(self.passage_prompt, texts)
 
-    def _encode(self, prefix: str, texts: Sequence[str]) -> Vectors:
+    def _encode(self, prompt: str, texts: Sequence[str]) -> Vectors:
         with self.hardware.autocast():
             vectors = self._model.encode(
-                [prefix + text for text in texts],
+                list(texts),
+                prompt=prompt,  # "" too: otherwise the library puts the model's default there
                 batch_size=self.config.batch_size,
                 show_progress_bar=False,
                 convert_to_tensor=True,
@@ -60,3 +88,10 @@ class Embedder:
         raw: Vectors = vectors.float().cpu().numpy()
         unit: Vectors = raw / np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-12)
         return unit
+
+
+def _prompt(configured: str | None, saved: dict[str, str], names: Sequence[str]) -> str:
+    """The configured prefix, else the first saved prompt of these names, else nothing."""
+    if configured is not None:
+        return configured
+    return next((saved[name] for name in names if saved.get(name)), "")

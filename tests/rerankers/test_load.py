@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
@@ -35,7 +34,7 @@ def test_saved_models_load_with_their_library_alone(
         from sentence_transformers import CrossEncoder
 
         pairs = [(QUERIES["q"], text) for text in texts]
-        theirs = CrossEncoder(str(tmp_path)).predict(pairs, activation_fn=torch.nn.Identity())
+        theirs = CrossEncoder(str(tmp_path)).predict(pairs)
     else:
         from pylate.models import ColBERT
         from pylate.rank import rerank

@@ -81,7 +81,7 @@ def _option(group: str, params: Mapping[str, str]) -> str | None:
     name = params[f"{group}.name"]
     if (conf_dir() / group.removeprefix("mining.") / f"{name}.yaml").is_file():
         return name
-    if group == "base" and params.get("base.dedicated") == "true":  # by reference
+    if group == "base":  # by reference
         return _value(params["base.path"])
     if group == "dataset":  # renamed: the option with the most similar fields
         logged = {key.split(".")[1] for key in params if key.startswith("dataset.")}

