@@ -55,6 +55,7 @@ TINY = (  # for sweeps from the command line: what takes time is their start
     "mining.last_rank=40",
     "eval.overfetch=1",
     "latency.enabled=false",
+    "hardware.precision=fp32",
 )
 
 BRIEF = (  # one layer, four steps, half the candidates

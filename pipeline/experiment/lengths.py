@@ -20,17 +20,17 @@ def warn_of_cut_queries(config: Config, base: Path, shared: Shared) -> list[str]
     embedder = shared.embedder
     prompted = [embedder.query_prompt + query for query in queries]
     key, limit = "embedder.max_length", embedder.config.max_length
-    lines = [_cut(prompted, embedder.tokenizer, 0, key, limit)]
+    lines = [_cut(prompted, embedder.tokenizer, key, limit)]
     arch = config.arch
     if isinstance(arch, ColbertConfig):
         tokenizer = AutoTokenizer.from_pretrained(base)
-        marker = 1  # the token that tells a query from a passage
-        lines.append(_cut(queries, tokenizer, marker, "arch.query_length", arch.query_length))
+        # One more token tells a query from a passage.
+        lines.append(_cut(queries, tokenizer, "arch.query_length", arch.query_length, more=1))
     elif isinstance(arch, CrossEncoderConfig):
         tokenizer = AutoTokenizer.from_pretrained(base)
-        # Beyond half of the tokens a query is cut if the passage is as long.
-        limit = arch.max_length // 2
-        lines.append(_cut(queries, tokenizer, 0, "arch.max_length", limit, " / 2"))
+        # The longer of query and passage is cut, so half of the tokens are the query's in any case.
+        half = arch.max_length // 2
+        lines.append(_cut(queries, tokenizer, "arch.max_length", half, part=" / 2", may="can be"))
     warnings = [line for line in lines if line]
     for line in warnings:
         log.warning("%s", line)
@@ -38,7 +38,13 @@ def warn_of_cut_queries(config: Config, base: Path, shared: Shared) -> list[str]
 
 
 def _cut(
-    queries: Collection[str], tokenizer: Any, more: int, key: str, limit: int, part: str = ""
+    queries: Collection[str],
+    tokenizer: Any,
+    key: str,
+    limit: int,
+    more: int = 0,
+    part: str = "",
+    may: str = "are",
 ) -> str | None:
     """``12 of 40 queries are cut at ...``; None if all of them fit with ``more`` tokens each."""
     encoded = tokenizer(list(queries), verbose=False)["input_ids"] if queries else []
@@ -47,6 +53,6 @@ def _cut(
     if cut == 0:
         return None
     return (
-        f"{cut} of {len(lengths)} queries are cut at {key}{part} = {limit} tokens, the longest has "
-        f"{max(lengths)}: raise {key}"
+        f"{cut} of {len(lengths)} queries {may} cut at {key}{part} = {limit} tokens, the longest "
+        f"has {max(lengths)}: raise {key}"
     )

@@ -97,10 +97,10 @@ def check_base(folder: Path, base: BaseConfig, arch: ArchConfig) -> None:
     if arch.name == "none":
         return
     if arch.name == "cross_encoder" and (labels(folder) or 1) > 1:
-        text = (
-            "base %s: its head for %d labels is replaced by a new one for one, which starts random"
-        )
+        text = "base %s: its head for %d labels is replaced by a new one, which starts random"
         log.warning(text, base.path, labels(folder))
+    elif saved is None and not base.path.startswith(("package:", "random:")):
+        log.info("base %s: no %s yet, what it lacks starts random", base.path, arch.name)
     if saved is None or not base.dedicated:
         return
     if saved.name != arch.name:

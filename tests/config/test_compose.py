@@ -57,3 +57,10 @@ def test_runs_that_start_in_the_same_second_have_their_own_folders(tmp_path: Pat
     (tmp_path / "model").mkdir()
     with pytest.raises(InputError, match=r"hydra.run.dir=.*: holds the model of another run"):
         check_unused(tmp_path)
+
+
+def test_the_experiment_is_named_after_the_data_set() -> None:
+    words = ["dataset=beir", "dataset.path=some/scifact"]
+    assert compose_config(words).tracking.experiment == "scifact"
+    assert compose_config([*words, "tracking.experiment=mine"]).tracking.experiment == "mine"
+    assert compose_config([]).tracking.experiment == "pydocs"

@@ -35,7 +35,7 @@ def longer(shared: Shared) -> Shared:
         (["arch=colbert", "arch.query_length=99"], None),
         (
             ["arch=cross_encoder", "arch.max_length=64"],
-            "2 of 6 queries are cut at arch.max_length / 2 = 32 tokens, the longest has 98: "
+            "2 of 6 queries can be cut at arch.max_length / 2 = 32 tokens, the longest has 98: "
             "raise arch.max_length",
         ),
         (["arch=none", "base=none", "negatives=0", "epochs=0"], None),

@@ -21,7 +21,6 @@ from tests.conftest import CHILD, TINY, command, tracked
 
 SWEEP = (
     *TINY,
-    "hardware.precision=fp32",
     "hardware.threads=1",
     "base=modernbert_tiny",
     "train.max_steps=40",
