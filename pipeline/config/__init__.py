@@ -40,7 +40,7 @@ from pipeline.config.stages import (
     TrackingConfig,
     TrainConfig,
 )
-from pipeline.config.suggestions import added, known_keys, no_such_key
+from pipeline.config.suggestions import added, known_keys, no_such_key, text_keys
 from pipeline.records import InputError
 
 
@@ -121,6 +121,7 @@ SCHEMAS: dict[str, type[Any]] = {
 }
 
 KEYS = known_keys(Config, SCHEMAS)
+TEXT_KEYS = text_keys(Config, SCHEMAS)
 
 
 def register_schemas() -> None:

@@ -1,4 +1,4 @@
-"""Compose a configuration from overrides; rewrite ``base=run:NAME`` for Hydra."""
+"""Compose a configuration from overrides; rewrite for Hydra what it would read otherwise."""
 
 import re
 from collections.abc import Sequence
@@ -7,9 +7,10 @@ from pathlib import Path
 import hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException
 from omegaconf import DictConfig
 
-from pipeline.config import Config, conf_dir, register_schemas, typed
+from pipeline.config import TEXT_KEYS, Config, conf_dir, register_schemas, typed
 from pipeline.config.saved_models import detect_arch
 
 OPTION = "model"  # conf/base/model.yaml: a base by reference
@@ -37,25 +38,40 @@ def compose_untyped(overrides: Sequence[str]) -> DictConfig:
 
 
 def with_named_base(words: Sequence[str]) -> list[str]:
-    """Rewrite ``base=REFERENCE`` as keys that Hydra knows; other words stay.
+    """Rewrite ``base=REFERENCE`` as keys that Hydra knows, and quote texts that look like numbers.
 
     A reference is a value with a ``:`` or ``/``, or an existing folder, that is not an option
     of ``conf/base``: ``base=run:NAME`` becomes ``base=model base.path='run:NAME'
     base.name='NAME'``. A folder that holds no reranker is not dedicated, because its head or
-    projection starts random. Several values at once stay too, because
-    ``pipeline.sweep.grid.expand`` separates them first.
+    projection starts random. ``run_name=1e5`` becomes ``run_name='1e5'``, which Hydra would read
+    as 100000.0. Several values at once stay, because ``pipeline.sweep.grid.expand`` separates
+    them first.
     """
     rewritten: list[str] = []
     for word in words:
         reference = _reference(word)
         if reference is None:
-            rewritten.append(word)
+            rewritten.append(_as_text(word))
         else:
             slug = name_of(reference)
             rewritten += [f"base={OPTION}", f"base.path={quoted(reference)}", f"base.name='{slug}'"]
             if _is_encoder(Path(reference)):
                 rewritten.append("base.dedicated=false")
     return rewritten
+
+
+def _as_text(word: str) -> str:
+    """Quote the value of a key that holds a text, if Hydra would read a number or a truth value."""
+    key, _, text = word.partition("=")
+    if key.lstrip("+") not in TEXT_KEYS:
+        return word
+    try:
+        override = OverridesParser.create().parse_override(word)
+    except HydraException:  # reported by Hydra, with what to write instead
+        return word
+    if override.is_sweep_override() or not isinstance(override.value(), bool | int | float):
+        return word
+    return f"{key}={quoted(text.strip())}"
 
 
 def quoted(text: str) -> str:

@@ -15,21 +15,30 @@ def known_keys(schema: type[Any], groups: Mapping[str, type[Any]]) -> Keys:
     """List the keys of ``schema`` and of its ``groups``, ``{"dataset/beir": BeirConfig}``."""
     whole = {path.split("/")[0] for path in groups}
     keys: dict[str, tuple[str, ...]] = {
-        key: () for key in _keys(schema) if key.split(".")[0] not in whole
+        key: () for key, _ in _keys(schema) if key.split(".")[0] not in whole
     }
     for path, options in groups.items():
         group, option = path.split("/")
-        for key in _keys(options, f"{group}."):
+        for key, _ in _keys(options, f"{group}."):
             keys[key] = (*keys.get(key, ()), option)
     return keys
 
 
-def _keys(schema: type[Any], prefix: str = "") -> Iterator[str]:
+def text_keys(schema: type[Any], groups: Mapping[str, type[Any]]) -> frozenset[str]:
+    """List the keys of ``schema`` and of its ``groups`` whose value is a text."""
+    found = [*_keys(schema)]
+    for path, options in groups.items():
+        found += _keys(options, f"{path.split('/')[0]}.")
+    return frozenset(key for key, kind in found if kind in (str, str | None))
+
+
+def _keys(schema: type[Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every key with its type."""
     for name, kind in get_type_hints(schema).items():
         if is_dataclass(kind):
             yield from _keys(kind, f"{prefix}{name}.")  # type: ignore[arg-type]
         else:
-            yield f"{prefix}{name}"
+            yield f"{prefix}{name}", kind
 
 
 def added(config: Any, prefix: str = "") -> Iterator[str]:

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
 from hydra.errors import HydraException
 
 from pipeline.config import conf_dir, register_schemas
-from pipeline.config.compose import name_of
+from pipeline.config.compose import compose, name_of, with_named_base
 from pipeline.experiment.job import check_unused
 from pipeline.infra.errors import one_line
 from pipeline.records import InputError
@@ -44,10 +45,25 @@ def test_a_value_that_hydra_can_not_read_comes_with_what_to_write(override: str,
     assert one_line(caught.value) == f"{override}: {said}"
 
 
+@pytest.mark.parametrize("text", ["1e5", "007", "1_000", "true", "1.50", "inf"])
+@pytest.mark.parametrize("key", ["run_name", "dataset.path", "dataset.columns.text", "base.name"])
+def test_a_text_that_looks_like_a_number_is_kept_as_given(key: str, text: str) -> None:
+    needed = {"dataset=labelled": "", "dataset.path": "x", "base.name": "y"} | {key: text}
+    config: object = compose([f"{k}={v}" if v else k for k, v in needed.items()])
+    for part in key.split("."):
+        config = getattr(config, part)
+    assert config == text
+
+
+def test_what_hydra_reads_as_a_text_or_as_several_values_stays() -> None:
+    words = ["run_name=a1", "run_name='1e5'", "run_name=1e5,2e5", "run_name=null", "seed=007"]
+    assert with_named_base(words) == words
+
+
 def test_runs_that_start_in_the_same_second_have_their_own_folders(tmp_path: Path) -> None:
     register_schemas()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        configs = [compose("config", return_hydra_config=True) for _ in range(2)]
+        configs = [hydra_compose("config", return_hydra_config=True) for _ in range(2)]
     runs, sweeps = ([config.hydra[kind].dir for config in configs] for kind in ("run", "sweep"))
     assert len({*runs, *sweeps}) == 4
     model = Path(runs[0], "model")
