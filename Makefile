@@ -63,7 +63,7 @@ ui: $(READY) ## browse the runs in the MLflow UI on loopback: PORT=5000
 report: $(READY) ## compare the latest sweep, or ARGS="RUN_A RUN_B", as a page
 	@$(BIN)/python -m pipeline report experiment=$(EXPERIMENT) $(ARGS)
 
-promote: $(READY) ## make a run's model the champion: RUN=NAME
+promote: $(READY) ## make a run's model the champion: RUN=NAME ARGS="search=fts order=fused"
 	@test -n "$(RUN)" || { echo "error: name the run: make promote RUN=NAME" >&2; exit 2; }
 	@$(BIN)/python -m pipeline promote $(RUN) $(ARGS)
 

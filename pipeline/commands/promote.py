@@ -3,24 +3,29 @@
 from collections.abc import Sequence
 
 from pipeline.commands.arguments import Parser, names_and_overrides, own_keys
-from pipeline.records import InputError
+from pipeline.records import SEARCHES, InputError
 
 EPILOG = """\
 The model is copied to the artifacts of its run and registered in MLflow. The alias champion moves
-to it if it beats the present champion on the same data and candidates. Then models:/NAME@champion
-names it wherever a model is named.
+to it if what will be served beats what the present champion serves: NDCG over the same test queries
+and candidates, p < 0.05. Then models:/NAME@champion names it wherever a model is named.
 
 RUN is the name of a finished run (the newest of that name), its id, or models:/NAME/VERSION.
 
-keys:
+keys, of which search and order say what will be served:
+  search=SEARCH  vector, fts or hybrid
+  order=ORDER    reranked: the model's order; fused: the model's mixed with the search's
+  cutoff=10      number of results, one of eval.top_k
   name=NAME      of the registered model; default: the name of the run's data set
-  force=true     promote the model without the comparison
+  force=true     promote the model without a test
   tracking.uri=..., output_dir=..., any other key of the configuration
 
 examples:
-  python -m pipeline promote cross_encoder_minilm_l6_2neg_1ep
-  python -m pipeline promote 0123456789abcdef0123456789abcdef name=support force=true
+  python -m pipeline promote cross_encoder_minilm_l6_2neg_1ep search=vector order=reranked
+  python -m pipeline promote 0123456789abcdef0123456789abcdef search=fts order=fused name=support
 """
+CHOICES = {"search": SEARCHES, "order": ("reranked", "fused"), "force": ("true", "false")}
+OWN = ("name", "cutoff", *CHOICES)
 
 
 def main(words: Sequence[str]) -> None:
@@ -34,18 +39,27 @@ def main(words: Sequence[str]) -> None:
     description = "Register a run's model and make it the champion if it beats the present one."
     parser = Parser("promote", description, EPILOG)
     parser.add_argument("words", nargs="*", metavar="RUN or KEY=VALUE")
-    own, rest = own_keys(parser.parse_args(words).words, ("name", "force"))
+    own, rest = own_keys(parser.parse_args(words).words, OWN)
     names, overrides = names_and_overrides(rest)
     if len(names) != 1:
         raise InputError(f"give one run, not {len(names)}: python -m pipeline promote RUN")
-    force = own.get("force", "false").lower()
-    if force not in ("true", "false"):
-        raise InputError(f"force={force}: must be true or false")
+    own.setdefault("force", "false")
+    for key, values in CHOICES.items():
+        if key not in own:
+            raise InputError(f"say what will be served: {key}={' or '.join(values)}")
+        own[key] = own[key].lower()
+        if own[key] not in values:
+            raise InputError(f"{key}={own[key]}: must be {' or '.join(values)}")
+    cutoff = own.get("cutoff", "10")
+    if not cutoff.isdecimal() or int(cutoff) < 1:
+        raise InputError(f"cutoff={cutoff}: must be a number from 1")
 
     from pipeline.config.compose import compose
     from pipeline.infra.stage_cache import StageCache
-    from pipeline.tracking.promotion import promote
+    from pipeline.tracking.promotion import System, promote
 
     config = compose(overrides)
     cache = StageCache.of(config)
-    print(promote(config.tracking, cache, names[0], own.get("name", ""), force == "true"))
+    system = System(own["search"], own["order"], int(cutoff))
+    force = own["force"] == "true"
+    print(promote(config.tracking, cache, names[0], system, own.get("name", ""), force))

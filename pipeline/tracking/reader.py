@@ -12,7 +12,7 @@ from pipeline.config.stages import TrackingConfig, sqlite_path
 from pipeline.infra.redact import mask
 from pipeline.records import InputError
 from pipeline.tracking.liveness import is_dead
-from pipeline.tracking.store import contact
+from pipeline.tracking.store import contact, every
 
 PAGE = 1000  # runs fetched at a time
 STAGE_TAG = "stage."  # + name of a stage; the value has the keys that the run used
@@ -151,7 +151,7 @@ def used_stages(config: TrackingConfig) -> set[str]:
     """
     used: set[str] = set()
     with contact(config) as client:
-        for experiment in client.search_experiments():
+        for experiment in every(lambda page: client.search_experiments(page_token=page)):
             for status in ("FINISHED", "RUNNING"):
                 query = f"attributes.status = '{status}'"
                 for run in _search(client, experiment.experiment_id, query):
@@ -165,7 +165,7 @@ def used_stages(config: TrackingConfig) -> set[str]:
 def running(config: TrackingConfig) -> RunRecord | None:
     """Return a run whose process may be alive, on whatever host, if the store has one."""
     with contact(config) as client:
-        for experiment in client.search_experiments():
+        for experiment in every(lambda page: client.search_experiments(page_token=page)):
             for run in _search(client, experiment.experiment_id, "attributes.status = 'RUNNING'"):
                 record = _record(run)
                 # Runs of other programs have no pid and may stay RUNNING for ever.
@@ -189,7 +189,8 @@ def find_run(config: TrackingConfig, name: str) -> RunRecord:
             if record.status != "FINISHED":
                 raise InputError(f"run:{name}: is {record.status}; give a finished run")
             return record
-        experiments = [found.experiment_id for found in client.search_experiments()]
+        found = every(lambda page: client.search_experiments(page_token=page))
+        experiments = [experiment.experiment_id for experiment in found]
         newest_first = {"order_by": ["attributes.start_time DESC"]}
         if "'" not in name:  # MLflow can't quote it, and no run has it in its name
             query = f"{FINISHED_POINT} AND attributes.run_name = '{name}'"
@@ -206,20 +207,8 @@ def find_run(config: TrackingConfig, name: str) -> RunRecord:
 
 def _search(client: MlflowClient, experiment_id: str, query: str) -> list[Run]:
     """Return all runs that match ``query``, oldest first."""
-    found: list[Run] = []
-    token = None
-    while True:
-        page = client.search_runs(
-            [experiment_id],
-            query,
-            max_results=PAGE,
-            order_by=["attributes.start_time ASC"],
-            page_token=token,
-        )
-        found += page
-        token = page.token
-        if not token:
-            return found
+    order = ["attributes.start_time ASC"]
+    return every(lambda page: client.search_runs([experiment_id], query, 1, PAGE, order, page))
 
 
 def _children_of(run_id: str) -> str:

@@ -1,8 +1,9 @@
 """Register promoted models in MLflow, find their versions, and set the alias ``champion``."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -11,7 +12,7 @@ from pipeline.config.stages import TrackingConfig
 from pipeline.infra.redact import mask
 from pipeline.records import InputError
 from pipeline.tracking.reader import RunRecord
-from pipeline.tracking.store import contact
+from pipeline.tracking.store import contact, every
 
 MODEL = "model"  # folder among the artifacts of a promoted run
 CHAMPION = "champion"
@@ -21,11 +22,12 @@ MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # second: a mi
 
 
 class ModelVersion(NamedTuple):
-    """One version of a registered model, and the run that trained it."""
+    """One version of a registered model, the run that trained it, and what was recorded of it."""
 
     name: str
     version: str
     run_id: str
+    tags: dict[str, str]
 
 
 def find_version(config: TrackingConfig, reference: str) -> ModelVersion:
@@ -51,23 +53,27 @@ def find_version(config: TrackingConfig, reference: str) -> ModelVersion:
                 f"{reference}: not in the registry of {mask(config.uri)}; "
                 f"there is {_registered(client, name)}"
             ) from error
-    return ModelVersion(name, str(found.version), found.run_id)
+    return _version(found)
 
 
 def champion(config: TrackingConfig, name: str) -> ModelVersion | None:
     """Return the version of ``name`` with the alias champion, if there is one."""
     with contact(config) as client:
-        models = {model.name: model for model in client.search_registered_models()}
-        if name not in models or CHAMPION not in models[name].aliases:
+        try:
+            return _version(client.get_model_version_by_alias(name, CHAMPION))
+        except MlflowException as error:
+            if error.error_code not in MISSING:
+                raise
             return None
-    return find_version(config, f"models:/{name}@{CHAMPION}")
 
 
-def promote(config: TrackingConfig, run: RunRecord, folder: Path, name: str) -> ModelVersion:
+def promote(
+    config: TrackingConfig, run: RunRecord, folder: Path, name: str, tags: Mapping[str, str]
+) -> ModelVersion:
     """Store ``folder`` with the run, register it as a version of ``name``, make it champion.
 
-    Existing artifacts, and an existing version of the same run, are kept. The alias moves last, so
-    it never points to an incomplete model.
+    ``tags`` are recorded on the version. Existing artifacts, and an existing version of the same
+    run with these tags, are kept. The alias moves last, so it never points to an incomplete model.
 
     Raises:
         InputError: the address can't be used, or ``name`` is no valid name of a model.
@@ -82,22 +88,31 @@ def promote(config: TrackingConfig, run: RunRecord, folder: Path, name: str) -> 
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        versions = client.search_model_versions(f"name = '{name}' AND run_id = '{run.run_id}'")
-        if versions:
-            version = versions[0]
+        query = f"name = '{name}' AND run_id = '{run.run_id}'"
+        versions = every(lambda page: client.search_model_versions(query, page_token=page))
+        wanted = {"run_name": run.name, "dataset": run.tags.get("dataset", ""), **tags}
+        same = [version for version in versions if wanted.items() <= version.tags.items()]
+        if same:
+            version = same[0]
         else:
             source = f"{client.get_run(run.run_id).info.artifact_uri}/{MODEL}"
-            tags = {"run_name": run.name, "dataset": run.tags.get("dataset", "")}
-            version = client.create_model_version(name, source, run.run_id, tags)
+            version = client.create_model_version(name, source, run.run_id, wanted)
         client.set_registered_model_alias(name, CHAMPION, version.version)
-    return ModelVersion(name, str(version.version), run.run_id)
+    return ModelVersion(name, str(version.version), run.run_id, wanted)
+
+
+def _version(found: Any) -> ModelVersion:
+    """Return MLflow's version as ours."""
+    return ModelVersion(found.name, str(found.version), found.run_id, dict(found.tags))
 
 
 def _registered(client: MlflowClient, name: str) -> str:
     """List the aliases and versions of ``name``, or the models if there is none of that name."""
-    models = {model.name: model for model in client.search_registered_models()}
+    found = every(lambda page: client.search_registered_models(page_token=page))
+    models = {model.name: model for model in found}
     if name in models:
-        versions = client.search_model_versions(f"name = '{name}'")
+        query = f"name = '{name}'"
+        versions = every(lambda page: client.search_model_versions(query, page_token=page))
         numbers = sorted(int(found.version) for found in versions)
         aliases = [f"models:/{name}@{alias}" for alias in models[name].aliases]
         return ", ".join([*aliases, *(f"models:/{name}/{number}" for number in numbers)])

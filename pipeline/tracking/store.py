@@ -4,10 +4,11 @@ import logging
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 from mlflow import MlflowClient
@@ -69,6 +70,18 @@ def open_experiment(config: TrackingConfig) -> str:
             )
         describe(client, experiment)
         return str(experiment.experiment_id)
+
+
+def every(fetch: Callable[[str | None], Any]) -> list[Any]:
+    """Return the items of all pages; ``fetch`` gets the token of a page, None for the first."""
+    found: list[Any] = []
+    token = None
+    while True:
+        page = fetch(token)
+        found += page
+        token = page.token
+        if not token:
+            return found
 
 
 @contextmanager

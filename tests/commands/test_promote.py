@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.stages import TrackingConfig
-from pipeline.tracking import registry, writer
+from pipeline.tracking import artifacts, registry, writer
 from tests.commands.conftest import code_of
+
+FTS = ["search=fts", "order=fused"]
 
 
 @pytest.fixture
@@ -18,7 +20,7 @@ def store(tmp_path: Path) -> TrackingConfig:
         folder.mkdir()
         (folder / "config.json").touch()
         with writer.run(config, name, {"kind": "point", "dataset": "d"}) as run:
-            run.log_metrics({"vector_reranked/ndcg_at_10": 0.5})
+            artifacts.log_per_query(run, {"fts_fused": {"ndcg_at_10": {"q": 0.5}}})
             run.log_tags({writer.MODEL_FOLDER: str(folder)})
     return config
 
@@ -26,19 +28,19 @@ def store(tmp_path: Path) -> TrackingConfig:
 def test_the_words_name_run_model_and_store(
     store: TrackingConfig, elsewhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    uri = f"tracking.uri={store.uri}"
-    assert code_of(["promote", "first", "name=cli", uri]) == 0
-    printed, said = capsys.readouterr()
+    uri, system = f"tracking.uri={store.uri}", FTS
+    assert code_of(["promote", "first", "name=cli", uri, *system]) == 0
+    printed, error = capsys.readouterr()
     assert "models:/cli@champion" in printed
-    assert said == ""
+    assert error == ""
 
-    assert code_of(["promote", uri, "name=cli", "second"]) == 1
-    printed, said = capsys.readouterr()
+    assert code_of(["promote", uri, *system, "name=cli", "second"]) == 1
+    printed, error = capsys.readouterr()
     assert printed == ""
-    assert said.startswith("refused: second does not beat the champion")
-    assert said.count("\n") == 1
+    assert error.startswith("refused: second does not beat the champion")
+    assert error.count("\n") == 1
 
-    assert code_of(["promote", "second", "name=cli", "force=True", uri]) == 0
+    assert code_of(["promote", "second", "name=cli", "force=True", uri, *system]) == 0
     champion = registry.champion(store, "cli")
     assert champion is not None
     assert champion.version == "2"
@@ -49,16 +51,20 @@ def test_the_words_name_run_model_and_store(
     [
         ([], "give one run, not 0"),
         (["a", "b"], "give one run, not 2"),
-        (["a", "force=maybe"], "force=maybe"),
-        (["a", "trian.x=1"], "trian"),
-        (["a", "tracking.uri=sqlite:///none.db"], "none.db"),
+        (["a"], "search=vector or fts or hybrid"),
+        (["a", "search=fts"], "order=reranked or fused"),
+        (["a", "search=bm25", "order=fused"], "search=bm25"),
+        (["a", *FTS, "cutoff=ten"], "cutoff=ten"),
+        (["a", *FTS, "force=maybe"], "force=maybe"),
+        (["a", *FTS, "trian.x=1"], "trian"),
+        (["a", *FTS, "tracking.uri=sqlite:///none.db"], "none.db"),
     ],
 )
 def test_wrong_words_are_one_line(
     words: list[str], named: str, elsewhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert code_of(["promote", *words]) == 2
-    printed, said = capsys.readouterr()
-    assert (printed, said.count("\n")) == ("", 1)
-    assert named in said
+    printed, error = capsys.readouterr()
+    assert (printed, error.count("\n")) == ("", 1)
+    assert named in error
     assert list(elsewhere.iterdir()) == []

@@ -11,8 +11,11 @@ from pipeline.config.stages import TrackingConfig
 from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError, Refused
 from pipeline.tracking import artifacts, promotion, reader, references, registry, writer
+from pipeline.tracking.promotion import System
+from pipeline.tracking.store import contact
 
 QUERIES = [f"q{i}" for i in range(40)]
+VECTOR, FTS = System("vector", "reranked"), System("fts", "fused")
 SAME_DATA = {"data.fingerprint": "a" * 64, "embedder.path": "package:x", "eval.overfetch": "4"}
 
 
@@ -28,13 +31,17 @@ def make_run(
     folder: Path | None,
     values: Mapping[str, float],
     params: Mapping[str, str] = SAME_DATA,
+    **more: Mapping[str, float],
 ) -> str:
-    """A finished run with these per-query values, and a model of one file."""
-    metric = {"ndcg_at_10": dict(values)}
+    """A finished run with these per-query values, and a model of one file.
+
+    ``values`` are those of the reranked order of vector search, ``more`` of other columns.
+    """
     with writer.run(store, name, {"kind": "point", "dataset": "d", "arch": "colbert"}) as run:
         run.log_params(params)
-        run.log_metrics({"vector_reranked/ndcg_at_10": sum(values.values()) / len(values)})
-        artifacts.log_per_query(run, {"vector_reranked": metric})
+        run.log_metrics({"vector_reranked/ndcg_at_10": 0.99, "fts_fused/weight_at_10": 0.3})
+        columns = {"vector_reranked": values, **more}
+        artifacts.log_per_query(run, {c: {"ndcg_at_10": dict(v)} for c, v in columns.items() if v})
         if folder is not None:
             folder.mkdir(parents=True)
             (folder / "config.json").write_text(json.dumps({"made_by": name}))
@@ -42,8 +49,14 @@ def make_run(
     return run.run_id
 
 
-def promote(store: TrackingConfig, run: str, name: str = "", force: bool = False) -> str:
-    return promotion.promote(store, StageCache(Path("cache")), run, name, force)
+def promote(
+    store: TrackingConfig,
+    run: str,
+    name: str = "",
+    force: bool = False,
+    system: System = VECTOR,
+) -> str:
+    return promotion.promote(store, StageCache(Path("cache")), run, system, name, force)
 
 
 def made_by(store: TrackingConfig, reference: str, tmp_path: Path) -> str:
@@ -59,27 +72,28 @@ def test_the_champion_moves_to_what_beats_it(store: TrackingConfig, tmp_path: Pa
     make_run(store, "lucky", tmp_path / "lucky", low | dict.fromkeys(QUERIES[:4], 1.0))
     make_run(store, "high", tmp_path / "high", dict.fromkeys(QUERIES, 0.75))
 
-    said = promote(store, "low", "moves")
-    assert said == "low is models:/moves@champion, version 1 (the first)"
+    line = promote(store, "low", "moves")
+    assert (
+        line == "low is models:/moves@champion, version 1, vector_reranked/ndcg_at_10 (the first)"
+    )
     assert promote(store, "low", "moves").startswith("low is the champion already")
 
     with pytest.raises(Refused) as caught:
         promote(store, "lucky", "moves")
-    assert "lucky does not beat the champion models:/moves/1 (low)" in str(caught.value)
-    assert "0.3250 against 0.2500, p = 0.1250; force=true" in str(caught.value)
-    assert registry.champion(store, "moves") == (
-        "moves",
-        "1",
-        reader.find_run(store, "low").run_id,
-    )
+    reason = str(caught.value)
+    assert "lucky does not beat the champion models:/moves/1 (low, vector_reranked/" in reason
+    assert "0.3250 against vector_reranked/ndcg_at_10 0.2500, p = 0.1250; force=true" in reason
+    champion = registry.champion(store, "moves")
+    assert champion is not None
+    assert champion[:3] == ("moves", "1", reader.find_run(store, "low").run_id)
 
-    said = promote(store, "high", "moves")
-    assert "high is models:/moves@champion, version 2" in said
-    assert "0.7500 against 0.2500" in said
+    line = promote(store, "high", "moves")
+    assert "high is models:/moves@champion, version 2" in line
+    assert "0.7500 against vector_reranked/ndcg_at_10 0.2500" in line
     with pytest.raises(Refused, match="low does not beat"):
         promote(store, "low", "moves")
-    said = promote(store, "models:/moves/1", "moves", force=True)
-    assert said == "low is models:/moves@champion, version 1 (forced)"
+    line = promote(store, "models:/moves/1", "moves", force=True)
+    assert line == "low is models:/moves@champion, version 1, vector_reranked/ndcg_at_10 (forced)"
     assert made_by(store, "models:/moves@champion", tmp_path) == "low"
     assert made_by(store, "models:/moves/2", tmp_path) == "high"
 
@@ -114,11 +128,14 @@ def test_the_promoted_copy_outlives_the_folder(store: TrackingConfig, tmp_path: 
 
 def test_the_default_name_is_the_data_set(store: TrackingConfig, tmp_path: Path) -> None:
     run_id = make_run(store, "plain", tmp_path / "plain", dict.fromkeys(QUERIES, 0.5))
-    assert promote(store, run_id) == "plain is models:/d@champion, version 1 (the first)"
+    assert (
+        promote(store, run_id)
+        == "plain is models:/d@champion, version 1, vector_reranked/ndcg_at_10 (the first)"
+    )
 
 
 @pytest.mark.parametrize(
-    ("run", "name", "said"),
+    ("run", "name", "reason"),
     [
         ("no_such", "", "run:no_such: no finished run of this name"),
         ("bare", "", "run:bare: recorded no model's folder"),
@@ -127,11 +144,69 @@ def test_the_default_name_is_the_data_set(store: TrackingConfig, tmp_path: Path)
     ],
 )
 def test_what_can_not_be_promoted(
-    run: str, name: str, said: str, store: TrackingConfig, tmp_path: Path
+    run: str, name: str, reason: str, store: TrackingConfig, tmp_path: Path
 ) -> None:
     config = replace(store, experiment="bad")
     make_run(config, "bare", None, {"q": 1.0})
     make_run(config, "has_model", tmp_path / "m", {"q": 1.0})
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=reason):
         promote(store, run, name)
     assert registry.champion(store, "bad") is None
+
+
+def test_the_named_system_is_compared_with_the_champions_own(
+    store: TrackingConfig, tmp_path: Path
+) -> None:
+    low, middle, high = (dict.fromkeys(QUERIES, value) for value in (0.25, 0.5, 0.75))
+    make_run(store, "served_fts", tmp_path / "f", low, fts_fused=middle)
+    make_run(store, "better_vector", tmp_path / "v", high, fts_fused=low)
+    make_run(store, "better_fts", tmp_path / "b", low, fts_fused=high)
+    assert "fts_fused/ndcg_at_10 (the first)" in promote(store, "served_fts", "own", system=FTS)
+    champion = registry.champion(store, "own")
+    assert champion is not None
+    recorded = {key: champion.tags[key] for key in ("search", "order", "cutoff", "fusion_weight")}
+    assert recorded == {"search": "fts", "order": "fused", "cutoff": "10", "fusion_weight": "0.3"}
+
+    with pytest.raises(Refused, match=r"fts_fused/ndcg_at_10 0\.2500 against fts_fused"):
+        promote(store, "better_vector", "own", system=FTS)
+    # Another system of its own beats what the champion serves.
+    line = promote(store, "better_vector", "own")
+    assert "vector_reranked/ndcg_at_10 0.7500 against fts_fused/ndcg_at_10 0.5000" in line
+    with pytest.raises(Refused, match=r"cutoff is 5 and 10|no values per query"):
+        promote(store, "better_fts", "own", system=System("fts", "fused", 5))
+    # The same run with another system is another version, which must be better.
+    with pytest.raises(Refused, match="better_vector does not beat"):
+        promote(store, "better_vector", "own", system=FTS)
+    assert "version 3" in promote(store, "better_vector", "own", True, FTS)
+
+
+def test_nothing_is_promoted_untested(store: TrackingConfig, tmp_path: Path) -> None:
+    make_run(store, "untested", tmp_path / "u", {})
+    make_run(store, "tested", tmp_path / "t", dict.fromkeys(QUERIES, 0.5))
+    with pytest.raises(Refused, match="untested has no values per query of vector_reranked/ndcg"):
+        promote(store, "untested", "tests")
+    assert registry.champion(store, "tests") is None
+    promote(store, "tested", "tests")
+    with pytest.raises(Refused, match="untested has no values per query"):
+        promote(store, "untested", "tests")
+    with pytest.raises(Refused, match="tested has no values per query of fts_fused/ndcg_at_10"):
+        promote(store, "tested", "tests", system=FTS)
+    assert "forced" in promote(store, "untested", "tests", force=True)
+
+
+def test_a_champion_on_the_second_page_of_models_is_found(
+    store: TrackingConfig, tmp_path: Path
+) -> None:
+    values = dict.fromkeys(QUERIES, 0.5)
+    make_run(store, "last", tmp_path / "last", values)
+    make_run(store, "equal", tmp_path / "equal", values)
+    promote(store, "last", "zz")
+    with contact(store) as client:
+        for number in range(100):
+            client.create_registered_model(f"model {number:03}")
+    champion = registry.champion(store, "zz")
+    assert champion is not None and champion.version == "1"
+    with pytest.raises(Refused, match="equal does not beat the champion"):
+        promote(store, "equal", "zz")
+    with pytest.raises(InputError, match="there is models:/zz@champion, models:/zz/1"):
+        registry.find_version(store, "models:/zz/7")

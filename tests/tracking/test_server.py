@@ -47,8 +47,10 @@ def test_a_promoted_model_through_a_server(server: str, tmp_path: Path) -> None:
         run.log_tags({writer.MODEL_FOLDER: str(folder)})
     record = reader.find_run(config, "point")
     assert references.model_folder(config, record, StageCache(cache)) == folder
-    version = registry.promote(config, record, folder, "served")
-    assert registry.champion(config, "served") == version == ("served", "1", run.run_id)
+    version = registry.promote(config, record, folder, "served", {"search": "fts"})
+    assert registry.champion(config, "served") == version
+    assert version[:3] == ("served", "1", run.run_id)
+    assert version.tags["search"] == "fts"
     (folder / "config.json").unlink()
     for reference in ("models:/served@champion", "models:/served/1", "run:point"):
         found = references.find_model(config, reference)
