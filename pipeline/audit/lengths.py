@@ -98,13 +98,6 @@ class Lengths:
             self.behind_cut.add(f"line {row.line}: only after character {start}: {shown}")
 
 
-def cut_queries(tokenizer: Any, queries: Sequence[str], query_length: int) -> int:
-    """Count the queries that a ColBERT which reads ``query_length`` tokens does not read whole."""
-    lengths = Lengths(tokenizer, query_length, query_length)
-    room = query_length - lengths.apart
-    return sum(count > room for count in lengths.tokens(queries))
-
-
 def percentiles(lengths: Sequence[int] | NDArray[np.int64]) -> dict[str, int]:
     """Return ``PERCENTILES`` by name, each a length that occurs; {} for no lengths."""
     if len(lengths) == 0:

@@ -78,8 +78,6 @@ class Config:
         at_least("negatives", self.negatives, 0)
         at_least("epochs", self.epochs, 0)
         at_least("retries", self.retries, 0)
-        # Data sets that are named after a file or folder have their name only now.
-        self.tracking.experiment = self.tracking.experiment or self.dataset.name
         if self.epochs > 0:
             trains = self.arch.name != "none"
             require(trains, "epochs", self.epochs, "arch=none has nothing to train, set epochs=0")

@@ -5,7 +5,6 @@ import logging
 from pathlib import Path
 
 from pipeline.audit import audit
-from pipeline.audit.lengths import cut_queries
 from pipeline.audit.page import save
 from pipeline.config import Config
 from pipeline.config.datasets import LabelledConfig
@@ -14,7 +13,7 @@ from pipeline.data.labelled import split as labelled
 from pipeline.infra.code_version import code_version
 from pipeline.infra.model_files import content_hash
 from pipeline.infra.stage_cache import StageCache
-from pipeline.records import Dataset, InputError
+from pipeline.records import InputError
 
 log = logging.getLogger(__name__)
 
@@ -64,22 +63,3 @@ def _lengths(config: Config) -> tuple[int, int | None]:
     if isinstance(config.arch, ColbertConfig):
         return config.arch.document_length, config.arch.query_length
     return config.max_length, None
-
-
-def warn_of_cut_queries(config: Config, base: Path, dataset: Dataset) -> None:
-    """Log how many test queries a ColBERT does not read whole, and the key to raise."""
-    if not isinstance(config.arch, ColbertConfig):
-        return
-    from transformers import AutoTokenizer
-
-    length, queries = config.arch.query_length, list(dataset.test.queries.values())
-    tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=False)
-    cut = cut_queries(tokenizer, queries, length)
-    if cut:
-        log.warning(
-            "%d of %d test queries are longer than arch.query_length=%d tokens, and their end is "
-            "not read; raise arch.query_length",
-            cut,
-            len(queries),
-            length,
-        )

@@ -28,9 +28,8 @@ def warn_of_cut_queries(config: Config, base: Path, shared: Shared) -> list[str]
         lines.append(_cut(queries, tokenizer, "arch.query_length", arch.query_length, more=1))
     elif isinstance(arch, CrossEncoderConfig):
         tokenizer = AutoTokenizer.from_pretrained(base)
-        # The longer of query and passage is cut, so half of the tokens are the query's in any case.
-        half = arch.max_length // 2
-        lines.append(_cut(queries, tokenizer, "arch.max_length", half, part=" / 2", may="can be"))
+        # A passage has at least a token and a separator.
+        lines.append(_cut(queries, tokenizer, "arch.max_length", arch.max_length, more=2))
     warnings = [line for line in lines if line]
     for line in warnings:
         log.warning("%s", line)
@@ -38,13 +37,7 @@ def warn_of_cut_queries(config: Config, base: Path, shared: Shared) -> list[str]
 
 
 def _cut(
-    queries: Collection[str],
-    tokenizer: Any,
-    key: str,
-    limit: int,
-    more: int = 0,
-    part: str = "",
-    may: str = "are",
+    queries: Collection[str], tokenizer: Any, key: str, limit: int, more: int = 0
 ) -> str | None:
     """``12 of 40 queries are cut at ...``; None if all of them fit with ``more`` tokens each."""
     encoded = tokenizer(list(queries), verbose=False)["input_ids"] if queries else []
@@ -53,6 +46,6 @@ def _cut(
     if cut == 0:
         return None
     return (
-        f"{cut} of {len(lengths)} queries {may} cut at {key}{part} = {limit} tokens, the longest "
-        f"has {max(lengths)}: raise {key}"
+        f"{cut} of {len(lengths)} queries are cut at {key}={limit} tokens, the longest needs "
+        f"{max(lengths)}: raise {key}"
     )

@@ -126,7 +126,6 @@ def prepare(config: Config, cache: StageCache) -> Prepared:
     if isinstance(config.dataset, LabelledConfig):
         with step("audit"):
             audited = audit.audit_labels(config, config.dataset, base, cache)
-    audit.warn_of_cut_queries(config, base, shared.dataset)
     return Prepared(machine, base, shared, audited)
 
 

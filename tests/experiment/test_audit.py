@@ -8,10 +8,9 @@ import pytest
 
 from pipeline.config import Config
 from pipeline.config.datasets import LabelledConfig
-from pipeline.experiment.audit import audit_labels, warn_of_cut_queries
+from pipeline.experiment.audit import audit_labels
 from pipeline.infra.model_files import TINY_TOKENIZER, locate
 from pipeline.infra.stage_cache import StageCache
-from pipeline.records import Dataset, QuerySet
 from tests.conftest import compose_config
 
 LONG = "how do I tighten the nozzle of an electric kettle " * 4
@@ -46,7 +45,7 @@ def test_the_control_needs_no_tokenizer(pairs: Path) -> None:
     assert report["facts"]["pairs"] == 10  # type: ignore[index]
 
 
-def test_queries_that_a_colbert_cuts_are_in_the_audit_and_in_the_log(
+def test_queries_that_a_colbert_cuts_are_in_the_audit(
     pairs: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     base = locate("base", TINY_TOKENIZER)
@@ -54,15 +53,3 @@ def test_queries_that_a_colbert_cuts_are_in_the_audit_and_in_the_log(
     caplog.set_level(logging.INFO)
     audited(config, base)
     assert "queries longer than arch.query_length=32 tokens (50%)" in caplog.text
-
-    test = QuerySet({"a": "Short?", "b": LONG}, {"a": {}, "b": {}})
-    empty = QuerySet({}, {})
-    dataset = Dataset("own", "f" * 64, {}, {}, empty, empty, test)
-    caplog.clear()
-    warn_of_cut_queries(config, base, dataset)
-    assert "1 of 2 test queries are longer than arch.query_length=32" in caplog.text
-    caplog.clear()
-    warn_of_cut_queries(point(pairs, "arch=colbert", "arch.query_length=64"), base, dataset)
-    warn_of_cut_queries(point(pairs, "arch=cross_encoder"), base, dataset)
-    warn_of_cut_queries(point(pairs, *CONTROL), base, dataset)
-    assert not caplog.records

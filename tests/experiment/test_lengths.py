@@ -29,15 +29,16 @@ def longer(shared: Shared) -> Shared:
     [
         (
             ["arch=colbert", "arch.query_length=32"],
-            "2 of 6 queries are cut at arch.query_length = 32 tokens, the longest has 99: "
+            "2 of 6 queries are cut at arch.query_length=32 tokens, the longest needs 99: "
             "raise arch.query_length",
         ),
         (["arch=colbert", "arch.query_length=99"], None),
         (
-            ["arch=cross_encoder", "arch.max_length=64"],
-            "2 of 6 queries can be cut at arch.max_length / 2 = 32 tokens, the longest has 98: "
+            ["arch=cross_encoder", "arch.max_length=99"],
+            "2 of 6 queries are cut at arch.max_length=99 tokens, the longest needs 100: "
             "raise arch.max_length",
         ),
+        (["arch=cross_encoder", "arch.max_length=100"], None),
         (["arch=none", "base=none", "negatives=0", "epochs=0"], None),
     ],
 )
@@ -51,7 +52,7 @@ def test_cut_queries_are_counted(
     folder: Path = locate("base.path", BASE)
     said = warn_of_cut_queries(small(*words), folder, longer)
     embedding = (
-        "2 of 6 queries are cut at embedder.max_length = 48 tokens, the longest has 98: "
+        "2 of 6 queries are cut at embedder.max_length=48 tokens, the longest needs 98: "
         "raise embedder.max_length"
     )
     assert said == [embedding, expected] if expected else [embedding]
