@@ -1,7 +1,7 @@
 """Warn of queries that are longer than the models of a point read."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,38 +14,37 @@ from pipeline.experiment.shared import Shared
 log = logging.getLogger(__name__)
 
 
-def warn_of_cut_queries(config: Config, base: Path, shared: Shared) -> list[str]:
-    """Log how many dev and test queries are cut, by which key; return the lines."""
-    queries = (shared.dataset.dev.queries | shared.dataset.test.queries).values()
+def warn_of_embedder(shared: Shared) -> None:
+    """Log how many dev and test queries the embedder cuts, which is the same for many points."""
     embedder = shared.embedder
-    prompted = [embedder.query_prompt + query for query in queries]
-    key, limit = "embedder.max_length", embedder.config.max_length
-    lines = [_cut(prompted, embedder.tokenizer, key, limit)]
+    queries = [embedder.query_prompt + query for query in _queries(shared)]
+    _warn(queries, embedder.tokenizer, "embedder.max_length", embedder.config.max_length)
+
+
+def warn_of_reranker(config: Config, base: Path, shared: Shared) -> None:
+    """Log how many dev and test queries the reranker of a point cuts, and the key to raise."""
     arch = config.arch
     if isinstance(arch, ColbertConfig):
-        tokenizer = AutoTokenizer.from_pretrained(base)
         # One more token tells a query from a passage.
-        lines.append(_cut(queries, tokenizer, "arch.query_length", arch.query_length, more=1))
+        key, limit, more = "arch.query_length", arch.query_length, 1
     elif isinstance(arch, CrossEncoderConfig):
-        tokenizer = AutoTokenizer.from_pretrained(base)
         # A passage has at least a token and a separator.
-        lines.append(_cut(queries, tokenizer, "arch.max_length", arch.max_length, more=2))
-    warnings = [line for line in lines if line]
-    for line in warnings:
-        log.warning("%s", line)
-    return warnings
+        key, limit, more = "arch.max_length", arch.max_length, 2
+    else:
+        return
+    tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=False)
+    _warn(_queries(shared), tokenizer, key, limit, more)
 
 
-def _cut(
-    queries: Collection[str], tokenizer: Any, key: str, limit: int, more: int = 0
-) -> str | None:
-    """``12 of 40 queries are cut at ...``; None if all of them fit with ``more`` tokens each."""
+def _queries(shared: Shared) -> list[str]:
+    return list((shared.dataset.dev.queries | shared.dataset.test.queries).values())
+
+
+def _warn(queries: Sequence[str], tokenizer: Any, key: str, limit: int, more: int = 0) -> None:
+    """Log ``12 of 40 queries are cut at ...`` unless all of them fit with ``more`` tokens each."""
     encoded = tokenizer(list(queries), verbose=False)["input_ids"] if queries else []
     lengths = [len(tokens) + more for tokens in encoded]
     cut = sum(length > limit for length in lengths)
-    if cut == 0:
-        return None
-    return (
-        f"{cut} of {len(lengths)} queries are cut at {key}={limit} tokens, the longest needs "
-        f"{max(lengths)}: raise {key}"
-    )
+    if cut:
+        text = "%d of %d queries are cut at %s=%d tokens, the longest needs %d: raise %s"
+        log.warning(text, cut, len(lengths), key, limit, max(lengths), key)

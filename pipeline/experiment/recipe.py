@@ -15,14 +15,11 @@ writes them to MLflow.
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from pipeline import data
 from pipeline.config import Config
 from pipeline.config.datasets import LabelledConfig
-from pipeline.config.saved_models import detect_arch
 from pipeline.evaluation.quality import Evaluation, choose_fusion_weights, evaluate
 from pipeline.experiment import (
     audit,
@@ -34,6 +31,7 @@ from pipeline.experiment import (
     record,
     scores,
 )
+from pipeline.experiment.base import as_found, locate_base
 from pipeline.experiment.fingerprint import fingerprints
 from pipeline.experiment.record import Outcome, Prepared
 from pipeline.experiment.shared import Shared, prepare_shared
@@ -41,7 +39,6 @@ from pipeline.infra import hardware
 from pipeline.infra.distributed import Leader, follow, leading
 from pipeline.infra.errors import step
 from pipeline.infra.hardware import Hardware
-from pipeline.infra.model_files import prepare_base
 from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Reranker, Scorer
 from pipeline.records import InputError
@@ -49,7 +46,7 @@ from pipeline.rerankers import load_reranker
 from pipeline.rerankers.saved import check_base
 from pipeline.rerankers.scores import PairScores, collapsed
 from pipeline.rerankers.windows import WindowedScorer
-from pipeline.tracking import attempts, reader, references, writer
+from pipeline.tracking import attempts, reader, writer
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +93,7 @@ def assist(config: Config) -> None:
     def train() -> None:
         cache = StageCache.of(config)
         machine = hardware.resolve(config.hardware)
-        base = _base(config, cache)
+        base = locate_base(config, cache)
         found = as_found(config, base)
         shared = prepare_shared(found, machine, cache)
         machine = precision.settle(config, machine, base, shared, cache)
@@ -113,27 +110,21 @@ def prepare(config: Config, cache: StageCache) -> Prepared:
     """
     machine = hardware.resolve(config.hardware)
     with step("base"):
-        base = _base(config, cache)
+        base = locate_base(config, cache)
         config = as_found(config, base)
         check_base(base, config.base, config.arch)
     shared = prepare_shared(config, machine, cache)
     if config.tracking.parent_run_id is None:  # A sweep has logged it once for all points.
         log.info("%s", data.summary(shared.dataset))
+        lengths.warn_of_embedder(shared)
     machine = precision.settle(config, machine, base, shared, cache)
     log.info("%s on %s (%s)", config.run_name, machine.name, precision.in_words(config, machine))
-    lengths.warn_of_cut_queries(config, base, shared)
+    lengths.warn_of_reranker(config, base, shared)
     audited = None
     if isinstance(config.dataset, LabelledConfig):
         with step("audit"):
             audited = audit.audit_labels(config, config.dataset, base, cache)
     return Prepared(machine, base, shared, audited)
-
-
-def as_found(config: Config, base: Path) -> Config:
-    """Correct ``base.dedicated``, which every base by reference has until its folder is known."""
-    if not config.base.dedicated or detect_arch(base) is not None:
-        return config
-    return replace(config, base=replace(config.base, dedicated=False))
 
 
 def compute(
@@ -199,11 +190,6 @@ def _prepare_early(config: Config, cache: StageCache) -> Prepared | Exception:
         raise
     except Exception as error:
         return error
-
-
-def _base(config: Config, cache: StageCache) -> Path:
-    find = partial(references.locate, config=config.tracking, cache=cache)
-    return prepare_base(config.base, cache, find)
 
 
 def _train(

@@ -141,6 +141,7 @@ def _start_log(grid: Grid) -> None:
 def _prepare(points: Sequence[Config]) -> None:
     """Make what the points share."""
     from pipeline import data
+    from pipeline.experiment import lengths
     from pipeline.experiment.shared import prepare_shared
     from pipeline.infra import hardware
     from pipeline.infra.stage_cache import StageCache
@@ -150,10 +151,11 @@ def _prepare(points: Sequence[Config]) -> None:
     shared = {str((p.dataset, p.embedder, p.mining, p.epochs > 0)): p for p in points}
     reported = set()
     for point in shared.values():
-        dataset = prepare_shared(point, hardware.resolve(point.hardware), cache).dataset
-        if dataset.fingerprint not in reported:
-            log.info("%s", data.summary(dataset))
-        reported.add(dataset.fingerprint)
+        made = prepare_shared(point, hardware.resolve(point.hardware), cache)
+        if made.dataset.fingerprint not in reported:
+            log.info("%s", data.summary(made.dataset))
+            lengths.warn_of_embedder(made)
+        reported.add(made.dataset.fingerprint)
 
 
 def _points(number: int) -> str:

@@ -1,11 +1,10 @@
 """The run says how many queries are cut, and which key to raise."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from pipeline.experiment.lengths import warn_of_cut_queries
+from pipeline.experiment import lengths
 from pipeline.experiment.shared import Shared
 from pipeline.infra.model_files import locate
 from tests.conftest import Compose
@@ -49,11 +48,15 @@ def test_cut_queries_are_counted(
     small: Compose,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    folder: Path = locate("base.path", BASE)
-    said = warn_of_cut_queries(small(*words), folder, longer)
-    embedding = (
+    lengths.warn_of_reranker(small(*words), locate("base.path", BASE), longer)
+    assert caplog.messages == ([expected] if expected else [])
+
+
+def test_queries_that_the_embedder_cuts_are_counted(
+    longer: Shared, caplog: pytest.LogCaptureFixture
+) -> None:
+    lengths.warn_of_embedder(longer)
+    assert caplog.messages == [
         "2 of 6 queries are cut at embedder.max_length=48 tokens, the longest needs 98: "
         "raise embedder.max_length"
-    )
-    assert said == [embedding, expected] if expected else [embedding]
-    assert caplog.messages == said
+    ]
