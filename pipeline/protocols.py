@@ -23,8 +23,9 @@ class FitRequest:
     ``rows`` are iterated once. ``arguments`` are fields of transformers.TrainingArguments.
     ``dev_score`` measures the current weights on the dev queries, higher is better; None: never.
     With it the best weights remain, and training stops after ``patience`` evaluations without a
-    better score (None: never). A checkpoint is written to the arguments' ``output_dir`` every
-    ``checkpoint_seconds`` (None: never), and training resumes from one that is there.
+    better score (None: never); the last step is evaluated as well. A checkpoint is written to the
+    arguments' ``output_dir`` every ``checkpoint_seconds`` (None: never), and training resumes
+    from one that is there.
     """
 
     rows: Iterable[TrainingExample]
@@ -36,6 +37,18 @@ class FitRequest:
     lora_rank: int | None
     checkpoint_seconds: float | None
     on_log: OnLog
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What a training took: optimiser steps, and (query, passage) pairs in all of them.
+
+    ``spent`` are the seconds of an interrupted attempt that this training resumed.
+    """
+
+    steps: int
+    pairs: int
+    spent: float
 
 
 class Scorer(Protocol):
@@ -57,8 +70,8 @@ class Reranker(Scorer, Protocol):
 
     model: torch.nn.Module
 
-    def fit(self, request: FitRequest) -> float:
-        """Train in place; returns the seconds that an interrupted attempt had spent."""
+    def fit(self, request: FitRequest) -> Effort:
+        """Train in place."""
         ...
 
     def save(self, folder: Path) -> None:

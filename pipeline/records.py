@@ -112,15 +112,20 @@ class TrainingRow(NamedTuple):
 class TrainingExample(NamedTuple):
     """One query with one relevant passage and its negatives, as texts.
 
-    ``label`` is the passage's gain over the largest gain of the data set, 0 < label <= 1.
-    ``teacher`` holds another model's scores of the relevant passage and of every negative, in
-    that order; empty where nothing is distilled.
+    ``gain`` is that of the passage, 1 or more, and ``label`` the gain over the largest gain of
+    the training queries, 0 < label <= 1. ``relevant`` are the text keys of all passages that are
+    relevant to the query. ``held_out`` says that the relevant passage is a negative of no query,
+    as it is relevant to a dev or test query, too. ``teacher`` holds another model's scores of the
+    relevant passage and of every negative, in that order; empty where nothing is distilled.
     """
 
     query: str
     positive: str
+    gain: int
     label: float
     negatives: list[str]
+    relevant: tuple[bytes, ...] = ()
+    held_out: bool = False
     teacher: Sequence[float] = ()
 
 

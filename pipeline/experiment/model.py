@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from pipeline.records import TrainingExample
 from pipeline.rerankers import load_reranker
 from pipeline.rerankers.saved import load_saved
 from pipeline.rerankers.scores import score_candidates
+from pipeline.rerankers.windows import windowed
 from pipeline.tracking import references, writer
 from pipeline.training.examples import with_teacher
 from pipeline.training.negatives import TrainingSet
@@ -63,15 +64,17 @@ def train_cached(
     determined_by = inputs(config, shared, base, teacher, machine)
     checkpoints = cache.unfinished("model", determined_by)
     curve: Curve = []
+    names = {"train/dev_score": f"train/dev_ndcg_at_{max(config.eval.top_k)}"}
 
     def on_log(step: int, metrics: Mapping[str, float]) -> None:
-        curve.append((step, dict(metrics)))
-        run.log_metrics(metrics, step)
+        named = {names.get(name, name): value for name, value in metrics.items()}
+        curve.append((step, named))
+        run.log_metrics(named, step)
 
     def build(folder: Path) -> None:
         with leader.training():
             reranker, metrics, tags = _train(
-                config, shared, base, teacher, machine, checkpoints, on_log
+                config, shared, base, teacher, machine, checkpoints, on_log, curve.clear
             )
         reranker.save(folder / MODEL)
         (folder / TRAINING).write_text(json.dumps(asdict(Training(metrics, tags, curve))))
@@ -93,7 +96,7 @@ def assist(
     teacher = _teacher_folder(config, cache)
     determined_by = inputs(config, shared, base, teacher, machine)
     checkpoints = cache.unfinished("model", determined_by)
-    _train(config, shared, base, teacher, machine, checkpoints, lambda step, metrics: None)
+    _train(config, shared, base, teacher, machine, checkpoints)
 
 
 def inputs(
@@ -123,6 +126,7 @@ def inputs(
             "depth": config.eval.dev_depth,
             "cutoff": max(config.eval.top_k),
             "batch_size": config.eval.batch_size,
+            "rerank": asdict(config.rerank),
             "code": code_version("dev score"),
         }
     if teacher is not None:
@@ -137,9 +141,13 @@ def _train(
     teacher: Path | None,
     machine: Hardware,
     checkpoints: Path,
-    on_log: OnLog,
+    on_log: OnLog = lambda step, metrics: None,
+    on_restart: Callable[[], None] = lambda: None,
 ) -> tuple[Reranker, dict[str, float], dict[str, str]]:
-    """Train; returns the reranker with the metrics and tags of its training."""
+    """Train; returns the reranker with the metrics and tags of its training.
+
+    ``on_restart`` is called if what was logged is void, as the training starts anew.
+    """
     assert shared.negatives is not None
     reranker = load_reranker(
         base,
@@ -174,14 +182,16 @@ def _train(
             checkpoints,
             (lambda: dev_score(config, shared, reranker)) if shared.dataset.dev.queries else None,
             on_log,
+            on_restart,
             better_than_start=config.base.dedicated,
         )
-    seconds = outcome.spent + cost.seconds
+    effort = outcome.effort
+    seconds = effort.spent + cost.seconds
     dev = {"train/dev_before": outcome.dev_before, "train/dev_after": outcome.dev_after}
     metrics = {
-        "train/steps": schedule.steps,
-        "train/pairs_seen": schedule.pairs,
-        "train/pairs_per_s": schedule.pairs / seconds,
+        "train/steps": effort.steps,
+        "train/pairs_seen": effort.pairs,
+        "train/pairs_per_s": effort.pairs / seconds,
         "train/seconds": seconds,
         "train/peak_mib": cost.peak_mib,
         **{name: score for name, score in dev.items() if score is not None},
@@ -194,7 +204,8 @@ def dev_score(config: Config, shared: Shared, reranker: Reranker) -> float:
     dev, k = shared.dataset.dev, max(config.eval.top_k)
     depth = config.eval.dev_depth
     hybrid = {"hybrid": shared.dev_candidates(depth)["hybrid"]}
-    scores = score_candidates(reranker, dev.queries, shared.dataset.corpus, hybrid)
+    scorer = windowed(reranker, config.rerank)
+    scores = score_candidates(scorer, dev.queries, shared.dataset.corpus, hybrid)
     at_k = replace(config.eval, top_k=[k], depth=max(depth, k))
     result = evaluate(hybrid, dev.qrels, at_k, scores, {"hybrid": 1.0})
     return result.metrics()[f"hybrid_reranked/ndcg_at_{k}"]

@@ -40,12 +40,12 @@ from pipeline.infra.distributed import Leader, follow, leading
 from pipeline.infra.errors import step
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.stage_cache import StageCache
-from pipeline.protocols import Reranker, Scorer
+from pipeline.protocols import Reranker
 from pipeline.records import InputError
 from pipeline.rerankers import load_reranker
 from pipeline.rerankers.saved import check_base
 from pipeline.rerankers.scores import PairScores, collapsed
-from pipeline.rerankers.windows import WindowedScorer
+from pipeline.rerankers.windows import windowed
 from pipeline.tracking import attempts, reader, writer
 
 log = logging.getLogger(__name__)
@@ -143,7 +143,7 @@ def compute(
             folder, costs = _train(config, prepared, cache, active, leader)
     with step("score"):
         reranker = _load(config, folder, machine, trained=config.epochs > 0)
-        scorer = _scorer(config, reranker) if reranker else None
+        scorer = windowed(reranker, config.rerank) if reranker else None
         pair_scores = None
         if scorer is not None:
             pair_scores, of_scoring = scores.score(config, shared, scorer, folder, machine, cache)
@@ -209,7 +209,7 @@ def _train(
     def measure(folder: Path, when: str) -> dict[str, float]:
         reranker = _load(config, folder, machine, trained=when == "after")
         assert reranker is not None
-        return forgetting.measure(general, config.eval, _scorer(config, reranker), when)
+        return forgetting.measure(general, config.eval, windowed(reranker, config.rerank), when)
 
     before = measure(base, "before")
     folder, costs = model.train_cached(config, shared, base, machine, cache, active, leader)
@@ -226,13 +226,6 @@ def _load(config: Config, folder: Path, machine: Hardware, trained: bool) -> Rer
         seed=config.seed,
         dedicated=config.base.dedicated or trained,
     )
-
-
-def _scorer(config: Config, reranker: Reranker) -> Scorer:
-    """The reranker as it is evaluated and served; it shares the weights."""
-    if config.rerank.windows is None:
-        return reranker
-    return WindowedScorer(reranker, reranker.model.tokenizer, config.rerank)
 
 
 def _warn_of_collapse(active: writer.ActiveRun) -> None:

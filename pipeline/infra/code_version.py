@@ -38,7 +38,9 @@ STAGES = {
     ),
     "index": Code(("infra.hardware", "retrieval.embedder", "retrieval.index"), SEARCH),
     "candidates": Code(("infra.hardware", "records", "retrieval"), SEARCH),
-    "negatives": Code(("infra.hardware", "records", "retrieval", "training.negatives"), SEARCH),
+    "negatives": Code(
+        ("data.text", "infra.hardware", "records", "retrieval", "training.negatives"), SEARCH
+    ),
     "model": Code(
         ("data", "experiment.model", "infra.hardware", "rerankers", "retrieval", "training"),
         TRAINING,

@@ -76,6 +76,15 @@ def any_of(*here: bool) -> list[bool]:
     return [bool(flag) for flag in flags]
 
 
+def sum_over_all(here: int) -> int:
+    """Add up a number of all processes, which must call this together."""
+    if world_size() == 1:
+        return here
+    total = torch.tensor(here)
+    dist.all_reduce(total)
+    return int(total)
+
+
 def wait_for_all() -> None:
     """Return when all processes have called this."""
     if world_size() > 1:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from pylate.losses import Contrastive, Distillation
+from pylate.losses import Distillation
 from pylate.models import ColBERT
 from pylate.scores import colbert_scores
 from pylate.utils import ColBERTCollator
@@ -20,19 +20,27 @@ from tqdm import tqdm
 
 from pipeline.config.models import ColbertConfig
 from pipeline.infra.console import live_line
-from pipeline.infra.distributed import world_size
 from pipeline.infra.hardware import Hardware
-from pipeline.protocols import FitRequest, Scores
+from pipeline.protocols import Effort, FitRequest, Scores
+from pipeline.rerankers.contrastive import ContrastiveLoss
 from pipeline.training.adapters import adapters
 from pipeline.training.checkpoints import Resumable
 from pipeline.training.examples import columns, write_dataset
-from pipeline.training.trainer import DevEvaluator, on_one_gpu, run_trainer
+from pipeline.training.in_batch import InBatch
+from pipeline.training.schedule import IN_BATCH
+from pipeline.training.trainer import CountsPairs, DevEvaluator, on_one_gpu, run_trainer
 
 BLOCK = 4096  # passages whose token vectors are held at a time, bounds memory
 
 
-class _Trainer(Resumable, SentenceTransformerTrainer):  # type: ignore[misc]
+class _Trainer(Resumable, CountsPairs, SentenceTransformerTrainer):  # type: ignore[misc]
     """The library's trainer, with our checkpoints."""
+
+    def pairs_in(self, batch: Mapping[str, Any]) -> int:
+        """Count the passages, which are tokenised column by column."""
+        tokens = {name: value for name, value in batch.items() if name.endswith("_input_ids")}
+        del tokens["query_input_ids"]
+        return sum(len(passages) for passages in tokens.values())
 
 
 class ColbertReranker:
@@ -125,13 +133,18 @@ class ColbertReranker:
                     bar.update(len(part))
         return embedded
 
-    def fit(self, request: FitRequest) -> float:
+    def fit(self, request: FitRequest) -> Effort:
         """Train in place with one of ``config.models.COLBERT_LOSSES``.
 
-        The contrastive loss takes the other passages of a batch as negatives, too.
+        The contrastive loss takes the other passages of a batch as negatives, too, but for
+        those that are relevant to the query.
         """
         arguments = on_one_gpu(SentenceTransformerTrainingArguments(**request.arguments))
-        rows = write_dataset(columns(request.loss, request.rows), Path(arguments.output_dir))
+        in_batch = InBatch()
+        examples = request.rows
+        if request.loss in IN_BATCH:
+            examples = in_batch.collect(examples)
+        rows = write_dataset(columns(request.loss, examples), Path(arguments.output_dir))
         # ColBERT does not use the pooler of BERT, which gets no gradient.
         arguments.ddp_find_unused_parameters = any(
             "pooler" in name for name, _ in self.model.named_parameters()
@@ -141,23 +154,19 @@ class ColbertReranker:
                 model=self.model,
                 args=arguments,
                 train_dataset=rows,
-                loss=self._loss(request.loss),
+                loss=self._loss(request.loss, in_batch),
                 evaluator=DevEvaluator(request.dev_score) if request.dev_score else None,
                 data_collator=ColBERTCollator(self._tokenize_for_training),
             )
-            spent = run_trainer(trainer, request)
+            effort = run_trainer(trainer, request)
         self.model.eval()
-        return spent
+        return effort
 
-    def _loss(self, name: str) -> torch.nn.Module:
-        loss: torch.nn.Module = (
-            Distillation(self.model)
-            if name == "distillation"
-            else _ContrastiveOverAll(
-                self.model, gather_across_devices=world_size() > 1, temperature=self._temperature
-            )
-        )
-        return loss
+    def _loss(self, name: str, in_batch: InBatch) -> torch.nn.Module:
+        if name == "distillation":
+            distillation: torch.nn.Module = Distillation(self.model)
+            return distillation
+        return ContrastiveLoss(self.model, in_batch, self._temperature)
 
     def _tokenize_for_training(self, *arguments: Any, **options: Any) -> dict[str, torch.Tensor]:
         """Tokenize by PyLate at the length of training; dev scores keep the length of serving."""
@@ -176,18 +185,6 @@ class ColbertReranker:
     def parameters(self) -> int:
         """Count the weights of the model."""
         return sum(weights.numel() for weights in self.model.parameters())
-
-
-class _ContrastiveOverAll(Contrastive):  # type: ignore[misc]
-    """Gives several processes the loss that one would have, over the passages of all.
-
-    PyLate multiplies the loss by their number. Gathering sums the gradients as well, so each step
-    would be as many times larger.
-    """
-
-    def forward(self, *arguments: Any, **options: Any) -> torch.Tensor:
-        loss: torch.Tensor = super().forward(*arguments, **options)
-        return loss / world_size()
 
 
 def _maxsim(query: torch.Tensor, documents: list[torch.Tensor]) -> Scores:

@@ -22,7 +22,6 @@ from sentence_transformers.cross_encoder.losses import (
     LambdaLoss,
     ListNetLoss,
     MarginMSELoss,
-    MultipleNegativesRankingLoss,
     RankNetLoss,
 )
 from torch.nn.parallel import DistributedDataParallel
@@ -31,12 +30,15 @@ from pipeline.config.models import CrossEncoderConfig
 from pipeline.config.saved_models import labels
 from pipeline.infra.console import live_line
 from pipeline.infra.hardware import Hardware
-from pipeline.protocols import FitRequest, Scores
+from pipeline.protocols import Effort, FitRequest, Scores
 from pipeline.records import InputError
+from pipeline.rerankers.mnrl import MnrlLoss
 from pipeline.training.adapters import adapters
 from pipeline.training.checkpoints import Resumable
 from pipeline.training.examples import columns, write_dataset
-from pipeline.training.trainer import DevEvaluator, on_one_gpu, run_trainer
+from pipeline.training.in_batch import InBatch
+from pipeline.training.schedule import IN_BATCH
+from pipeline.training.trainer import CountsPairs, DevEvaluator, on_one_gpu, run_trainer
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +49,14 @@ SPACE = re.compile(r"\s")
 TOKENISED_TOGETHER = 256  # passages
 
 
-class _Trainer(Resumable, CrossEncoderTrainer):  # type: ignore[misc]
+class _Trainer(Resumable, CountsPairs, CrossEncoderTrainer):  # type: ignore[misc]
     """The library's trainer, with our checkpoints and with gradients shared by all processes."""
+
+    def pairs_in(self, batch: Mapping[str, Any]) -> int:
+        """Count the passages, of which each column but the first two has one or a list per row."""
+        columns = [texts for name, texts in batch.items() if name not in ("query", "label")]
+        lists = [texts for column in columns for texts in column]
+        return sum(len(texts) if isinstance(texts, list) else 1 for texts in lists)
 
     def override_model_in_loss(self, loss: torch.nn.Module, model: torch.nn.Module) -> Any:
         """Let the loss compute through ``model``, even if it is wrapped.
@@ -150,10 +158,14 @@ class CrossEncoderReranker:
                 readable[i] = passages[i][: end.start()] if end else passages[i]
         return readable
 
-    def fit(self, request: FitRequest) -> float:
+    def fit(self, request: FitRequest) -> Effort:
         """Train in place with one of ``config.models.CROSS_ENCODER_LOSSES``."""
         arguments = on_one_gpu(CrossEncoderTrainingArguments(**request.arguments))
-        rows = write_dataset(columns(request.loss, request.rows), Path(arguments.output_dir))
+        in_batch = InBatch()
+        examples = request.rows
+        if request.loss in IN_BATCH:
+            examples = in_batch.collect(examples)
+        rows = write_dataset(columns(request.loss, examples), Path(arguments.output_dir))
         transformer = self.model.model
         with adapters(self.model, "model", request.lora_rank):
             # Adapters freeze all other weights, but the new ones must be trained.
@@ -164,12 +176,12 @@ class CrossEncoderReranker:
                 model=self.model,
                 args=arguments,
                 train_dataset=rows,
-                loss=_loss(request.loss, self.model, request.negatives),
+                loss=_loss(request.loss, self.model, request.negatives, in_batch),
                 evaluator=DevEvaluator(request.dev_score) if request.dev_score else None,
             )
-            spent = run_trainer(trainer, request)
+            effort = run_trainer(trainer, request)
         self.model.eval()
-        return spent
+        return effort
 
     def save(self, folder: Path) -> None:
         """Write a folder for ``CrossEncoder(folder)``."""
@@ -180,14 +192,14 @@ class CrossEncoderReranker:
         return sum(weights.numel() for weights in self.model.model.parameters())
 
 
-def _loss(name: str, model: CrossEncoder, negatives: int) -> torch.nn.Module:
+def _loss(name: str, model: CrossEncoder, negatives: int, in_batch: InBatch) -> torch.nn.Module:
     """Build the loss ``name``; bce weighs positives by ``negatives``."""
     build: dict[str, Callable[[], torch.nn.Module]] = {
         "bce": lambda: BinaryCrossEntropyLoss(model, pos_weight=torch.tensor(float(negatives))),
         "lambda": lambda: LambdaLoss(model),
         "ranknet": lambda: RankNetLoss(model),
         "listnet": lambda: ListNetLoss(model),
-        "mnrl": lambda: MultipleNegativesRankingLoss(model),
+        "mnrl": lambda: MnrlLoss(model, in_batch),
         "margin_mse": lambda: MarginMSELoss(model),
     }
     return build[name]()

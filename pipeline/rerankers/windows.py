@@ -6,7 +6,17 @@ from typing import Any
 import numpy as np
 
 from pipeline.config.stages import RerankConfig
-from pipeline.protocols import Scorer, Scores
+from pipeline.protocols import Reranker, Scorer, Scores
+
+
+def windowed(reranker: Reranker, config: RerankConfig) -> Scorer:
+    """Return the reranker as it is evaluated and served: in windows if ``config`` says so.
+
+    It shares the weights of ``reranker``.
+    """
+    if config.windows is None:
+        return reranker
+    return WindowedScorer(reranker, reranker.model.tokenizer, config)
 
 
 class WindowedScorer:

@@ -11,7 +11,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from pipeline.training.checkpoints import folder_of
 
-DEV_METRIC = "dev_ndcg_at_10"
+DEV_METRIC = "dev_score"
 WEIGHTS, SCORE = "best.safetensors", "best.json"
 
 
@@ -38,6 +38,12 @@ class KeepBest(TrainerCallback):  # type: ignore[misc]
         if (checkpoint / SCORE).exists():
             self._best_score, self._misses = json.loads((checkpoint / SCORE).read_text())
             self._best = load_file(checkpoint / WEIGHTS)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        if state.global_step >= state.max_steps:  # The last steps may have made the best weights.
+            control.should_evaluate = True
 
     def on_evaluate(
         self,

@@ -10,6 +10,7 @@ interruption, bit by bit.
 import json
 import shutil
 import time
+from collections.abc import Callable
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import torch
 from safetensors.torch import load_model, save_model
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from pipeline.infra.distributed import any_of, wait_for_all
+from pipeline.infra.distributed import any_of, sum_over_all, wait_for_all
 from pipeline.infra.manifest import damage, seal
 from pipeline.training.signals import SIGNALS, DeferredSignals
 
@@ -43,20 +44,29 @@ class Checkpoints(TrainerCallback):  # type: ignore[misc]
     """Saves a checkpoint every ``seconds`` (None: never) and after a signal; keeps the newest.
 
     A signal is handled once the checkpoint is written. If its handler raises, the training ends;
-    if the handler returns, the training continues.
+    if the handler returns, the training continues. ``pairs`` counts those that this process has
+    trained on since it started.
     """
 
-    def __init__(self, seconds: float | None, signals: DeferredSignals) -> None:
+    def __init__(
+        self, seconds: float | None, signals: DeferredSignals, pairs: Callable[[], int]
+    ) -> None:
         self._seconds = seconds
         self._signals = signals
+        self._pairs_here = pairs
+        self._pairs_before = 0
         self._agreed: list[int] = []  # signals that arrived in any process, known to all
         self._spent = 0.0
         self._started = self._last = time.monotonic()
 
     def resume(self, checkpoint: Path) -> float:
         """Return the seconds of training that led to ``checkpoint``, and count on from there."""
-        self._spent = json.loads((checkpoint / SPENT).read_text())
+        self._spent, self._pairs_before = json.loads((checkpoint / SPENT).read_text())
         return self._spent
+
+    def pairs(self) -> int:
+        """Count the pairs of all attempts; all processes must call this together."""
+        return self._pairs_before + sum_over_all(self._pairs_here())
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -73,9 +83,10 @@ class Checkpoints(TrainerCallback):  # type: ignore[misc]
         folder = folder_of(args, state)
         self._last = time.monotonic()
         # Each process writes its random state, and the manifest must list them all.
-        wait_for_all()
+        pairs = self.pairs()
         if args.should_save:  # of rank 0
-            (folder / SPENT).write_text(json.dumps(self._spent + self._last - self._started))
+            seconds = self._spent + self._last - self._started
+            (folder / SPENT).write_text(json.dumps([seconds, pairs]))
             seal(folder)
             for other in folder.parent.glob(f"{PREFIX}*"):
                 if other != folder:

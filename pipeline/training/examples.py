@@ -1,7 +1,8 @@
 """Training examples: the teacher's scores, and the columns that each loss reads.
 
 A loss reads (query, passage) pairs, or a query with one relevant passage and its negatives, or a
-query with the list of all its passages.
+query with the list of all its passages. Pairs are labelled from 0 to 1, as binary cross-entropy
+expects, and lists with the gains, as LambdaLoss, RankNet and ListNet are defined on them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -72,10 +73,11 @@ def _pairs(rows: Iterable[TrainingExample]) -> Columns:
 
 
 def _tuples(rows: Iterable[TrainingExample], scored: bool) -> Columns:
-    for row in rows:
+    """Yield one tuple per row; its label is the teacher's scores or else the number of the row."""
+    for number, row in enumerate(rows):
         negatives = {f"negative_{i}": text for i, text in enumerate(row.negatives, 1)}
-        example = {"query": row.query, "positive": row.positive, **negatives}
-        yield {**example, "label": list(row.teacher)} if scored else example
+        label = list(row.teacher) if scored else number
+        yield {"query": row.query, "positive": row.positive, **negatives, "label": label}
 
 
 def _lists(rows: Iterable[TrainingExample]) -> Columns:
@@ -86,7 +88,7 @@ def _lists(rows: Iterable[TrainingExample]) -> Columns:
         yield {
             "query": query,
             "passages": [row.positive for row in members] + negatives,
-            "label": [row.label for row in members] + [0.0] * len(negatives),
+            "label": [float(row.gain) for row in members] + [0.0] * len(negatives),
         }
 
 

@@ -8,8 +8,7 @@ memory does not grow with the training set.
 import hashlib
 import logging
 import random
-from collections.abc import Iterator, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Container, Iterator, Sequence
 from itertools import groupby, islice
 from pathlib import Path
 
@@ -18,8 +17,9 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
 from pipeline.config.stages import MiningConfig
+from pipeline.data.text import text_key
 from pipeline.infra.console import live_line
-from pipeline.records import Dataset, Hit, TrainingExample, TrainingRow
+from pipeline.records import Dataset, Hit, InputError, TrainingExample, TrainingRow
 from pipeline.retrieval.embedder import Embedder
 from pipeline.retrieval.index import PassageTable
 
@@ -46,13 +46,17 @@ def mine_negatives(
     """Write one row per (training query, relevant passage) with ``config.depth`` negatives.
 
     Passages that were judged irrelevant to the query come first, mined passages fill up. ``table``
-    holds ``dataset.train_corpus``, embedded by ``embedder``. Never a negative: the query's own
-    relevant passages, any passage with the same text, and the passages relevant to a dev or test
-    query. A query with fewer than ``config.depth`` negatives is dropped, for every run alike, and
-    counted in the log.
+    holds ``dataset.train_corpus``, embedded by ``embedder``. A query with fewer than
+    ``config.depth`` negatives is dropped, for every run alike, and counted in the log.
+
+    Never a negative, compared by text: what the data call relevant to the query, in any split;
+    what they call relevant to a dev or test query, drawn or not; and the passage with the id or
+    the text of the query.
+
+    Raises:
+        InputError: no query has enough negatives.
     """
-    held_out = _relevant_to_dev_or_test(dataset)
-    dropped = 0
+    dropped = most = 0
     query_ids = iter(dataset.train.queries)
     with (
         pq.ParquetWriter(folder / FILE, SCHEMA) as writer,
@@ -63,7 +67,8 @@ def mine_negatives(
             vectors = embedder.encode_queries([dataset.train.queries[q] for q in chunk])
             ranked = table.search_vector(vectors, config.last_rank)
             for query_id, hits in zip(chunk, ranked, strict=True):
-                negatives = _negatives(query_id, hits, dataset, held_out, config, seed)
+                negatives = _negatives(query_id, hits, dataset, config, seed)
+                most = max(most, len(negatives))
                 if len(negatives) < config.depth:
                     dropped += 1
                     continue
@@ -72,6 +77,14 @@ def mine_negatives(
             rows.sort()
             writer.write_table(pa.Table.from_pylist([r._asdict() for r in rows], schema=SCHEMA))
             bar.update(len(chunk))
+    if dropped == len(dataset.train):
+        margin = "" if config.margin is None else f", mining.margin={config.margin:g}"
+        raise InputError(
+            f"mining.depth={config.depth}: none of the {dropped} training queries has that many "
+            f"negatives, the most is {most} (of {len(table)} passages, mining.first_rank="
+            f"{config.first_rank}, mining.last_rank={config.last_rank}{margin}); lower "
+            "mining.depth and negatives, or mining.first_rank, or add passages to search"
+        )
     if dropped:
         log.warning(
             "mining: %d of %d training queries dropped, fewer than mining.depth=%d negatives "
@@ -84,43 +97,34 @@ def mine_negatives(
         )
 
 
-def _relevant_to_dev_or_test(dataset: Dataset) -> set[str]:
-    return {
-        doc_id
-        for split in (dataset.dev, dataset.test)
-        for judged in split.qrels.values()
-        for doc_id in judged
-    }
-
-
 def _negatives(
-    query_id: str,
-    hits: Sequence[Hit],
-    dataset: Dataset,
-    held_out: AbstractSet[str],
-    config: MiningConfig,
-    seed: int,
+    query_id: str, hits: Sequence[Hit], dataset: Dataset, config: MiningConfig, seed: int
 ) -> tuple[str, ...]:
     """Choose up to ``config.depth`` negatives of one query, whose ranked passages are ``hits``."""
     rng = random.Random(hashlib.sha256(f"{seed}:{query_id}".encode()).digest())
-    relevant = set(dataset.train.qrels[query_id])
-    judged = dataset.train.irrelevant.get(query_id, [])
-    known = [doc_id for doc_id in judged if doc_id not in relevant | held_out]
+    corpus, relevant = dataset.train_corpus, dataset.train.qrels[query_id]
+    known = list(dataset.train.irrelevant.get(query_id, ()))
     rng.shuffle(known)
-    corpus = dataset.train_corpus
-    positive_texts = {corpus[doc_id] for doc_id in relevant}
-    taken = relevant | held_out | set(known)
-    window = [
-        hit
-        for hit in _window(hits, relevant, config)
-        if hit.doc_id not in taken and corpus[hit.doc_id] not in positive_texts
-    ]
+    mined = [hit.doc_id for hit in _window(hits, relevant, config)]
     if config.sampling == "random":
-        rng.shuffle(window)
-    return (*known, *(hit.doc_id for hit in window))[: config.depth]
+        rng.shuffle(mined)
+    # Of the query's own text a person may have said that it is irrelevant, a search can't.
+    own = text_key(dataset.train.queries[query_id])
+    taken = {text_key(corpus[doc_id]) for doc_id in relevant}
+    taken |= dataset.also_relevant.get(query_id, frozenset())
+    chosen: list[str] = []
+    for place, doc_id in enumerate([*known, *mined]):
+        if len(chosen) == config.depth:
+            break
+        key = text_key(corpus[doc_id])
+        itself = doc_id == query_id or (place >= len(known) and key == own)
+        if not itself and key not in taken and key not in dataset.held_out:
+            chosen.append(doc_id)
+            taken.add(key)
+    return tuple(chosen)
 
 
-def _window(hits: Sequence[Hit], relevant: AbstractSet[str], config: MiningConfig) -> Sequence[Hit]:
+def _window(hits: Sequence[Hit], relevant: Container[str], config: MiningConfig) -> Sequence[Hit]:
     """Cut the ranked passages to the ranks and the similarity that negatives may have."""
     window = hits[config.first_rank : config.last_rank]
     if config.margin is None:
@@ -158,10 +162,19 @@ class TrainingSet:
         """Yield every row as texts, the rows of a query together."""
         train, corpus = self._dataset.train, self._dataset.train_corpus
         largest = max((gain for docs in train.qrels.values() for gain in docs.values()), default=1)
-        for row in self:
-            yield TrainingExample(
-                train.queries[row.query_id],
-                corpus[row.positive_id],
-                train.qrels[row.query_id][row.positive_id] / largest,
-                [corpus[doc_id] for doc_id in row.negative_ids],
-            )
+        for query_id, rows in groupby(self, key=lambda row: row.query_id):
+            gains = train.qrels[query_id]
+            keys = {doc_id: text_key(corpus[doc_id]) for doc_id in gains}
+            others = self._dataset.also_relevant.get(query_id, ())
+            relevant = (*keys.values(), *others)
+            for row in rows:
+                gain = gains[row.positive_id]
+                yield TrainingExample(
+                    query=train.queries[query_id],
+                    positive=corpus[row.positive_id],
+                    gain=gain,
+                    label=gain / largest,
+                    negatives=[corpus[doc_id] for doc_id in row.negative_ids],
+                    relevant=relevant,
+                    held_out=keys[row.positive_id] in self._dataset.held_out,
+                )

@@ -10,6 +10,9 @@ from pipeline.records import InputError
 LISTWISE = ("lambda", "ranknet", "listnet")
 """Losses that read the list of all passages of a query."""
 
+IN_BATCH = ("contrastive", "mnrl")
+"""Losses that take the other passages of a batch as negatives."""
+
 
 @dataclass(frozen=True)
 class Schedule:

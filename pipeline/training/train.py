@@ -11,11 +11,11 @@ from accelerate.utils import find_executable_batch_size
 from pipeline.config.stages import TrainConfig
 from pipeline.infra.distributed import world_size
 from pipeline.infra.hardware import Hardware
-from pipeline.protocols import FitRequest, OnLog, Reranker
+from pipeline.protocols import Effort, FitRequest, OnLog, Reranker
 from pipeline.records import InputError, TrainingExample
 from pipeline.training.best import snapshot
 from pipeline.training.guards import LossCurve, check_learning_rate
-from pipeline.training.schedule import Schedule
+from pipeline.training.schedule import IN_BATCH, Schedule
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +26,8 @@ class Outcome:
 
     ``kept`` is "trained", or "start" if training lowered the dev score and was undone. The dev
     scores are None if they were not measured. ``batch_size`` counts the examples in memory at a
-    time, fewer than configured if memory was short. ``spent`` are the seconds of an interrupted
-    attempt that this training resumed.
+    time, fewer than configured if memory was short. ``effort`` is that of the attempt whose
+    weights remain.
     """
 
     kept: str
@@ -35,7 +35,7 @@ class Outcome:
     dev_after: float | None
     batch_size: int
     warnings: list[str]
-    spent: float
+    effort: Effort
 
 
 def train(
@@ -48,12 +48,14 @@ def train(
     folder: Path,
     dev_score: Callable[[], float] | None,
     on_log: OnLog,
+    on_restart: Callable[[], None] = lambda: None,
     better_than_start: bool = False,
 ) -> Outcome:
     """Train ``reranker`` in place; with dev evaluations, the best weights remain.
 
     With ``better_than_start`` the dev score is measured before and after, and a model that became
-    worse gets its first weights back. ``folder`` holds the training rows and the checkpoints that
+    worse gets its first weights back. ``on_restart`` is called before a new attempt with a smaller
+    batch, which voids what was logged. ``folder`` holds the training rows and the checkpoints that
     an interrupted training resumes from; it can be deleted afterwards.
 
     Raises:
@@ -66,11 +68,12 @@ def train(
     before = compare() if compare else None
     curve = LossCurve(config.learning_rate, on_log)
 
-    def fit(batch_size: int) -> tuple[int, float]:
+    def fit(batch_size: int) -> tuple[int, Effort]:
         if batch_size < config.batch_size:
             log.warning("%s", _out_of_memory(batch_size, config, schedule.loss))
             reranker.model.load_state_dict(start)
             curve.losses.clear()
+            on_restart()
         # One folder per size, because a checkpoint can only be resumed at its own batch size.
         here = folder / f"batch-{batch_size}"
         arguments = _arguments(batch_size, schedule, config, hardware, seed, here)
@@ -78,7 +81,7 @@ def train(
             _request(rows(), schedule, config, arguments, dev_score, curve.on_log)
         )
 
-    batch_size, spent = _with_falling_batch_size(fit, config.batch_size)
+    batch_size, effort = _with_falling_batch_size(fit, config.batch_size)
     after = compare() if compare else None
     worse = before is not None and after is not None and after < before
     warnings = [*check_learning_rate(config.learning_rate), *curve.warnings()]
@@ -90,7 +93,7 @@ def train(
         )
     for warning in warnings:
         log.warning("%s", warning)
-    return Outcome("start" if worse else "trained", before, after, batch_size, warnings, spent)
+    return Outcome("start" if worse else "trained", before, after, batch_size, warnings, effort)
 
 
 def _check_batch_size(batch_size: int) -> None:
@@ -102,14 +105,14 @@ def _check_batch_size(batch_size: int) -> None:
 
 
 def _with_falling_batch_size(
-    fit: Callable[[int], tuple[int, float]], batch_size: int
-) -> tuple[int, float]:
+    fit: Callable[[int], tuple[int, Effort]], batch_size: int
+) -> tuple[int, Effort]:
     """Call ``fit`` with ``batch_size``, and with a smaller one each time memory runs out."""
     smaller = _smaller_batch_sizes(batch_size)
     attempt = find_executable_batch_size(
         fit, starting_batch_size=batch_size, reduce_batch_size_fn=partial(next, smaller, 0)
     )
-    result: tuple[int, float] = attempt()
+    result: tuple[int, Effort] = attempt()
     return result
 
 
@@ -135,7 +138,7 @@ def _out_of_memory(batch_size: int, config: TrainConfig, loss: str) -> str:
         f"out of memory: {batch_size} examples at a time instead of {config.batch_size}, "
         f"accumulated {factor} times, so a step still sees {config.batch_size}"
     )
-    if loss in ("contrastive", "mnrl"):
+    if loss in IN_BATCH:
         text += "; the negatives in the batch become fewer"
     return text
 

@@ -1,8 +1,9 @@
 """Run a library's trainer with this project's progress bar, dev evaluation and checkpoints."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from sentence_transformers.evaluation import SentenceEvaluator
@@ -15,13 +16,29 @@ from transformers import (
 )
 from transformers.trainer import TRAINER_STATE_NAME
 
-from pipeline.protocols import FitRequest
+from pipeline.protocols import Effort, FitRequest
 from pipeline.training.best import DEV_METRIC, KeepBest
 from pipeline.training.checkpoints import Checkpoints, newest, step_of
 from pipeline.training.progress import Progress
 from pipeline.training.signals import DeferredSignals
 
 log = logging.getLogger(__name__)
+
+
+class CountsPairs:
+    """Mixin for a library's trainer: counts the (query, passage) pairs that it has trained on."""
+
+    pairs = 0  # in this process
+
+    def pairs_in(self, batch: Mapping[str, Any]) -> int:
+        """Count the pairs of a collated batch."""
+        raise NotImplementedError
+
+    def training_step(self, model: torch.nn.Module, inputs: Any, *others: Any) -> torch.Tensor:
+        """Train on one batch and count it."""
+        self.pairs += self.pairs_in(inputs)
+        loss: torch.Tensor = super().training_step(model, inputs, *others)  # type: ignore[misc]
+        return loss
 
 
 class DevEvaluator(SentenceEvaluator):  # type: ignore[misc]
@@ -53,17 +70,15 @@ def on_one_gpu(arguments: TrainingArguments) -> TrainingArguments:
     return arguments
 
 
-def run_trainer(trainer: Trainer, request: FitRequest) -> float:
+def run_trainer(trainer: Trainer, request: FitRequest) -> Effort:
     """Train, resuming from the newest checkpoint in the trainer's output folder if there is one.
-
-    Returns the seconds that an interrupted attempt had spent up to that checkpoint.
 
     Raises:
         BaseException: what the handler of a signal raises, such as Terminated after SIGTERM; by
             then a checkpoint of the last step is written.
     """
     signals = DeferredSignals()
-    checkpoints = Checkpoints(request.checkpoint_seconds, signals)
+    checkpoints = Checkpoints(request.checkpoint_seconds, signals, lambda: trainer.pairs)
     best = KeepBest(trainer.model, request.patience)
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
@@ -76,7 +91,7 @@ def run_trainer(trainer: Trainer, request: FitRequest) -> float:
     if latest is None:
         with signals.deferred():
             trainer.train()
-        return 0.0
+        return Effort(trainer.state.global_step, checkpoints.pairs(), spent=0.0)
     spent = checkpoints.resume(latest)
     best.resume(latest)
     log.info("resuming from step %d of %d", step_of(latest), trainer.args.max_steps)
@@ -85,7 +100,7 @@ def run_trainer(trainer: Trainer, request: FitRequest) -> float:
     else:
         with signals.deferred():
             trainer.train(resume_from_checkpoint=str(latest))
-    return spent
+    return Effort(trainer.state.global_step, checkpoints.pairs(), spent)
 
 
 def _load_finished(trainer: Trainer, checkpoint: Path) -> None:

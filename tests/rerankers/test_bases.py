@@ -62,7 +62,7 @@ def fit(reranker: Reranker, loss: str, folder: Path, lora_rank: int | None = Non
         "disable_tqdm": True,
     }
     request = FitRequest(
-        rows=[TrainingExample(QUERY, TEXTS[0], 1.0, [TEXTS[1]])] * 4,
+        rows=[TrainingExample(QUERY, TEXTS[0], 1, 1.0, [TEXTS[1]])] * 4,
         loss=loss,
         negatives=1,
         arguments=arguments,

@@ -18,7 +18,7 @@ from pipeline.infra.hardware import Hardware
 from pipeline.infra.manifest import MANIFEST
 from pipeline.infra.model_files import prepare_base
 from pipeline.infra.stage_cache import StageCache
-from pipeline.protocols import Reranker
+from pipeline.protocols import Effort, Reranker
 from pipeline.rerankers import load_reranker
 from pipeline.training.checkpoints import newest, step_of
 from pipeline.training.negatives import TrainingSet
@@ -42,8 +42,12 @@ def trained(
     *overrides: str,
     killed_at: int | None = None,
     signalled_at: int | None = None,
+    efforts: list[Effort] | None = None,
 ) -> tuple[Reranker, Curve]:
-    """Eight steps over two epochs, with a dev score that depends on the weights."""
+    """Eight steps over two epochs, with a dev score that depends on the weights.
+
+    What the training took is appended to ``efforts``.
+    """
     config = small("base=modernbert_tiny", "train.learning_rate=1e-3", *overrides)
     base = prepare_base(config.base, StageCache.of(config))
     reranker = load_reranker(base, config.arch, machine, 32, seed=1)
@@ -64,10 +68,12 @@ def trained(
         weights = torch.cat([w.detach().flatten() for w in reranker.model.parameters()])
         return float(torch.sin(1e4 * weights.double().sum()))
 
-    train(
+    outcome = train(
         *(reranker, rows.examples, schedule, config.train, machine, 1, folder),
         *(dev_score, on_log),
     )
+    if efforts is not None:
+        efforts.append(outcome.effort)
     return reranker, curve
 
 
@@ -101,7 +107,8 @@ def test_an_interrupted_training_ends_with_the_same_weights(
         "train.eval_every=2",
         EVERY_STEP,
     )
-    whole, curve = trained(shared, small, machine, tmp_path / "whole", *settings)
+    efforts: list[Effort] = []
+    whole, curve = trained(shared, small, machine, tmp_path / "whole", *settings, efforts=efforts)
     folder = tmp_path / "parts"
     for step in (3, 7):
         with pytest.raises(Killed):
@@ -109,11 +116,14 @@ def test_an_interrupted_training_ends_with_the_same_weights(
         latest = newest(next(folder.glob("batch-*")))
         assert latest is not None
         assert step_of(latest) == step - 1
-    resumed, again = trained(shared, small, machine, folder, *settings)
+    resumed, again = trained(shared, small, machine, folder, *settings, efforts=efforts)
     assert same(resumed, whole)
     assert again == curve
+    # 48 rows of a query and 2 passages: 6 batches of 16 pairs an epoch, or 3 of 16 rows.
+    pairs = 8 * 16 if arch == "cross_encoder" else 8 * 32
+    assert [(effort.steps, effort.pairs) for effort in efforts] == [(8, pairs)] * 2
     assert len({metrics["train/loss"] for _, metrics in curve if "train/loss" in metrics}) == 8
-    assert sum("train/dev_ndcg_at_10" in metrics for _, metrics in curve) == 4
+    assert sum("train/dev_score" in metrics for _, metrics in curve) == 4
 
 
 @pytest.mark.slow

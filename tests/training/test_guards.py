@@ -1,7 +1,7 @@
 """What goes wrong in training is said: memory, learning rate, loss, scores, a worse model."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from pipeline.experiment.shared import Shared
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
 from pipeline.infra.stage_cache import StageCache
-from pipeline.protocols import FitRequest, Reranker
+from pipeline.protocols import Effort, FitRequest, Reranker
 from pipeline.rerankers import load_reranker
 from pipeline.rerankers.scores import collapsed
 from pipeline.training.negatives import TrainingSet
@@ -25,6 +25,7 @@ QUERIES = {"q": "merge two configurations"}
 PASSAGES = {"a": "Merges the other config into this one.", "b": "Draws a graph with a layout."}
 PAIRS = [("q", "a"), ("q", "b")]
 Train = Callable[..., tuple[Reranker, Outcome]]
+Curve = list[tuple[int, Mapping[str, float]]]
 
 
 @pytest.fixture
@@ -36,6 +37,7 @@ def fitted(shared: Shared, small: Compose, machine: Hardware, tmp_path: Path) ->
         dev_score: Callable[[], float] | None = None,
         better_than_start: bool = False,
         wrap: Callable[[Reranker], Reranker] = lambda reranker: reranker,
+        curve: Curve | None = None,
     ) -> tuple[Reranker, Outcome]:
         config: Config = small("base=modernbert_tiny", "train.max_steps=4", *overrides)
         folder = prepare_base(config.base, StageCache.of(config))
@@ -44,9 +46,11 @@ def fitted(shared: Shared, small: Compose, machine: Hardware, tmp_path: Path) ->
         reranker = wrap(loaded)
         rows = TrainingSet(shared.negatives, shared.dataset, 1)
         schedule = plan(config.arch.loss, len(rows), rows.queries, 1, 1, config.train)
+        logged: Curve = [] if curve is None else curve
         outcome = train(
             *(reranker, rows.examples, schedule, config.train, machine, 1, tmp_path, dev_score),
-            lambda step, metrics: None,
+            lambda step, metrics: logged.append((step, metrics)),
+            logged.clear,
             better_than_start=better_than_start,
         )
         return reranker, outcome
@@ -67,24 +71,31 @@ class ShortOfMemory:
         )
         self.tried: list[tuple[int, int]] = []
 
-    def fit(self, request: FitRequest) -> None:
+    def fit(self, request: FitRequest) -> Effort:
         size = request.arguments["per_device_train_batch_size"]
         self.tried.append((size, request.arguments["gradient_accumulation_steps"]))
         if size > self._fits:
             with torch.no_grad():  # what a few steps before the error may have done
                 next(self.model.parameters()).add_(1.0)
+            request.on_log(1, {"train/loss": 99.0})
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        self._inner.fit(request)
+        return self._inner.fit(request)
 
 
 @pytest.mark.slow
 def test_out_of_memory_halves_the_batch_and_keeps_the_step(
     fitted: Train, caplog: pytest.LogCaptureFixture
 ) -> None:
-    short, outcome = fitted("train.batch_size=12", wrap=lambda inner: ShortOfMemory(inner, 4))
+    curve: Curve = []
+    short, outcome = fitted(
+        "train.batch_size=12", wrap=lambda inner: ShortOfMemory(inner, 4), curve=curve
+    )
     assert isinstance(short, ShortOfMemory)
     assert short.tried == [(12, 1), (6, 2), (3, 4)]
     assert outcome.batch_size == 3
+    assert [step for step, _ in curve] == [1, 2, 3, 4]  # of the last attempt only
+    assert all(metrics["train/loss"] < 99 for _, metrics in curve)
+    assert (outcome.effort.steps, outcome.effort.pairs) == (4, 4 * 12)
     assert "out of memory: 3 examples at a time instead of 12, accumulated 4 times" in caplog.text
     # the same step from the same start: as if it had been asked for so
     plain, _ = fitted("train.batch_size=3", "train.gradient_accumulation=4")
@@ -114,13 +125,28 @@ def test_a_worse_model_is_undone(fitted: Train, caplog: pytest.LogCaptureFixture
 
 def test_training_stops_when_patience_is_over(fitted: Train) -> None:
     scores = iter([0.5, 0.9, 0.4, 0.3])  # a fifth evaluation would raise StopIteration
-    fitted(
+    _, outcome = fitted(
         "train.max_steps=50",
         "train.eval_every=2",
         "train.patience=2",
         dev_score=lambda: next(scores),
     )
     assert next(scores, None) is None
+    # What was trained counts, not the 50 steps that were planned.
+    assert (outcome.effort.steps, outcome.effort.pairs) == (8, 8 * 16)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arch", ["cross_encoder", "colbert"])
+def test_the_last_steps_can_be_the_best(arch: str, fitted: Train) -> None:
+    few = (f"arch={arch}", "train.max_steps=5", "train.learning_rate=1e-3")
+    scores = iter([0.1, 0.2, 0.9])  # after steps 2, 4 and 5
+    best, outcome = fitted(*few, "train.eval_every=2", dev_score=lambda: next(scores))
+    assert next(scores, None) is None
+    assert outcome.effort.steps == 5
+    last, _ = fitted(*few)
+    ours, theirs = (m.score_pairs(QUERIES, PASSAGES, PAIRS) for m in (best, last))
+    assert np.array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize("rate", ["1e-8", "0.1"])
