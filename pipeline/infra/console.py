@@ -1,23 +1,32 @@
 """Show one live progress line per process, with the log lines above it.
 
-The line is removed when its work has ended. There is none if standard error is no terminal.
+The line is removed when its work has ended. If standard error is no terminal, there is no live
+line, and a log line every minute in its place.
 """
 
 import logging
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from tqdm import tqdm
 
+log = logging.getLogger(__name__)
+
 ERASE_LINE = "\r\x1b[2K"
+BEAT = 60.0  # seconds between two log lines of one work
 
 
 @dataclass
 class _OwnLine:
     point: str = ""  # name before each step
     place: int = 0  # rows below the log
+    works: list[object] = field(default_factory=list)  # that are open, the inner one last
+    bar: "tqdm[Any] | None" = None  # the newest
 
 
 _line = _OwnLine()  # one a process, as the terminal is
@@ -44,17 +53,80 @@ def live_line(
     Without ``items`` the caller updates the returned bar. ``total`` is the number of items, if it
     is known and ``items`` have no length. ``done`` of them are done already.
     """
-    return tqdm(
+    watched = sys.stderr.isatty()
+    bar = tqdm(
         items,
-        desc=f"{_line.point}: {stage}" if _line.point else stage,
+        desc=_named(stage),
+        file=sys.stderr if watched else _Nowhere(),
         total=total,
         initial=done,
         unit=unit,
         position=_line.place,
         leave=False,
         dynamic_ncols=True,
-        disable=True if hidden else None,
+        disable=hidden,
     )
+    if not hidden:
+        _line.bar = bar
+    return bar
+
+
+@contextmanager
+def working(name: str) -> Iterator[None]:
+    """Without a terminal, log every minute within the block how far it is.
+
+    Of nested blocks only the inner one is logged.
+    """
+    if sys.stderr.isatty():
+        yield
+        return
+    over, own, begun = threading.Event(), object(), time.monotonic()
+
+    def beat() -> None:
+        while not over.wait(BEAT):
+            if _line.works[-1:] == [own]:
+                minutes = (time.monotonic() - begun) / 60
+                log.info("%s: %s after %.0f min", _named(name), _progress(), minutes)
+
+    _line.works.append(own)
+    outer, _line.bar = _line.bar, None
+    threading.Thread(target=beat, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+        _line.works.remove(own)
+        _line.bar = outer
+
+
+def announce(text: str) -> None:
+    """Log ``text`` where no live line shows what is being done."""
+    if not sys.stderr.isatty():
+        log.info("%s", _named(text))
+
+
+def _named(text: str) -> str:
+    return f"{_line.point}: {text}" if _line.point else text
+
+
+def _progress() -> str:
+    """Return ``embed passages, 1,200 of 9,000 passages`` of the newest bar."""
+    bar = _line.bar
+    if bar is None:
+        return "at work"
+    total = "" if bar.total is None else f" of {bar.total:,}"
+    step = str(bar.desc).removesuffix(": ").rpartition(": ")[2]
+    return f"{step}, {bar.n:,}{total} ({bar.unit})"
+
+
+class _Nowhere:
+    """A file that keeps nothing, for bars that only count."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def flush(self) -> None:
+        pass
 
 
 class Console(logging.StreamHandler[Any]):

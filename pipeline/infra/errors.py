@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.config import KEYS
 from pipeline.config.suggestions import no_such_key
+from pipeline.infra.console import working
 from pipeline.infra.redact import mask
 from pipeline.records import InputError, Refused
 
@@ -120,9 +121,13 @@ def _terminate_by(handler: Handler, number: int, frame: FrameType | None) -> Non
 
 @contextmanager
 def step(name: str) -> Iterator[None]:
-    """Mark what the block raises as failed in the step ``name``; of nested steps the inner one."""
+    """Mark what the block raises as failed in the step ``name``; of nested steps the inner one.
+
+    Without a terminal, a log line says every minute that the step is at work.
+    """
     try:
-        yield
+        with working(name):
+            yield
     except BaseException as error:
         vars(error).setdefault("step", name)
         raise

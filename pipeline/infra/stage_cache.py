@@ -27,6 +27,7 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from pipeline.config import Config
+from pipeline.infra.console import announce, working
 from pipeline.infra.manifest import MANIFEST, damage, seal, sync
 from pipeline.infra.object_store import ObjectStore
 
@@ -116,7 +117,9 @@ class StageCache:
         forced = final.parent.name in self.forced
         with self._temporary(final) as folder:
             if forced or self.remote is None or not self.remote.get(name, folder):
-                build(folder)
+                announce(f"{final.parent.name}: not in the cache, built now")
+                with working(final.parent.name):
+                    build(folder)
                 (folder / "inputs.json").write_text(json.dumps(inputs, indent=2, sort_keys=True))
                 seal(folder)
             if forced and self.remote is not None:

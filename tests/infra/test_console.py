@@ -5,6 +5,15 @@ import pty
 import subprocess
 import sys
 import termios
+import time
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from pipeline.infra import console
+from pipeline.infra.errors import step
+from pipeline.infra.stage_cache import StageCache
 
 SCRIPT = """
 import logging, time
@@ -74,3 +83,23 @@ def test_no_line_where_nobody_watches() -> None:
         [sys.executable, "-c", SCRIPT.format(place=0)], capture_output=True, text=True, check=True
     )
     assert done.stderr == "the loss is flat\ndone\n"
+
+
+def test_a_log_line_from_time_to_time_where_nobody_watches(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(console, "BEAT", 0.05)
+    monkeypatch.setattr("sys.stderr", StringIO())
+
+    def build(folder: Path) -> None:
+        for _ in console.live_line("embed passages", "passage", range(1200)):
+            while not any("1,200" in line for line in caplog.messages):
+                time.sleep(0.01)
+
+    with caplog.at_level("INFO"), step("index"):
+        cache = StageCache(tmp_path)
+        cache.get("index", {"a": 1}, build)
+        cache.get("index", {"a": 1}, build)  # found at once, so nothing is said
+    first, *beats = caplog.messages
+    assert first == "index: not in the cache, built now"
+    assert set(beats) == {"index: embed passages, 0 of 1,200 (passage) after 0 min"}
