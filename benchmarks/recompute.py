@@ -115,9 +115,10 @@ def max_t(differences: np.ndarray) -> np.ndarray:
 
 def at_once(estimates: np.ndarray, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Intervals that hold for all columns at once."""
-    width = drawn.std(axis=0)
+    usable = np.isfinite(drawn).all(axis=0) & np.isfinite(estimates)
+    width = np.where(usable, np.where(usable, drawn, 0).std(axis=0), np.nan)
     moving = width > 0
-    deviations = np.abs(drawn - estimates)[:, moving] / width[moving]
+    deviations = np.abs(drawn[:, moving] - estimates[moving]) / width[moving]
     largest = deviations.max(axis=1) if moving.any() else np.zeros(len(drawn))
     half = np.percentile(largest, 95) * width
     return estimates - half, estimates + half
@@ -129,7 +130,9 @@ def gains(values: np.ndarray, base: np.ndarray, weights: np.ndarray) -> dict[str
     drawn = (weights @ differences) / (weights @ base)
     estimates = differences.mean(axis=0) / base.mean(axis=0)
     low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
-    chosen = dict(zip(("chosen low", "chosen high"), at_once(estimates, drawn), strict=True))
+    with np.errstate(divide="ignore", invalid="ignore"):  # ratios are even on the log scale
+        ends = np.expm1(at_once(np.log1p(estimates), np.log1p(drawn)))
+    chosen = dict(zip(("chosen low", "chosen high"), ends, strict=True))
     return {"gain": estimates, "low": low, "high": high, "p": max_t(differences)} | chosen
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.config.bounds import require
+from pipeline.config.datasets import BeirConfig
 from pipeline.config.saved_models import check_lengths, lengths_of, local_folder
 from pipeline.records import InputError
 
@@ -17,12 +18,14 @@ def check_point(config: Config) -> None:
     """Check that a point can start.
 
     Raises:
-        InputError: its data is missing, its output folder is not writable, its windows are
-            wider than what its model reads, or it reads more tokens than its base can.
+        InputError: its data is missing or has no training queries, its output folder is not
+            writable, its windows are wider than what its model reads, or it reads more tokens than
+            its base can.
     """
     config.rerank.must_fit(config.arch)
     check_models(config)
     check_files(config)
+    _check_training_queries(config)
 
 
 def check_models(config: Config) -> None:
@@ -61,3 +64,20 @@ def check_files(config: Config) -> None:
         problem = "is a file" if nearest.exists() else "is a broken link"
     if problem:
         raise InputError(f"output_dir={config.output_dir}: not writable ({nearest}: {problem})")
+
+
+def _check_training_queries(config: Config) -> None:
+    """Refuse to train on a data set of which the files show that it has no training queries."""
+    dataset = config.dataset
+    why = ""
+    if dataset.max_train_queries == 0:
+        why = "dataset.max_train_queries=0"
+    elif isinstance(dataset, BeirConfig):
+        qrels = Path(dataset.path) / "qrels"
+        if not any((qrels / name).is_file() for name in ("train.tsv", "train.tsv.gz")):
+            why = f"there is no {qrels / 'train.tsv'}"
+    if config.epochs > 0 and why:
+        raise InputError(
+            f"epochs={config.epochs}: data set {dataset.name} has no training queries ({why}), "
+            "use epochs=0"
+        )

@@ -17,7 +17,7 @@ from pipeline.infra import provenance
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.redact import flatten, mask
 from pipeline.protocols import Reranker
-from pipeline.records import Dataset
+from pipeline.records import SEARCHES, Dataset
 from pipeline.tracking import artifacts, model_card, writer
 from pipeline.tracking.writer import ActiveRun
 
@@ -100,17 +100,44 @@ def log_outcome(
         (folder / "model" / "README.md").write_text(card, encoding="utf-8")
         run.log_tags({writer.MODEL_FOLDER: str((folder / "model").resolve())})
     if config.tracking.parent_run_id is None:  # A sweep logs the line with the point's place.
-        log.info("%s: %s", config.run_name, headline(metrics))
+        log.info("%s, %d test queries:", config.run_name, len(dataset.test))
+        for line in summary(metrics):
+            log.info("%s", line)
+
+
+def summary(metrics: Mapping[str, float]) -> list[str]:
+    """Return lines of a table: every search before, reranked and fused, at the largest cutoff.
+
+    A dash stands for what was not measured.
+    """
+    k = _largest_cutoff(metrics, "vector")
+    orders = {"before": "", "reranked": "_reranked", "fused": "_fused"}
+    lines = [
+        " " * 8 + f"{f'NDCG@{k}':^27}{f'hit rate@{k}':^27}",
+        "search".ljust(8) + "".join(f"{order:>9}" for order in orders) * 2,
+    ]
+    for search in SEARCHES:
+        names = [
+            f"{search}{suffix}/{measure}_at_{k}"
+            for measure in ("ndcg", "hit_rate")
+            for suffix in orders.values()
+        ]
+        cells = [f"{metrics[name]:.3f}" if name in metrics else "-" for name in names]
+        lines.append(search.ljust(8) + "".join(f"{cell:>9}" for cell in cells))
+    return [line.rstrip() for line in lines]
 
 
 def headline(metrics: Mapping[str, float]) -> str:
     """``vector_reranked hit@10 0.703, NDCG@10 0.591``: the largest cutoff, or the search alone."""
     reranked = any(name.startswith("vector_reranked/") for name in metrics)
     column = "vector_reranked" if reranked else "vector"
-    cutoffs = [int(m.rsplit("_", 1)[1]) for m in metrics if m.startswith(f"{column}/ndcg_at_")]
-    k = max(cutoffs)
+    k = _largest_cutoff(metrics, column)
     hit, ndcg = metrics[f"{column}/hit_rate_at_{k}"], metrics[f"{column}/ndcg_at_{k}"]
     return f"{column} hit@{k} {hit:.3f}, NDCG@{k} {ndcg:.3f}"
+
+
+def _largest_cutoff(metrics: Mapping[str, float], column: str) -> int:
+    return max(int(m.rsplit("_", 1)[1]) for m in metrics if m.startswith(f"{column}/ndcg_at_"))
 
 
 def _facts(dataset: Dataset, machine: Hardware) -> dict[str, str]:

@@ -13,7 +13,7 @@ from pipeline.report.sections import tables
 def html(documents: Sequence[Document]) -> str:
     """Render the whole page: one document per first stage, each with the same sections.
 
-    plotly.js is 5 MB; it is inside only if there is a figure.
+    plotly.js is 1.2 MB; it is inside only if there is a figure.
     """
     sections = [section for document in documents for section in document.sections]
     drawn = any(isinstance(block, Figure) for section in sections for block in section.blocks)

@@ -95,7 +95,11 @@ def mean_intervals(columns: Mapping[Key, Column]) -> dict[Key, Ends]:
 def relative_gains(
     columns: Mapping[Key, Column], bases: Mapping[Key, Column]
 ) -> tuple[dict[Key, Ends], dict[Key, Ends]]:
-    """Return intervals of every column's relative gain over its base: alone, and all at once."""
+    """Return intervals of every column's relative gain over its base: alone, and all at once.
+
+    The latter are made on the log scale, on which ratios are distributed evenly to both sides. A
+    column that is 0 in a draw has none.
+    """
     alone: dict[Key, Ends] = {}
     drawn, estimates = [], []
     for keys in _same_length(columns):
@@ -104,7 +108,9 @@ def relative_gains(
         estimates += [_gain(columns[key], bases[key]) for key in keys]
     if not drawn:
         return {}, {}
-    at_once = simultaneous(estimates, np.concatenate(drawn, axis=1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log1p(estimates), np.log1p(np.concatenate(drawn, axis=1))
+    at_once = [(float(np.expm1(low)), float(np.expm1(high))) for low, high in simultaneous(*logs)]
     return alone, dict(zip(alone, at_once, strict=True))
 
 

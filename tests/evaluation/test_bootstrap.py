@@ -116,7 +116,7 @@ def test_the_interval_of_the_best_covers_the_choice_of_the_best() -> None:
         estimates = means / base.mean() - 1
         for name, ends in {
             "alone": percentiles(gains),
-            "at once": simultaneous(estimates.tolist(), gains),
+            "at once": simultaneous(np.log1p(estimates), np.log1p(gains)),
         }.items():
             held[name] += ends[best][0] <= 0 <= ends[best][1]
         differences = values - values[:, [best]]

@@ -1,6 +1,7 @@
 """The report page: figures agree with the store, texts are escaped, a reader without eyes or
 network gets everything, and gaps are said."""
 
+import json
 import re
 from dataclasses import replace
 from math import nan
@@ -8,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from plotly.offline import get_plotlyjs_version
 
 from pipeline.config.stages import ReportConfig, TrackingConfig
 from pipeline.evaluation.bootstrap import intervals
-from pipeline.evaluation.metrics import write_qrels, write_run
+from pipeline.evaluation.metrics import means, write_qrels, write_run
 from pipeline.evaluation.significance import paired_difference
 from pipeline.records import SEARCHES, Hit, Qrels
 from pipeline.report.comparison import compare
@@ -81,6 +83,10 @@ def test_printed_figures_agree_with_the_store(written: tuple[str, list[RunRecord
     ):
         rows = {row[0]: row[1:] for row in table if len(row) == 7}
         for run in written[1]:
+            # The store's means have four decimals, which would be rounded twice.
+            exact = {stage: means(values) for stage, values in VALUES[run.name].items()}
+            for stage, of_stage in exact.items():
+                assert round(of_stage[metric], 4) == run.metrics[f"{stage}/{metric}"]
             for search, order, cell in zip(
                 (search for search in SEARCHES for _ in range(2)),
                 ("reranked", "fused") * 3,
@@ -88,7 +94,7 @@ def test_printed_figures_agree_with_the_store(written: tuple[str, list[RunRecord
                 strict=True,
             ):
                 stage = search if run.name.startswith("none") else f"{search}_{order}"
-                assert re.sub(r"[*≈]", "", cell) == f"{run.metrics[f'{stage}/{metric}']:.3f}"
+                assert re.sub(r"[*≈]", "", cell) == f"{exact[stage][metric]:.3f}"
     # one gain and its interval, as they stand in small print
     name = "colbert_minilm_l6_1neg_10ep"
     after, before = (VALUES[name][s]["ndcg_at_10"] for s in ("vector_reranked", "vector"))
@@ -136,11 +142,21 @@ def test_accessible_and_nothing_is_loaded_from_elsewhere(
     shown = Page(written[0])
     shown.check()
     assert all((a["href"] or "").startswith("#") for a in shown.all("a"))
-    assert written[0].count("plotly.js v") == 1
     assert len(shown.all("figure")) == len(shown.all("details")) > 0
     names = [a["id"] for _, a in shown.tags if a.get("id")]
     assert len(names) == len(set(names))
     assert {(a["href"] or "")[1:] for a in shown.all("a")} <= set(names)
+
+
+def test_plotly_is_the_basic_bundle_and_the_page_small(
+    written: tuple[str, list[RunRecord]],
+) -> None:
+    bundle = f"plotly.js (basic - minified) v{get_plotlyjs_version()}\n"
+    assert written[0].count(bundle) == 1
+    assert len(written[0].encode()) < 2_000_000
+    figures = re.split(r"Plotly\.newPlot\(\s*\"[\w-]+\",\s*", written[0])[1:]
+    traces = [trace for figure in figures for trace in json.JSONDecoder().raw_decode(figure)[0]]
+    assert {trace["type"] for trace in traces} == {"scatter", "bar"}  # what the bundle can draw
 
 
 def test_a_page_without_figures_is_small() -> None:
