@@ -103,6 +103,15 @@ def _name(device: str) -> str:
     return platform.processor() or platform.machine()
 
 
+def vector_instructions() -> list[str]:
+    """The sets of vector and matrix instructions of this CPU, such as amx_bf16; [] if not known."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    kinds = ("amx", "avx", "asimd", "bf16", "sve")
+    return sorted(flag for flag in flags.partition(":")[2].split() if flag.startswith(kinds))
+
+
 @dataclass
 class Cost:
     """The cost of a stage: wall seconds and peak resident (CUDA: allocated) MiB."""

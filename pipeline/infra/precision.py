@@ -6,7 +6,8 @@ layer of the model's sizes in fp32 and in a half precision, for scoring and for 
 
 The time is that of one thread. How the precisions compare is a property of the core, and so points
 with other numbers of threads, in a sweep or on resuming it, find the same answer. The answer is a
-folder of the stage cache, found by processor, torch version and sizes.
+folder of the stage cache, found by processor, torch version and sizes. Virtual machines of several
+processors share a name, so the vector instructions are a part of it.
 """
 
 import json
@@ -22,7 +23,7 @@ from torch.nn import functional
 
 from pipeline.config.models import ArchConfig, ColbertConfig, CrossEncoderConfig
 from pipeline.infra.code_version import code_version
-from pipeline.infra.hardware import Hardware, autocast, synchronize
+from pipeline.infra.hardware import Hardware, autocast, synchronize, vector_instructions
 from pipeline.infra.stage_cache import StageCache
 
 log = logging.getLogger(__name__)
@@ -146,6 +147,7 @@ def _kept(
     inputs = {
         "device": hardware.device,
         "processor": hardware.name,
+        "instructions": vector_instructions() if hardware.device == "cpu" else [],
         "half": half,
         "sizes": sizes._asdict(),
         "batch": batch._asdict(),

@@ -50,12 +50,12 @@ def test_scoring_and_training_each_get_what_is_faster(
     assert (found.precision, found.training_precision) == ("bf16", "fp32")
     assert measured == [False, True]
     scoring, training = (record.getMessage() for record in caplog.records)
-    assert scoring.startswith("precision: bf16 for scoring") and "2.9x" in scoring
-    assert training.startswith("precision: fp32 for training") and "0.6x" in training
+    assert scoring.startswith("precision: bf16 for scoring") and "2.90x" in scoring
+    assert training.startswith("precision: fp32 for training") and "0.60x" in training
 
 
 def test_the_answer_is_kept_for_all_points_whatever_their_threads(
-    model: Path, measured: list[bool], tmp_path: Path
+    model: Path, measured: list[bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = StageCache(tmp_path / "cache")
     one = settled(AUTO, model, Batch(32, 48), Batch(16, 48), cache)
@@ -67,6 +67,9 @@ def test_the_answer_is_kept_for_all_points_whatever_their_threads(
     assert {name.split("/")[0] for name in cache.used} == {"precision"}
     settled(Hardware("cpu", "auto", 2, "another"), model, Batch(32, 48), cache=cache)
     assert measured == [False, True, False]
+    monkeypatch.setattr(precision, "vector_instructions", lambda: ["avx2"])  # of the same name
+    settled(AUTO, model, Batch(32, 48), cache=cache)
+    assert measured == [False, True, False, False]
 
 
 def test_a_near_tie_is_fp32(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,36 @@
+"""What is called dedicated follows from the folder of the base, not from how it is named."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from pipeline.config.compose import with_named_base
+from pipeline.experiment import recipe
+from pipeline.experiment.base import as_found
+from pipeline.tracking import reader
+from tests.conftest import SMALL, Compose, compose_config
+from tests.odd_models import encoder
+
+
+def test_a_hub_name_may_stand_for_a_plain_encoder(small: Compose, tmp_path: Path) -> None:
+    config = small("base=model", "base.name=e5", "base.path=org/e5", "arch=colbert")
+    assert config.initialisation == "finetuned"  # until the folder is known
+    plain = encoder(tmp_path / "plain")
+    assert as_found(config, plain).initialisation == "scratch"
+    assert as_found(replace(config, epochs=0), plain).initialisation == "untrained"
+    scorer = encoder(tmp_path / "scorer", labels=1)
+    assert as_found(config, scorer) is config
+
+
+@pytest.mark.slow
+def test_a_colbert_from_a_plain_folder_follows_the_settings(outputs: Path, tmp_path: Path) -> None:
+    words = ["arch=colbert", "arch.embedding_size=8", "arch.query_expansion=true"]
+    words += ["epochs=0", "latency.enabled=false", f"base={encoder(tmp_path / 'plain')}"]
+    words += ["arch.document_length=64", "eval.overfetch=1"]
+    config = compose_config([*SMALL, f"output_dir={outputs}", *with_named_base(words)])
+    run = reader.find_run(config.tracking, recipe.run(config, tmp_path / "run"))
+    assert run.tags["initialisation"] == "untrained"
+    (projection,) = (tmp_path / "run" / "model").glob("*Dense*/model.safetensors")
+    assert [tuple(weights.shape) for weights in load_file(projection).values()] == [(8, 32)]
