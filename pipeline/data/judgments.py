@@ -85,7 +85,10 @@ def queries_with_trained_passage(
     for query_id, docs in test.qrels.items():
         for doc_id in docs:
             asked.setdefault(leak_key(corpus[doc_id]), []).append(query_id)
+    trained = {doc_id for docs in train.qrels.values() for doc_id in docs}
     found: set[str] = set()
-    for doc_id in {doc_id for docs in train.qrels.values() for doc_id in docs}:
-        found.update(asked.get(leak_key(train_corpus[doc_id]), ()))
+    # In the order of the corpus: looking up most of a large one takes three times as long.
+    for doc_id, passage in train_corpus.items():
+        if doc_id in trained:
+            found.update(asked.get(leak_key(passage), ()))
     return [query_id for query_id in test.queries if query_id in found]
