@@ -39,8 +39,11 @@ def _path_name(*, _parent_: DictConfig) -> str:
     """The name of the folder or file at ``path`` beside this key, up to the first dot."""
     if OmegaConf.is_missing(_parent_, "path"):  # reported where the configuration is checked
         return ""
-    path = Path(_parent_.path).absolute()
-    return path.name if path.is_dir() else path.name.partition(".")[0]
+    path = Path(_parent_.path)
+    if path.name in ("", ".."):
+        path = path.resolve()
+    name = path.name if path.is_dir() else path.name.partition(".")[0]
+    return name or path.name
 
 
 # At import, because a launcher's worker reads a composed configuration and composes none.

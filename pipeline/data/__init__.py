@@ -1,7 +1,8 @@
 """Data sets: one typed ``Dataset`` whatever the source, built once and then read from disk.
 
 Sources are pydocs, gooaq, beir and labelled. ``corpus`` keeps passages on disk, ``splits`` has
-what the sources share, ``stored`` is the format of a built data set.
+what the sources share, ``judgments`` collects what is never a negative, ``stored`` is the format of
+a built data set.
 """
 
 import logging

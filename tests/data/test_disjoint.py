@@ -100,7 +100,9 @@ def test_data_are_named_after_their_folder_or_file(tmp_path: Path) -> None:
 
     assert named("beir", f"{tmp_path}/scifact/") == "scifact"
     assert named("beir", f"{tmp_path}/scifact", "dataset.name=mine") == "mine"
+    assert named("beir", f"{tmp_path}/scifact/..") == tmp_path.name
     assert named("labelled", f"{tmp_path}/pairs.jsonl.gz") == "pairs"
+    assert named("labelled", f"{tmp_path}/.csv") == ".csv"
     with pytest.raises(InputError, match=r"^dataset\.path=\?\?\?: has no value"):
         compose_config(["dataset=beir"])
 
