@@ -28,6 +28,7 @@ from pipeline.config.models import (
     EmbedderConfig,
     NoArchConfig,
 )
+from pipeline.config.nested import place_of, renamed
 from pipeline.config.stages import (
     EvalConfig,
     ForgettingConfig,
@@ -147,7 +148,12 @@ def typed(config: DictConfig) -> Config:
     """
     if missing := sorted(OmegaConf.missing_keys(config)):
         raise InputError(f"{missing[0]}=???: has no value, give it one")
-    point = cast(Config, OmegaConf.to_object(config))
+    try:
+        point = cast(Config, OmegaConf.to_object(config))
+    except InputError as error:
+        if (place := place_of(config)) is None:
+            raise
+        raise InputError(renamed(str(error), place, KEYS)) from error
     for key in added(point):
         raise InputError(no_such_key(key, KEYS))
     return point

@@ -51,11 +51,12 @@ def check_files(config: Config) -> None:
     Raises:
         InputError: it is not; the message names the key.
     """
-    for dataset in (config.dataset, config.forgetting.dataset):
+    datasets = {"dataset": config.dataset, "forgetting.dataset": config.forgetting.dataset}
+    for place, dataset in datasets.items():
         for key in ("path", "corpus"):
             path = getattr(dataset, key, None)
             exists = path is None or Path(path).exists()
-            require(exists, f"dataset.{key}", path, "no such file or folder")
+            require(exists, f"{place}.{key}", path, "no such file or folder")
     folder = Path(config.output_dir).absolute()
     nearest = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
     if nearest.is_dir():

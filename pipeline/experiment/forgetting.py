@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from pipeline.config import Config
+from pipeline.config import KEYS, Config
 from pipeline.config.datasets import DatasetConfig
+from pipeline.config.nested import named_in
 from pipeline.config.stages import EvalConfig
 from pipeline.evaluation.quality import evaluate
 from pipeline.experiment.shared import Shared, prepare_shared
@@ -21,7 +22,8 @@ def prepare_general(
     Raises:
         InputError: the data set is missing, broken or too small.
     """
-    return prepare_shared(replace(config, dataset=dataset, epochs=0), machine, cache)
+    with named_in("forgetting.dataset", KEYS):
+        return prepare_shared(replace(config, dataset=dataset, epochs=0), machine, cache)
 
 
 def measure(general: Shared, config: EvalConfig, reranker: Scorer, when: str) -> dict[str, float]:

@@ -3,6 +3,8 @@
 Also the signals that end a command, and the step of the recipe in which an error was raised.
 """
 
+import errno
+import os
 import re
 import signal
 import sys
@@ -131,6 +133,15 @@ def step(name: str) -> Iterator[None]:
     except BaseException as error:
         vars(error).setdefault("step", name)
         raise
+
+
+def disk_is_full(error: BaseException | None) -> bool:
+    """Whether ``error``, or what led to it, is a write to a full disk."""
+    if error is None:
+        return False
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    full = full or os.strerror(errno.ENOSPC) in str(error)  # of libraries that are not Python
+    return full or disk_is_full(error.__cause__ or error.__context__)
 
 
 def step_of(error: BaseException) -> str:

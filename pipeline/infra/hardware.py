@@ -7,6 +7,7 @@ by measuring, see ``precision``.
 import contextlib
 import platform
 import resource
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -151,4 +152,5 @@ def _peak_resident_mib() -> float:
         for line in status.read_text().splitlines():
             if line.startswith("VmHWM"):
                 return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes; macOS counts single ones
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20

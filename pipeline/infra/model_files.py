@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from huggingface_hub import snapshot_download
+from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import (
     HFValidationError,
     LocalEntryNotFoundError,
@@ -28,6 +28,7 @@ from transformers import (
 
 from pipeline.config.models import BaseConfig
 from pipeline.infra.code_version import code_version
+from pipeline.infra.errors import disk_is_full
 from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError
 
@@ -54,6 +55,7 @@ def locate(key: str, name: str, forms: str = "a hub id, a folder or package:MODU
 
     Raises:
         InputError: there is no such model, or the hub can't be reached.
+        RuntimeError: the disk is full.
     """
     if name.startswith("package:"):
         return _packaged(name.removeprefix("package:"))
@@ -68,7 +70,14 @@ def locate(key: str, name: str, forms: str = "a hub id, a folder or package:MODU
         raise InputError(
             f"{key}={name}: neither a folder nor a model on the Hugging Face hub; {hint}"
         ) from error
-    except (LocalEntryNotFoundError, OSError) as error:
+    except (LocalEntryNotFoundError, OSError, RuntimeError) as error:
+        if disk_is_full(error):
+            raise RuntimeError(
+                f"{key}={name}: the disk is full, downloads go to {constants.HF_HUB_CACHE}; free "
+                "some space, or name a folder on another disk with HF_HOME"
+            ) from error
+        if isinstance(error, RuntimeError):
+            raise
         raise InputError(
             f"{key}={name}: no such folder, the Hugging Face hub can't be reached, and its "
             f"local cache does not have the model; {hint}"

@@ -79,14 +79,15 @@ class StageCache:
         ``inputs`` must hold everything that the content depends on; it is stored as
         ``inputs.json``. A damaged folder is renamed to ``KEY.broken-N``, with a warning, and built
         again; one that is too old (``forced``) is replaced. If ``build`` raises, only the folder
-        ``unfinished`` is left, for the next attempt; after a success it is removed. The
-        modification time of the folder is that of its last use.
+        ``unfinished`` is left, for the next attempt; it is removed after a success, and before a
+        build if it is too old. The modification time of the folder is that of its last use.
         """
         final = self._final(stage, inputs)
         name = f"{stage}/{final.name}"
         if not final.is_dir() or self._damage(final) or self._too_old(final):
             final.parent.mkdir(parents=True, exist_ok=True)
             with only_builder(final):
+                self._drop_old_partial(final, self.unfinished(stage, inputs))
                 self._build_or_fetch(final, name, inputs, build)
                 shutil.rmtree(self.unfinished(stage, inputs), ignore_errors=True)
         if self.remote is not None:
@@ -137,6 +138,13 @@ class StageCache:
     def _too_old(self, folder: Path) -> bool:
         forced = folder.parent.name in self.forced
         return forced and (folder / MANIFEST).stat().st_mtime < self.since
+
+    def _drop_old_partial(self, final: Path, partial: Path) -> None:
+        """Remove what an attempt before ``since`` has left of a forced stage."""
+        if final.parent.name in self.forced:
+            files = [path for path in partial.rglob("*") if path.is_file()]
+            if all(path.stat().st_mtime < self.since for path in files):
+                shutil.rmtree(partial, ignore_errors=True)
 
     @contextmanager
     def _temporary(self, final: Path) -> Iterator[Path]:

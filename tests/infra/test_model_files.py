@@ -1,10 +1,13 @@
 """Bases: cut to some layers, and refused where they are nowhere."""
 
+import errno
+
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from pipeline.infra.model_files import prepare_base
+from pipeline.infra.errors import exit_code
+from pipeline.infra.model_files import locate, prepare_base
 from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError
 from tests.conftest import Compose
@@ -28,3 +31,24 @@ def test_a_base_that_is_nowhere_is_refused(
     config = small(f"base.path='{path}'")
     with pytest.raises(InputError, match=r"base\.path=.*minilm_l6, minilm_l3"):
         prepare_base(config.base, StageCache.of(config))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        RuntimeError("Data processing error: No space left on device (os error 28)"),
+    ],
+    ids=["http", "xet"],
+)
+def test_a_full_disk_is_no_mistake_of_the_user(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def download(name: str, **options: object) -> str:
+        raise error
+
+    monkeypatch.setattr("pipeline.infra.model_files.snapshot_download", download)
+    assert exit_code(lambda: locate("base.path", "some/model")) == 1
+    said = capsys.readouterr().err
+    assert "base.path=some/model: the disk is full" in said
+    assert "/hub" in said and "HF_HOME" in said

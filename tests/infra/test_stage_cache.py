@@ -196,3 +196,23 @@ def test_a_forced_stage_is_replaced_once(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "model").iterdir() if path.is_dir()] == [
         content_key(INPUTS)
     ]
+
+
+@pytest.mark.parametrize("age", ["before", "after"])
+def test_force_goes_on_only_from_what_it_began_itself(age: str, tmp_path: Path) -> None:
+    since = time.time() - 60
+    forced = StageCache(tmp_path, forced=("model",), since=since)
+    partial = forced.unfinished("model", INPUTS)
+    checkpoint = partial / "batch-16" / "checkpoint-3" / "weights.safetensors"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.touch()
+    when = since - 1 if age == "before" else since + 1
+    os.utime(checkpoint, (when, when))
+    found: list[bool] = []
+
+    def build(folder: Path) -> None:
+        found.append(checkpoint.exists())
+        write(folder)
+
+    forced.get("model", INPUTS, build)
+    assert found == [age == "after"]

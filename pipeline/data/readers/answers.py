@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from pipeline.config.bounds import require
 from pipeline.data.readers.lines import numbered_lines, numbered_objects, text_field
+from pipeline.infra.errors import disk_is_full
 from pipeline.records import InputError
 
 COLUMNS = ("question", "answer")
@@ -33,12 +34,19 @@ def hub(hub_id: str) -> Source:
 
     Raises:
         InputError: it can't be loaded, or lacks a column.
+        RuntimeError: the disk is full.
     """
     import datasets
 
     try:
         rows = datasets.load_dataset(hub_id, split="train", revision=REVISIONS.get(hub_id, "main"))
     except (OSError, ValueError) as error:
+        if disk_is_full(error):
+            raise RuntimeError(
+                f"dataset.hub_id={hub_id}: the disk is full, downloads go to "
+                f"{datasets.config.HF_DATASETS_CACHE}; free some space, or name a folder on "
+                "another disk with HF_HOME"
+            ) from error
         raise InputError(
             f"dataset.hub_id={hub_id}: cannot be loaded from the Hugging Face hub "
             f"({' '.join(str(error).split())[:200]}); give local files of it with "
