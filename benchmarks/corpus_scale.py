@@ -88,7 +88,7 @@ def run(size: int, folder: Path) -> None:
             mine_negatives(out, dataset, table, embedder, config, 0)
         report(f"mine, {name}, a query", cost.seconds, QUERIES, cost.peak_mib)
         with measured() as cost:
-            retrieve(texts, table, embedder, 40, 60)
+            retrieve(texts, table, embedder, 40, 100, 60, {})
         report(f"candidates, {name}, a query", cost.seconds, QUERIES, cost.peak_mib)
 
 

@@ -18,6 +18,15 @@ FIRST_STAGE = (
     "embedder.query_prefix",
     "embedder.passage_prefix",
     "index.vector_index_above",
+    "index.fts.tokenizer",
+    "index.fts.language",
+    "index.fts.stem",
+    "index.fts.remove_stop_words",
+    "index.fts.stop_words",
+    "index.fts.ngram_min",
+    "index.fts.ngram_max",
+    "search.depth",
+    "machine.embedder_precision",
     "eval.rrf_k",
 )
 """MLflow params that are equal in two runs on the same data if their searches are the same."""
@@ -34,7 +43,7 @@ class Hit(NamedTuple):
 
 
 Ranking = dict[str, list[Hit]]
-"""Query id -> hits, best first, ties broken by document id."""
+"""Query id -> hits, best first."""
 
 
 class InputError(Exception):
@@ -130,5 +139,5 @@ class TrainingExample(NamedTuple):
 
 
 def sort_hits(hits: Iterable[Hit]) -> list[Hit]:
-    """Sort best first; equal scores by document id, so that a result repeats exactly."""
-    return sorted(hits, key=lambda hit: (-hit.score, hit.doc_id))
+    """Sort best first; equal scores keep their order, so give hits in the order of the search."""
+    return sorted(hits, key=lambda hit: -hit.score)

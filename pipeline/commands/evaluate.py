@@ -158,6 +158,7 @@ def evaluate(request: Request, min_gain: float | None, json: bool) -> None:
         mode=task.mode,
         metric=request.metric,
         queries=len(task.queries),
+        ranks_nothing=tuple(key for key, of in orders.items() if of[search].ranks_nothing),
     )
     difference = differ(
         setting,
@@ -173,4 +174,4 @@ def evaluate(request: Request, min_gain: float | None, json: bool) -> None:
     else:
         show(difference)
     if min_gain is not None:
-        gate(gated, request.metric, min_gain)
+        gate(gated, request.metric, min_gain, setting.ranks_nothing)

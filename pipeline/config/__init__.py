@@ -98,6 +98,11 @@ class Config:
         )
 
     @property
+    def search_depth(self) -> int:
+        """How many passages each search finds: enough for the deepest cut."""
+        return max(self.index.hybrid_depth, self.eval.candidates)
+
+    @property
     def initialisation(self) -> str:
         """The group of the published tables that the run belongs to."""
         if self.arch.name == "none":

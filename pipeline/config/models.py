@@ -55,6 +55,10 @@ class ArchConfig:
     learning_rate: float = 2e-5  # of the published study
     batch_size: int = 1  # of the published study
 
+    def in_use(self) -> dict[str, object]:
+        """The settings that count when a model scores; the others only when it trains."""
+        return {"name": self.name}
+
 
 @dataclass
 class NoArchConfig(ArchConfig):
@@ -71,6 +75,10 @@ class CrossEncoderConfig(ArchConfig):
     def __post_init__(self) -> None:
         one_of("arch.loss", self.loss, CROSS_ENCODER_LOSSES)
         at_least("arch.max_length", self.max_length, 8)
+
+    def in_use(self) -> dict[str, object]:
+        """The settings that count when a model scores."""
+        return {"name": self.name, "max_length": self.max_length}
 
 
 @dataclass
@@ -92,3 +100,13 @@ class ColbertConfig(ArchConfig):
         at_least("arch.training_document_length", self.training_document_length, 4)
         at_least("arch.embedding_size", self.embedding_size, 1)
         require(self.temperature > 0, "arch.temperature", self.temperature, "must be above 0")
+
+    def in_use(self) -> dict[str, object]:
+        """The settings that count when a model scores."""
+        return {
+            "name": self.name,
+            "query_length": self.query_length,
+            "document_length": self.document_length,
+            "embedding_size": self.embedding_size,
+            "query_expansion": self.query_expansion,
+        }

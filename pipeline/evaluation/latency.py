@@ -1,8 +1,7 @@
 """Latency of serving one query: its text in, LanceDB's reranked rows out.
 
 Queries are timed one at a time, after a warm-up, with the device synchronised before the clock is
-read. Latency depends on architecture, base, lengths, precision and machine, not on the weights. So
-it is measured once per such key and shared by the runs that have it.
+read. What is timed is what is evaluated: the queries of ``Searches`` and the ``LanceReranker``.
 
 The reranker sees ``limit`` passages cut at the same length, whichever search found them. So on a
 small machine reranking can be timed in some searches only (``latency.rerank_modes``). The other
@@ -12,11 +11,12 @@ searches then get that time, query by query, from the first of them.
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from itertools import cycle, islice
 
 import numpy as np
 import pyarrow as pa
 from lancedb.rerankers import Reranker as LanceDBReranker
+from lancedb.table import Table
 
 from pipeline.config.stages import LatencyConfig
 from pipeline.infra.console import live_line
@@ -25,14 +25,16 @@ from pipeline.protocols import Scorer
 from pipeline.records import SEARCHES
 from pipeline.rerankers.lance import LanceReranker
 from pipeline.retrieval.embedder import Embedder
-from pipeline.retrieval.index import PassageTable
+from pipeline.retrieval.searches import Searches
 
 PARTS = ("embed", "search", "rerank", "total")
+TOP_K = 10  # passages returned
 
 
 def measure(
     queries: Sequence[str],
-    table: PassageTable,
+    table: Table,
+    search_depth: int,
     embedder: Embedder,
     reranker: Scorer | None,
     hardware: Hardware,
@@ -40,17 +42,21 @@ def measure(
 ) -> dict[str, float]:
     """Return metrics named ``latency/vector_20/total_p50_ms``: p50, p95, p99, mean of every part.
 
-    ``queries`` are texts, the first ``config.warmup`` of them not timed; ``queries_per_s`` is
-    1 / mean total, with one client.
+    ``queries`` are texts, the first ``config.warmup`` of them not timed. If there are no more than
+    that, all are timed after a warm-up with the same ones. ``search_depth`` is that of the
+    evaluation. ``queries_per_s`` is 1 / mean total, with one client.
     """
     times: dict[tuple[str, int], dict[str, list[float]]] = {
         (search, limit): {part: [] for part in PARTS}
         for search in SEARCHES
         for limit in config.limits
     }
-    for number, text in enumerate(live_line("latency", "query", queries)):
+    searches = {limit: Searches(table, max(search_depth, limit)) for limit in config.limits}
+    warmup = list(islice(cycle(queries), config.warmup))
+    timed = queries[config.warmup :] or queries
+    for number, text in enumerate(live_line("latency", "query", [*warmup, *timed])):
         for limit in config.limits:
-            measured = _serve(text, limit, table, embedder, reranker, hardware, config)
+            measured = _serve(text, limit, searches[limit], embedder, reranker, hardware, config)
             if number >= config.warmup:
                 for search, parts in measured.items():
                     for part, seconds in parts.items():
@@ -97,7 +103,7 @@ class _Timed(LanceDBReranker):  # type: ignore[misc]
 def _serve(
     text: str,
     limit: int,
-    table: PassageTable,
+    searches: Searches,
     embedder: Embedder,
     reranker: Scorer | None,
     hardware: Hardware,
@@ -107,15 +113,17 @@ def _serve(
     measured: dict[str, dict[str, float]] = {}
     # The searches that are reranked come first, as the others take their time over.
     for search in sorted(SEARCHES, key=lambda search: search not in config.rerank_modes):
-        timed = None
-        if reranker is not None and search in config.rerank_modes:
-            timed = _Timed(LanceReranker(reranker, top_k=10, depth=limit), hardware)
+        reranks = reranker is not None and search in config.rerank_modes
+        served = LanceReranker(
+            reranker if reranks else None, TOP_K, limit, search_depth=searches.depth
+        )
+        timed = _Timed(served, hardware) if reranks else None
         hardware.synchronize()
         start = time.perf_counter()
         vector = embedder.encode_queries([text])[0] if search != "fts" else None
         hardware.synchronize()
         embedded = time.perf_counter()
-        _search(table, search, text, vector, limit, timed)
+        searches.reranked(search, text, vector, timed or served).to_arrow()
         hardware.synchronize()
         end = time.perf_counter()
         embedding = embedded - start
@@ -130,33 +138,6 @@ def _serve(
             "total": embedding + searching + reranking,
         }
     return measured
-
-
-def _search(
-    table: PassageTable,
-    search: str,
-    text: str,
-    vector: Any,
-    limit: int,
-    reranker: LanceDBReranker | None,
-) -> pa.Table:
-    """Run LanceDB's own query for that search, reranked by LanceDB's own call."""
-    if search == "vector":
-        query = table.table.search(vector, vector_column_name="vector").distance_type("cosine")
-        query = query.select(["id", "text", "_distance"]).limit(limit)
-        if reranker is not None:
-            query = query.rerank(reranker, query_string=text)
-    elif search == "fts":
-        query = table.table.search(text, query_type="fts")
-        query = query.select(["id", "text", "_score"]).limit(limit)
-        if reranker is not None:
-            query = query.rerank(reranker)
-    else:
-        query = table.table.search(query_type="hybrid").vector(vector).text(text)
-        query = query.distance_type("cosine").select(["id", "text"]).limit(limit)
-        if reranker is not None:
-            query = query.rerank(reranker)
-    return query.to_arrow()
 
 
 def _summary(prefix: str, parts: Mapping[str, Sequence[float]]) -> dict[str, float]:

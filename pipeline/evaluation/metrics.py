@@ -54,9 +54,9 @@ def means(per_query: PerQuery) -> dict[str, float]:
 def write_run(path: Path, ranking: Ranking, tag: str) -> None:
     """Write ``ranking`` as a TREC run file: query Q0 document rank score tag.
 
-    trec_eval ignores the rank column, sorts by score and breaks ties by descending document id;
-    here ties are broken by ascending id. The score column is 1/rank in place of the score, so that
-    such a tool sees the order of ``ranking``. White space and % in ids are percent-encoded,
+    trec_eval ignores the rank column, sorts by score and breaks ties by document id. The score
+    column is therefore 1/rank in place of the score, so that such a tool sees the order of
+    ``ranking``. White space and % in ids are percent-encoded,
     because the format's columns are separated by white space.
     """
     with path.open("w", encoding="utf-8") as file:

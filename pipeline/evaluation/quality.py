@@ -7,13 +7,19 @@ results are cut from one list and read from one scoring pass.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from pipeline.config.stages import EvalConfig, FusionConfig
+from pipeline.evaluation.fusion_choice import smoothed_choice
 from pipeline.evaluation.metrics import PerQuery, means, measure
 from pipeline.records import Hit, Qrels, Ranking, sort_hits
 from pipeline.retrieval.fusion import FUSION_WEIGHTS, fuse
 
 PairScores = Mapping[str, Mapping[str, float]]
 """Query id -> document id -> score."""
+
+FusionWeights = Mapping[str, Mapping[int, float]]
+"""Search -> cutoff -> fusion weight; empty for fusion by ranks, which has none."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +58,12 @@ def evaluate(
     qrels: Qrels,
     config: EvalConfig,
     scores: PairScores | None,
-    fusion_weights: Mapping[str, float],
+    fusion_weights: FusionWeights | None,
 ) -> Evaluation:
     """Measure every search at every cutoff.
 
-    ``scores`` are the reranker's, None without a reranker; ``fusion_weights`` is search -> fusion
-    weight, from ``choose_fusion_weights``.
+    ``scores`` are the reranker's, None without a reranker. ``fusion_weights`` are those of
+    ``choose_fusion_weights``; if they are None, nothing is fused.
     """
     evaluation = Evaluation()
     for search, ranking in candidates.items():
@@ -72,36 +78,44 @@ def evaluate(
             evaluation.add_values(f"{search}_ideal", ideal, "ndcg", "hit_rate")
             if scores is not None:
                 reranked = _rerank(retrieved, scores)
-                fused = _fuse(retrieved, reranked, config.fusion, fusion_weights[search])
                 evaluation.add(f"{search}_reranked", k, reranked, qrels)
-                evaluation.add(f"{search}_fused", k, fused, qrels)
+                if fusion_weights is not None:
+                    weight = fusion_weights[search][k] if fusion_weights else None
+                    fused = _fuse(retrieved, reranked, config.fusion, weight)
+                    evaluation.add(f"{search}_fused", k, fused, qrels)
     return evaluation
 
 
 def choose_fusion_weights(
     candidates: Mapping[str, Ranking], qrels: Qrels, config: EvalConfig, scores: PairScores
-) -> dict[str, float]:
-    """Return search -> the fusion weight with the best NDCG on the dev queries.
+) -> FusionWeights:
+    """Choose a weight for every search and cutoff on the dev queries, by NDCG.
 
-    All ``candidates`` are reranked and the largest cutoff is measured. Of equally good weights the
-    smallest is taken, so that a reranker that brings nothing gets 0, the order of the search.
+    Each is chosen at the depth and cutoff that it is used at. None are needed if
+    ``config.fusion`` goes by ranks.
     """
-    chosen = {}
-    for search, ranking in candidates.items():
-        retrieved = {query_id: ranking[query_id] for query_id in qrels}
-        reranked = _rerank(retrieved, scores)
-        ndcg = {
-            weight: _mean_ndcg(_fuse(retrieved, reranked, config.fusion, weight), qrels, config)
-            for weight in FUSION_WEIGHTS  # ascending, and max takes the first of equals
-        }
-        chosen[search] = max(ndcg, key=ndcg.__getitem__)
-    return chosen
+    if config.fusion.method == "rrf":
+        return {}
+    return {
+        search: {k: _choose(ranking, qrels, config, scores, k) for k in config.top_k}
+        for search, ranking in candidates.items()
+    }
 
 
-def _mean_ndcg(ranking: Ranking, qrels: Qrels, config: EvalConfig) -> float:
-    """NDCG at the largest cutoff, rounded so that equally good rankings tie."""
-    k = max(config.top_k)
-    return round(means(measure(ranking, qrels, k))[f"ndcg_at_{k}"], 6)
+def _choose(
+    ranking: Ranking, qrels: Qrels, config: EvalConfig, scores: PairScores, k: int
+) -> float:
+    depth = config.rerank_depth(k)
+    retrieved = {query_id: ranking[query_id][:depth] for query_id in qrels}
+    reranked = _rerank(retrieved, scores)
+    values = [
+        [fused[query_id] for query_id in qrels]
+        for fused in (
+            measure(_fuse(retrieved, reranked, config.fusion, weight), qrels, k)[f"ndcg_at_{k}"]
+            for weight in FUSION_WEIGHTS
+        )
+    ]
+    return smoothed_choice(np.array(values))
 
 
 def _gains(ranking: Ranking, qrels: Qrels) -> PairScores:
@@ -120,7 +134,7 @@ def _rerank(ranking: Ranking, scores: PairScores) -> Ranking:
 
 
 def _fuse(
-    retrieved: Ranking, reranked: Ranking, config: FusionConfig, fusion_weight: float
+    retrieved: Ranking, reranked: Ranking, config: FusionConfig, fusion_weight: float | None
 ) -> Ranking:
     return {
         query_id: fuse(config.method, hits, reranked[query_id], fusion_weight, config.rrf_k)

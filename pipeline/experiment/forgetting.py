@@ -35,7 +35,7 @@ def measure(general: Shared, config: EvalConfig, reranker: Scorer, when: str) ->
     candidates = {"vector": general.test_candidates()["vector"]}
     scores = score_candidates(reranker, test.queries, general.dataset.corpus, candidates)
     at_k = replace(config, top_k=[max(config.top_k)])
-    metrics = evaluate(candidates, test.qrels, at_k, scores, {"vector": 1.0}).metrics()
+    metrics = evaluate(candidates, test.qrels, at_k, scores, None).metrics()
     return {
         f"forgetting/{when}/{name.removeprefix('vector_reranked/')}": value
         for name, value in metrics.items()

@@ -11,12 +11,13 @@ from pipeline import data
 from pipeline.config import Config
 from pipeline.config.stages import EvalConfig
 from pipeline.evaluation.quality import evaluate
-from pipeline.experiment.shared import prepare_shared
+from pipeline.experiment.shared import prepare_shared, warn_of_empty_lists
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Scorer
 from pipeline.records import Dataset, Hit, InputError, Qrels, Ranking
-from pipeline.rerankers.scores import score_candidates
+from pipeline.rerankers.scores import collapsed, score_candidates
+from pipeline.retrieval.ties import tie_key
 
 LABELLED = "labelled"
 """The name of the only "search" in mode rerank."""
@@ -36,10 +37,14 @@ class Task:
 
 @dataclass(frozen=True)
 class Measured:
-    """One order of one search's candidates: the metric by query id, and the order itself."""
+    """One order of one search's candidates: the metric by query id, and the order itself.
+
+    ``ranks_nothing`` is set for a model whose scores are equal, so that the order is not its own.
+    """
 
     values: Mapping[str, float]
     ranking: Ranking
+    ranks_nothing: bool = False
 
 
 def make_task(config: Config, machine: Hardware, cache: StageCache, mode: str, cutoff: int) -> Task:
@@ -58,6 +63,7 @@ def make_task(config: Config, machine: Hardware, cache: StageCache, mode: str, c
             f"add eval.top_k=[{cutoff}]"
         )
     shared = prepare_shared(config, machine, cache)
+    warn_of_empty_lists(shared)
     test = shared.dataset.test
     at_cutoff = replace(config.eval, top_k=[cutoff])
     candidates = shared.test_candidates()
@@ -80,14 +86,15 @@ def measure(task: Task, metric: str, reranker: Scorer) -> dict[str, Measured]:
 def _measured(
     task: Task, metric: str, scores: Mapping[str, Mapping[str, float]] | None
 ) -> dict[str, Measured]:
-    model_only = dict.fromkeys(task.candidates, 1.0)
-    evaluation = evaluate(task.candidates, task.qrels, task.config, scores, model_only)
+    evaluation = evaluate(task.candidates, task.qrels, task.config, scores, None)
     suffix = "" if scores is None else "_reranked"
     (k,) = task.config.top_k
+    nothing = scores is not None and collapsed(scores)
     return {
         search: Measured(
             evaluation.per_query[f"{search}{suffix}"][metric],
             evaluation.rankings[f"{search}{suffix}", k],
+            nothing,
         )
         for search in task.candidates
     }
@@ -106,7 +113,9 @@ def labelled_task(dataset: Dataset, cutoff: int) -> Task:
     for query_id, gains in test.qrels.items():
         labels = dict.fromkeys(test.irrelevant.get(query_id, ()), 0) | gains
         if len(set(labels.values())) > 1:
-            judged[query_id] = [Hit(doc_id, 0.0) for doc_id in labels]
+            # By content, as models that score passages the same leave them in this order.
+            order = sorted(labels, key=lambda doc_id: (tie_key(dataset.corpus[doc_id]), doc_id))
+            judged[query_id] = [Hit(doc_id, 0.0) for doc_id in order]
     if not judged:
         raise InputError(
             f"mode=rerank: no test query of {dataset.name} has passages with different labels, "

@@ -1,21 +1,32 @@
-"""Time the searches of one grid point, or find the timings in the stage cache.
+"""Time the searches of a point, or find the timings in the stage cache.
 
-Points of the same architecture, base, lengths and machine share their timings.
+A single run is timed at its end. The points of a sweep are timed after its last one, one by one,
+because neighbours that train would slow them down.
+
+Points of the same architecture, base, lengths and machine share their timings. The base is timed
+and not the trained model: a reranker takes as long whatever its weights are.
 """
 
 import json
 import logging
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.evaluation import latency
-from pipeline.experiment.shared import Shared
+from pipeline.experiment import precision
+from pipeline.experiment.base import as_found, locate_base
+from pipeline.experiment.resources import load, open_cache
+from pipeline.experiment.shared import Shared, prepare_shared
+from pipeline.infra import hardware
 from pipeline.infra.code_version import code_version
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import content_hash
-from pipeline.infra.stage_cache import StageCache, content_key
-from pipeline.protocols import Scorer
+from pipeline.infra.stage_cache import StageCache
+from pipeline.rerankers.windows import windowed
+from pipeline.retrieval.ties import tie_key
+from pipeline.tracking import writer
 
 log = logging.getLogger(__name__)
 
@@ -23,43 +34,83 @@ FILE = "latency.json"
 
 
 def measure(
-    config: Config,
-    shared: Shared,
-    scorer: Scorer | None,
-    machine: Hardware,
-    base: Path,
-    cache: StageCache,
+    config: Config, shared: Shared, machine: Hardware, base: Path, cache: StageCache
 ) -> dict[str, float]:
     """The metrics ``latency/...`` of test queries, in milliseconds."""
-    asked = config.latency.queries + config.latency.warmup
-    # In hash order, as the order of queries in a data set often means something.
-    texts = shared.dataset.test.queries
-    queries = sorted(texts, key=lambda query: content_key({"query": query}))[:asked]
-    if len(queries) < asked:
-        log.warning("latency: only %d test queries instead of %d", len(queries), asked)
-    inputs = {
-        "arch": asdict(config.arch),
-        "dedicated": config.base.dedicated,
-        "base": None if config.base.path == "none" else content_hash(base),
-        "index": shared.index_key,
-        "machine": machine.scoring(),
-        "latency": asdict(config.latency),
-        "rerank": asdict(config.rerank),
-        "queries": queries,
-        "code": code_version("latency"),
-    }
+    queries = _queries(config, shared)
 
     def build(folder: Path) -> None:
+        reranker = load(config, base, machine, trained=False)
         timings = latency.measure(
-            [texts[query] for query in queries],
-            shared.table,
+            queries,
+            shared.table.table,
+            config.search_depth,
             shared.embedder,
-            scorer,
+            windowed(reranker, config.rerank) if reranker else None,
             machine,
             config.latency,
         )
         (folder / FILE).write_text(json.dumps(timings))
 
-    folder = cache.get("latency", inputs, build)
+    folder = cache.get("latency", inputs(config, shared, machine, base), build)
     timings: dict[str, float] = json.loads((folder / FILE).read_text())
     return timings
+
+
+def inputs(config: Config, shared: Shared, machine: Hardware, base: Path) -> dict[str, object]:
+    """What determines the timings, for the key of the stage output: what ``measure`` passes on."""
+    reranker = None
+    if config.arch.name != "none":
+        reranker = {
+            "base": content_hash(base),
+            "dedicated": config.base.dedicated,
+            "arch": config.arch.in_use(),
+            "batch_size": config.eval.batch_size,
+            "rerank": asdict(config.rerank),
+        }
+    settings = asdict(config.latency)
+    del settings["enabled"]
+    return {
+        "queries": _queries(config, shared),
+        "index": shared.index_key,  # and so the embedder
+        "search_depth": config.search_depth,
+        "reranker": reranker,
+        "machine": machine.scoring(),
+        "latency": settings,
+        "code": code_version("latency"),
+    }
+
+
+def tags(machine: Hardware) -> dict[str, str]:
+    """Tags that say on what machine a run was timed, which may not be the one it trained on."""
+    return {f"latency.{name}": str(value) for name, value in machine.scoring().items()}
+
+
+def time_recorded(points: Mapping[str, Config]) -> None:
+    """Time points one by one and log the timings to their runs; ``points`` is by run id.
+
+    The runs have ended already.
+    """
+    log.info("latency: %d points are timed one by one", len(points))
+    prepared: dict[str, Shared] = {}
+    for run_id, config in points.items():
+        cache = open_cache(config)
+        machine = hardware.resolve(config.hardware)
+        search = str((config.dataset, config.embedder, config.index, config.eval, machine))
+        if search not in prepared:
+            prepared[search] = prepare_shared(replace(config, epochs=0), machine, cache)
+        base, shared = locate_base(config, cache), prepared[search]
+        config = as_found(config, base)
+        machine = precision.settle(config, machine, base, shared, cache)
+        timings = measure(config, shared, machine, base, cache)
+        run = writer.reopen(config.tracking, run_id)
+        run.log_stages(name for name in cache.used if name.startswith("latency/"))
+        run.log_tags(tags(machine))
+        run.log_metrics(timings)
+
+
+def _queries(config: Config, shared: Shared) -> list[str]:
+    """The texts of the test queries to time and to warm up with."""
+    # In the order of a hash, as that of the queries in a data set often means something.
+    texts = sorted(shared.dataset.test.queries.values(), key=tie_key)
+    return texts[: config.latency.queries + config.latency.warmup]

@@ -207,7 +207,7 @@ def dev_score(config: Config, shared: Shared, reranker: Reranker) -> float:
     scorer = windowed(reranker, config.rerank)
     scores = score_candidates(scorer, dev.queries, shared.dataset.corpus, hybrid)
     at_k = replace(config.eval, top_k=[k], depth=max(depth, k))
-    result = evaluate(hybrid, dev.qrels, at_k, scores, {"hybrid": 1.0})
+    result = evaluate(hybrid, dev.qrels, at_k, scores, None)
     return result.metrics()[f"hybrid_reranked/ndcg_at_{k}"]
 
 

@@ -13,14 +13,16 @@ writes them to MLflow.
 """
 
 import logging
-import time
-from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline import data
 from pipeline.config import Config
 from pipeline.config.datasets import LabelledConfig
-from pipeline.evaluation.quality import Evaluation, choose_fusion_weights, evaluate
+from pipeline.evaluation.quality import (
+    Evaluation,
+    FusionWeights,
+    choose_fusion_weights,
+    evaluate,
+)
 from pipeline.experiment import (
     audit,
     forgetting,
@@ -34,23 +36,20 @@ from pipeline.experiment import (
 from pipeline.experiment.base import as_found, locate_base
 from pipeline.experiment.fingerprint import fingerprints
 from pipeline.experiment.record import Outcome, Prepared
-from pipeline.experiment.shared import Shared, prepare_shared
+from pipeline.experiment.resources import load, open_cache
+from pipeline.experiment.shared import Shared, announce, prepare_shared
 from pipeline.infra import hardware
 from pipeline.infra.distributed import Leader, follow, leading
 from pipeline.infra.errors import step
-from pipeline.infra.hardware import Hardware
 from pipeline.infra.stage_cache import StageCache
-from pipeline.protocols import Reranker
 from pipeline.records import InputError
-from pipeline.rerankers import load_reranker
 from pipeline.rerankers.saved import check_base
 from pipeline.rerankers.scores import PairScores, collapsed
 from pipeline.rerankers.windows import windowed
-from pipeline.tracking import attempts, reader, writer
+from pipeline.tracking import attempts, writer
 
 log = logging.getLogger(__name__)
 
-FORCED = ("model", "scores", "latency")  # the stages that force=true repeats
 DEFAULT_WEIGHT = 0.5  # of a fusion, where no dev queries choose a better one
 
 
@@ -68,7 +67,7 @@ def run(config: Config, folder: Path) -> str:
         if done := attempts.earlier_attempt(config.tracking, tags["fingerprint"]):
             log.info("%s: finished before, run %s", config.run_name, done)
             return done
-        cache = _open_cache(config)
+        cache = open_cache(config)
         early = None
         if config.tracking.parent_run_id is None:
             early = _prepare_early(config, cache)
@@ -115,7 +114,7 @@ def prepare(config: Config, cache: StageCache) -> Prepared:
         check_base(base, config.base, config.arch)
     shared = prepare_shared(config, machine, cache)
     if config.tracking.parent_run_id is None:  # A sweep has logged it once for all points.
-        log.info("%s", data.summary(shared.dataset))
+        announce(shared)
         lengths.warn_of_embedder(shared)
     machine = precision.settle(config, machine, base, shared, cache)
     log.info("%s on %s (%s)", config.run_name, machine.name, precision.in_words(config, machine))
@@ -142,7 +141,7 @@ def compute(
         with step("train"):
             folder, costs = _train(config, prepared, cache, active, leader)
     with step("score"):
-        reranker = _load(config, folder, machine, trained=config.epochs > 0)
+        reranker = load(config, folder, machine, trained=config.epochs > 0)
         scorer = windowed(reranker, config.rerank) if reranker else None
         pair_scores = None
         if scorer is not None:
@@ -153,9 +152,11 @@ def compute(
             _warn_of_collapse(active)
         evaluation, weights = _evaluate(config, shared, pair_scores)
     timings: dict[str, float] = {}
-    if config.latency.enabled:
+    # A sweep times its points after the last one, when no neighbour trains.
+    if config.latency.enabled and config.tracking.parent_run_id is None:
         with step("latency"):
-            timings = latency.measure(config, shared, scorer, machine, prepared.base, cache)
+            timings = latency.measure(config, shared, machine, prepared.base, cache)
+            active.log_tags(latency.tags(machine))
     return Outcome(reranker, evaluation, weights, costs, timings)
 
 
@@ -168,15 +169,6 @@ def _tags(config: Config) -> dict[str, str]:
         "dataset": config.dataset.name,
         "fingerprint": fingerprints([config])[0],
     }
-
-
-def _open_cache(config: Config) -> StageCache:
-    if not config.force:
-        return StageCache.of(config)
-    # Points of a sweep share latencies, so those that this sweep has measured are not too old.
-    parent = config.tracking.parent_run_id
-    since = reader.started(config.tracking, parent) if parent else time.time()
-    return StageCache.of(config, FORCED, since)
 
 
 def _prepare_early(config: Config, cache: StageCache) -> Prepared | Exception:
@@ -207,7 +199,7 @@ def _train(
     general = forgetting.prepare_general(config, config.forgetting.dataset, as_configured, cache)
 
     def measure(folder: Path, when: str) -> dict[str, float]:
-        reranker = _load(config, folder, machine, trained=when == "after")
+        reranker = load(config, folder, machine, trained=when == "after")
         assert reranker is not None
         return forgetting.measure(general, config.eval, windowed(reranker, config.rerank), when)
 
@@ -216,36 +208,32 @@ def _train(
     return folder, costs | before | measure(folder, "after")
 
 
-def _load(config: Config, folder: Path, machine: Hardware, trained: bool) -> Reranker | None:
-    """The reranker in ``folder``: as it was saved, or a transformer with a new head."""
-    return load_reranker(
-        folder,
-        config.arch,
-        machine,
-        config.eval.batch_size,
-        seed=config.seed,
-        dedicated=config.base.dedicated or trained,
-    )
-
-
 def _warn_of_collapse(active: writer.ActiveRun) -> None:
-    warning = "all scores of a query are the same, the reranker ranks nothing"
+    warning = "nearly all scores of a query are the same for most queries: the model ranks nothing"
     log.warning("%s: try another train.learning_rate or more data", warning)
     active.log_tags({"collapsed": warning})
 
 
 def _evaluate(
     config: Config, shared: Shared, pair_scores: PairScores | None
-) -> tuple[Evaluation, Mapping[str, float]]:
+) -> tuple[Evaluation, FusionWeights]:
     """The evaluation on test queries, and the fusion weights chosen on dev queries."""
     dev, test = shared.dataset.dev, shared.dataset.test
-    weights: dict[str, float] = {}
+    weights: FusionWeights = {}
     if pair_scores is not None:
         if dev.queries:
-            on_dev = shared.dev_candidates(config.eval.dev_depth)
+            on_dev = shared.dev_candidates(config.eval.candidates)
             weights = choose_fusion_weights(on_dev, dev.qrels, config.eval, pair_scores)
         else:
-            log.warning("no dev queries to choose fusion weights on, %s is used", DEFAULT_WEIGHT)
-            weights = dict.fromkeys(shared.candidates, DEFAULT_WEIGHT)
+            weights = _default_weights(config, shared)
     on_test = shared.test_candidates()
     return evaluate(on_test, test.qrels, config.eval, pair_scores, weights), weights
+
+
+def _default_weights(config: Config, shared: Shared) -> FusionWeights:
+    if config.eval.fusion.method == "rrf":
+        return {}
+    log.warning("no dev queries to choose fusion weights on, %s is used", DEFAULT_WEIGHT)
+    return {
+        search: dict.fromkeys(config.eval.top_k, DEFAULT_WEIGHT) for search in shared.candidates
+    }

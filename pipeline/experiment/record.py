@@ -10,14 +10,14 @@ from omegaconf import OmegaConf
 from pipeline import data
 from pipeline.config import Config
 from pipeline.evaluation.metrics import write_qrels, write_run
-from pipeline.evaluation.quality import Evaluation
+from pipeline.evaluation.quality import Evaluation, FusionWeights
 from pipeline.experiment import samples
 from pipeline.experiment.shared import Shared
 from pipeline.infra import provenance
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.redact import flatten, mask
 from pipeline.protocols import Reranker
-from pipeline.records import SEARCHES, Dataset
+from pipeline.records import SEARCHES
 from pipeline.tracking import artifacts, model_card, writer
 from pipeline.tracking.writer import ActiveRun
 
@@ -40,7 +40,7 @@ class Outcome:
 
     reranker: Reranker | None
     evaluation: Evaluation
-    fusion_weights: Mapping[str, float]  # by search
+    fusion_weights: FusionWeights
     costs: dict[str, float]  # metrics of training and scoring
     timings: dict[str, float]  # metrics of latency
 
@@ -61,7 +61,7 @@ def log_start(run: ActiveRun, config: Config, prepared: Prepared, used: Iterable
     run.log_stages(used)
     for file in sorted(prepared.audit.glob("audit.*")) if prepared.audit else ():
         run.log_file(file, "audit")
-    run.log_params(_facts(dataset, prepared.machine))
+    run.log_params(_facts(config, prepared))
     embedder = prepared.shared.embedder
     run.log_params(
         {
@@ -82,12 +82,18 @@ def log_outcome(
     dataset, evaluation = prepared.shared.dataset, outcome.evaluation
     metrics = evaluation.metrics()
     run.log_metrics(metrics | outcome.timings | outcome.costs)
-    run.log_metrics({f"{m}_fused/weight": w for m, w in outcome.fusion_weights.items()})
+    run.log_metrics(
+        {
+            f"{search}_fused/weight_at_{k}": weight
+            for search, of_search in outcome.fusion_weights.items()
+            for k, weight in of_search.items()
+        }
+    )
     artifacts.log_per_query(run, evaluation.per_query)
     ndcg = f"ndcg_at_{max(config.eval.top_k)}"
     artifacts.log_query_table(run, dataset.test.queries, evaluation.per_query, ndcg)
     artifacts.log_texts(run, samples.sample(dataset, evaluation))
-    _write_rankings(folder / "runs", evaluation, dataset, config.run_name)
+    _write_rankings(folder / "runs", evaluation, prepared.shared, config.run_name)
     for file in sorted(folder.glob("runs/*")):
         run.log_file(file, "runs")
     licence = model_card.licence(config.base, prepared.base)
@@ -140,8 +146,11 @@ def _largest_cutoff(metrics: Mapping[str, float], column: str) -> int:
     return max(int(m.rsplit("_", 1)[1]) for m in metrics if m.startswith(f"{column}/ndcg_at_"))
 
 
-def _facts(dataset: Dataset, machine: Hardware) -> dict[str, str]:
+def _facts(config: Config, prepared: Prepared) -> dict[str, str]:
+    dataset, machine = prepared.shared.dataset, prepared.machine
     return {
+        "search.depth": str(config.search_depth),
+        "data.own_passages": str(len(prepared.shared.own)),
         "data.fingerprint": dataset.fingerprint,
         **{f"data.{name}": str(size) for name, size in data.sizes(dataset).items()},
         **{f"data.dropped.{reason}": str(rows) for reason, rows in dataset.dropped.items()},
@@ -150,9 +159,11 @@ def _facts(dataset: Dataset, machine: Hardware) -> dict[str, str]:
     }
 
 
-def _write_rankings(folder: Path, evaluation: Evaluation, dataset: Dataset, tag: str) -> None:
-    """Write the judgments and the ranking of every column and cutoff as TREC files."""
+def _write_rankings(folder: Path, evaluation: Evaluation, shared: Shared, tag: str) -> None:
+    """Write judgments, all candidates, and the ranking of every column and cutoff as TREC files."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_qrels(folder / "qrels.txt", dataset.test.qrels)
+    write_qrels(folder / "qrels.txt", shared.dataset.test.qrels)
+    for search, candidates in shared.test_candidates().items():
+        write_run(folder / f"{search}_candidates.run", candidates, tag)
     for (column, k), ranking in evaluation.rankings.items():
         write_run(folder / f"{column}_at_{k}.run", ranking, tag)

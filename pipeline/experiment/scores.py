@@ -31,23 +31,20 @@ def score(
     queries = shared.dataset.dev.queries | shared.dataset.test.queries
     inputs: dict[str, object] = {
         "model": content_hash(model),
-        "arch": asdict(config.arch),
+        "arch": config.arch.in_use(),
         "dedicated": config.base.dedicated or config.epochs > 0,
         "seed": config.seed,  # of a head that the model lacks
         "rerank": asdict(config.rerank),
         "dataset": shared.dataset.fingerprint,
         "candidates": shared.candidates_key,
-        "dev_depth": config.eval.dev_depth,
         "batch_size": config.eval.batch_size,
         "machine": machine.scoring(),
         "code": code_version("scores"),
     }
 
     def build(folder: Path) -> None:
-        dev = shared.dev_candidates(config.eval.dev_depth)
-        both = {search: found | dev[search] for search, found in shared.candidates.items()}
         with measured(machine.device) as cost:
-            scores = score_candidates(scorer, queries, shared.dataset.corpus, both)
+            scores = score_candidates(scorer, queries, shared.dataset.corpus, shared.candidates)
         write_scores(folder, scores)
         metrics = {"eval/seconds": cost.seconds, "eval/peak_mib": cost.peak_mib}
         (folder / COST).write_text(json.dumps(metrics))

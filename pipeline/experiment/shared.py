@@ -11,13 +11,19 @@ from pathlib import Path
 
 from pipeline import data
 from pipeline.config import Config
-from pipeline.config.stages import EvalConfig, IndexConfig
+from pipeline.config.stages import IndexConfig
+from pipeline.data.own_documents import own_documents
 from pipeline.infra.code_version import code_version
 from pipeline.infra.errors import step
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.stage_cache import StageCache
 from pipeline.records import Dataset, InputError, Ranking
-from pipeline.retrieval.candidates import read_candidates, retrieve, write_candidates
+from pipeline.retrieval.candidates import (
+    nothing_found,
+    read_candidates,
+    retrieve,
+    write_candidates,
+)
 from pipeline.retrieval.embedder import Embedder
 from pipeline.retrieval.index import PassageTable, build_table
 from pipeline.training.negatives import mine_negatives
@@ -33,6 +39,7 @@ class Shared:
     embedder: Embedder
     table: PassageTable
     candidates: dict[str, Ranking]  # by search, of dev and test queries
+    own: dict[str, str]  # query id -> the passage that is the query itself, which is left out
     negatives: Path | None  # None where nothing is trained
     index_key: str
     candidates_key: str
@@ -50,6 +57,30 @@ class Shared:
         }
 
 
+def announce(shared: Shared) -> None:
+    """Log what the data set holds, and what a reader of its figures must know about the search."""
+    log.info("%s", data.summary(shared.dataset))
+    if shared.own:
+        log.info(
+            "candidates: %d queries are passages of the corpus themselves, with the same id; that "
+            "passage is left out of their candidates",
+            len(shared.own),
+        )
+    warn_of_empty_lists(shared)
+
+
+def warn_of_empty_lists(shared: Shared) -> None:
+    """Log a warning if full-text search finds nothing for most queries."""
+    queries, empty = len(shared.candidates["fts"]), nothing_found(shared.candidates["fts"])
+    if 2 * empty > queries:
+        log.warning(
+            "full-text search finds nothing for %d of %d queries; set index.fts.tokenizer=icu for "
+            "Chinese, Japanese or Thai, and index.fts.language for other languages",
+            empty,
+            queries,
+        )
+
+
 def prepare_shared(config: Config, machine: Hardware, cache: StageCache) -> Shared:
     """Data set, index, candidates and negatives, each from the cache if it is there.
 
@@ -64,16 +95,23 @@ def prepare_shared(config: Config, machine: Hardware, cache: StageCache) -> Shar
         _check_sizes(config, dataset)
     with step("index"):
         embedder = Embedder(config.embedder, machine, cache)
-        index = _index(dataset.fingerprint, dataset.corpus, embedder, config.index, cache)
+        index = _index(dataset.corpus_fingerprint, dataset.corpus, embedder, config.index, cache)
         table = PassageTable(index)
     with step("candidates"):
-        found = _candidates(dataset, index.name, table, embedder, config.eval, cache)
+        own = _own(dataset)
+        found = _candidates(config, dataset, index.name, table, embedder, own, cache)
         candidates = read_candidates(found, dataset.dev.queries | dataset.test.queries)
     negatives = None
     if config.epochs > 0:
         with step("negatives"):
             negatives = _negatives(config, dataset, embedder, index, machine, cache)
-    return Shared(dataset, embedder, table, candidates, negatives, index.name, found.name)
+    return Shared(dataset, embedder, table, candidates, own, negatives, index.name, found.name)
+
+
+def _own(dataset: Dataset) -> dict[str, str]:
+    """The dev and test queries that are passages themselves."""
+    splits = (dataset.dev, dataset.test)
+    return {q: d for split in splits for q, d in own_documents(split, dataset.corpus).items()}
 
 
 def _index(
@@ -84,12 +122,16 @@ def _index(
     cache: StageCache,
 ) -> Path:
     """The folder of the passage table of ``corpus``."""
+    settings = asdict(config)
+    del settings["hybrid_depth"]  # of searching, not of the table
+    model = asdict(embedder.config)
+    del model["name"], model["path"]  # the weights stand for them
     inputs = {
         "corpus": corpus_key,
-        "embedder": asdict(embedder.config),
+        "embedder": model,
         "weights": embedder.weights,
         "precision": embedder.hardware.precision,
-        "index": asdict(config),
+        "index": settings,
         "code": code_version("index"),
     }
     embedded = cache.unfinished("index", inputs)
@@ -104,26 +146,29 @@ def _index(
 
 
 def _candidates(
+    config: Config,
     dataset: Dataset,
     index_key: str,
     table: PassageTable,
     embedder: Embedder,
-    config: EvalConfig,
+    own: Mapping[str, str],
     cache: StageCache,
 ) -> Path:
     """The folder of the candidates of dev and test queries."""
     queries = dataset.dev.queries | dataset.test.queries
-    depth, rrf_k = config.candidates, config.rrf_k
+    depth, search_depth, rrf_k = config.eval.candidates, config.search_depth, config.eval.rrf_k
     inputs = {
         "dataset": dataset.fingerprint,
         "index": index_key,
         "depth": depth,
+        "search_depth": search_depth,
         "rrf_k": rrf_k,
         "code": code_version("candidates"),
     }
 
     def build(folder: Path) -> None:
-        write_candidates(folder, retrieve(queries, table, embedder, depth, rrf_k))
+        found = retrieve(queries, table, embedder, depth, search_depth, rrf_k, own)
+        write_candidates(folder, found)
 
     return cache.get("candidates", inputs, build)
 
@@ -141,8 +186,9 @@ def _negatives(
     if mining.embedder != config.embedder:
         miner = Embedder(mining.embedder, machine, cache, "mining.embedder")
     if dataset.train_corpus is not dataset.corpus or miner is not embedder:
-        key = dataset.fingerprint + ":train"
-        index = _index(key, dataset.train_corpus, miner, config.index, cache)
+        index = _index(
+            dataset.train_corpus_fingerprint, dataset.train_corpus, miner, config.index, cache
+        )
     seed = config.dataset.seed
     settings = asdict(mining)
     del settings["chunk_size"]  # bounds memory only

@@ -36,8 +36,19 @@ STAGES = {
     "audit": Code(
         ("audit", "data", "experiment.audit"), ("datasketch", "numpy", "tokenizers", "transformers")
     ),
-    "index": Code(("infra.hardware", "retrieval.embedder", "retrieval.index"), SEARCH),
-    "candidates": Code(("infra.hardware", "records", "retrieval"), SEARCH),
+    "index": Code(
+        (
+            "infra.hardware",
+            "retrieval.embedder",
+            "retrieval.index",
+            "retrieval.stop_words",
+            "retrieval.ties",
+        ),
+        SEARCH,
+    ),
+    "candidates": Code(
+        ("data.own_documents", "data.text", "infra.hardware", "records", "retrieval"), SEARCH
+    ),
     "negatives": Code(
         ("data.text", "infra.hardware", "records", "retrieval", "training.negatives"), SEARCH
     ),

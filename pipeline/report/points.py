@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import nan
 from statistics import fmean
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,6 +136,28 @@ def exact_means(per_column: Mapping[str, PerQuery]) -> dict[str, float]:
     }
 
 
+class TimedOn(NamedTuple):
+    """The machine of a run's latencies, as far as it was logged."""
+
+    device: str  # cpu, cuda or mps
+    name: str
+    threads: str
+    precision: str
+
+    def __str__(self) -> str:
+        """``AMD EPYC, 2 threads, bf16``."""
+        threads = f"{self.threads} threads" if self.threads and self.device == "cpu" else ""
+        return ", ".join(filter(None, (self.name or self.device, threads, self.precision)))
+
+
+def timed_on(run: RunRecord) -> TimedOn:
+    """Return where a run was timed: as its tags say, else where it ran."""
+    parts = [run.tags.get(f"latency.{key}") for key in TimedOn._fields]
+    if not any(parts):
+        parts = [run.params.get(f"machine.{key}") for key in TimedOn._fields]
+    return TimedOn(*(part or "" for part in parts))
+
+
 def machine(run: RunRecord) -> str:
     """Return the name of the GPU or CPU, empty if it was not logged."""
     return run.params.get("machine.name", "") or run.params.get("machine.device", "")
@@ -183,7 +206,7 @@ def _point(
 def _mean_metrics(runs: Sequence[RunRecord]) -> dict[str, float]:
     """Average the metrics that all runs have; latencies only if they are of one machine."""
     shared = [name for name in runs[0].metrics if all(name in run.metrics for run in runs)]
-    if len({tuple(run.params.get(key) for key in MACHINE) for run in runs}) > 1:
+    if len({timed_on(run) for run in runs}) > 1:
         shared = [name for name in shared if not name.startswith("latency/")]
     return {name: fmean(run.metrics[name] for run in runs) for name in shared}
 

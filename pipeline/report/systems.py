@@ -9,7 +9,7 @@ from math import isnan, nan
 
 from pipeline.report.comparison import Cell, Comparison, Quality
 from pipeline.report.format import SEARCH_NAMES
-from pipeline.report.points import machine
+from pipeline.report.points import timed_on
 from pipeline.report.uncertainty import COLUMNS, order_of
 
 
@@ -48,7 +48,7 @@ def describe(comparison: Comparison, system: System) -> str:
 def systems_of(comparison: Comparison, quality: Quality) -> list[System]:
     """Return every order of every point that has a value; controls are no systems."""
     return [
-        System(i, column, cell, comparison.latency(point, COLUMNS[column]), machine(point))
+        System(i, column, cell, comparison.latency(point, COLUMNS[column]), str(timed_on(point)))
         for i, (point, row) in enumerate(zip(comparison.points, quality.rows, strict=True))
         if point.group != "none"
         for column, cell in row.items()

@@ -3,7 +3,7 @@
 They are retrieved once per data set and embedder, so every run reranks the same lists.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -28,11 +28,19 @@ SCHEMA = pa.schema(
 
 
 def retrieve(
-    queries: Mapping[str, str], table: PassageTable, embedder: Embedder, depth: int, rrf_k: int
+    queries: Mapping[str, str],
+    table: PassageTable,
+    embedder: Embedder,
+    depth: int,
+    search_depth: int,
+    rrf_k: int,
+    own: Mapping[str, str],
 ) -> dict[str, Ranking]:
     """Return search -> ranking, ``depth`` deep (full text: as deep as terms match).
 
-    Hybrid is the reciprocal rank fusion of the other two lists, cut to ``depth``.
+    Both searches find ``search_depth`` passages, at least ``depth``. Hybrid is their reciprocal
+    rank fusion. All lists are cut afterwards, so that they don't depend on ``depth``. ``own`` maps
+    a query id to the id of the passage that is the query itself, which is left out.
 
     Raises:
         RuntimeError: a query failed; the message names its id. A failed query is never counted as
@@ -43,17 +51,23 @@ def retrieve(
     batches = [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
     for batch in live_line("retrieve candidates", "batch", batches):
         vectors = embedder.encode_queries([queries[query_id] for query_id in batch])
-        nearest = table.search_vector(vectors, depth)
+        excluded = [own.get(query_id) for query_id in batch]
+        nearest = table.search_vector(vectors, search_depth, excluded)
         for query_id, by_vector in zip(batch, nearest, strict=True):
             try:
-                by_text = table.search_fts(queries[query_id], depth)
+                by_text = table.search_fts(queries[query_id], search_depth, own.get(query_id))
             except Exception as error:
                 raise RuntimeError(f"query {query_id}: full-text search failed: {error}") from error
-            rankings["vector"][query_id] = by_vector
-            rankings["fts"][query_id] = by_text
-            fused = reciprocal_rank_fusion([by_vector, by_text], rrf_k)
-            rankings["hybrid"][query_id] = fused[:depth]
+            sides = [by_vector, by_text]
+            lists: Sequence[list[Hit]] = [*sides, reciprocal_rank_fusion(sides, rrf_k)]
+            for search, hits in zip(SEARCHES, lists, strict=True):
+                rankings[search][query_id] = hits[:depth]
     return rankings
+
+
+def nothing_found(ranking: Ranking) -> int:
+    """Count the queries without any hit."""
+    return sum(not hits for hits in ranking.values())
 
 
 def write_candidates(folder: Path, rankings: Mapping[str, Ranking]) -> None:

@@ -10,15 +10,20 @@ FUSION_WEIGHTS = tuple(step / 10 for step in range(11))
 
 
 def fuse(
-    method: str, retrieved: Sequence[Hit], reranked: Sequence[Hit], fusion_weight: float, k: int
+    method: str,
+    retrieved: Sequence[Hit],
+    reranked: Sequence[Hit],
+    fusion_weight: float | None,
+    k: int,
 ) -> list[Hit]:
     """Fuse the retrieved order with the reranked one, by "weighted" scores or by "rrf".
 
-    ``fusion_weight`` is the reranker's share for "weighted" and is not used by "rrf"; ``k`` is the
-    constant of "rrf" and is not used by "weighted". Both lists hold the same documents.
+    ``fusion_weight`` is the reranker's share for "weighted"; "rrf" has none. ``k`` is the constant
+    of "rrf" and is not used by "weighted". Both lists hold the same documents.
     """
     if method == "rrf":
         return reciprocal_rank_fusion([retrieved, reranked], k)
+    assert fusion_weight is not None
     return weighted_fusion(retrieved, reranked, fusion_weight)
 
 
@@ -26,8 +31,9 @@ def reciprocal_rank_fusion(rankings: Sequence[Sequence[Hit]], k: int) -> list[Hi
     """Sum 1 / (k + rank) over the rankings that hold a document, rank from 1.
 
     Cormack, Clarke and Buettcher (2009), who use k=60: a larger k makes the first ranks count
-    less. The order of each ranking is taken as it is, its scores are not used. Returns
-    every document of any ranking, equal sums ordered by document id.
+    less. The order of each ranking is taken as it is, its scores are not used. Returns every
+    document of any ranking. Equal sums are in the order of the first ranking; documents that it
+    lacks follow, in that of the next.
     """
     parts: dict[str, list[float]] = {}
     for ranking in rankings:
@@ -44,7 +50,7 @@ def weighted_fusion(
 
     A convex combination (Bruch, Gai and Ingber 2023) of the scores of the same documents.
     ``fusion_weight`` 0 returns the documents in the order of ``retrieved`` and 1 in that of
-    ``reranked``, whatever their ties; between them equal scores are ordered by document id.
+    ``reranked``, whatever their ties; between them equal scores keep the order of ``retrieved``.
     Scores that are all equal become 0.
 
     Raises:

@@ -9,7 +9,7 @@ points in parallel, those that were killed last.
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from hydra._internal.callbacks import Callbacks
@@ -175,9 +175,13 @@ def _has_gpus(grid: Grid) -> bool:
 
 
 def call_launcher(
-    grid: Grid, task: Reported, parent_run_id: str, numbers: Sequence[int], first_job: int
+    grid: Grid,
+    task: Callable[[DictConfig], object],
+    parent_run_id: str,
+    numbers: Sequence[int],
+    first_job: int,
 ) -> Sequence[JobReturn]:
-    """Call the launcher once. It may raise anything."""
+    """Call the launcher once, with a job for each of ``numbers``. It may raise anything."""
     HydraConfig.instance().set_config(grid.master)
     launcher = Plugins.instance().instantiate_launcher(
         config=grid.master,

@@ -42,11 +42,13 @@ def run(overrides: Sequence[str]) -> None:
     from pipeline.infra import quiet
     from pipeline.report.write import show
     from pipeline.sweep import resume
+    from pipeline.sweep.latency import untimed
     from pipeline.tracking import writer
 
     quiet.silence()
     config, output = grid.config, Path(grid.config.output_dir)
     keys = fingerprints(grid.points)
+    points = dict(zip(keys, grid.points, strict=True))
     tags = {
         "kind": "sweep",
         "dataset": config.dataset.name,
@@ -57,10 +59,14 @@ def run(overrides: Sequence[str]) -> None:
         # If two processes start at the same moment, one of them finds the sweep running.
         with FileLock(output / ".sweep.lock"):
             earlier = resume.Earlier() if config.force else resume.find(config.tracking, keys)
-            if pending := earlier.pending(keys):
+            pending = earlier.pending(keys)
+            finished = earlier.run_id is not None and not pending
+            if finished and earlier.run_id:
+                finished = not untimed(config.tracking, earlier.run_id, points)
+            if not finished:
                 opened = writer.run(config.tracking, "sweep", tags, earlier.run_id)
                 parent = stack.enter_context(opened)
-        if earlier.run_id and not pending:
+        if finished and earlier.run_id:
             show(config.tracking, config.report, earlier.run_id, output)
             print(f"complete: all {len(keys)} points had finished; force=true runs them again")
             return
@@ -70,6 +76,8 @@ def run(overrides: Sequence[str]) -> None:
             log.info("resuming sweep %s: %s finished before", earlier.run_id, done)
         start = time.perf_counter()
         launched = _run_points(grid, keys, pending, parent)
+        points |= {key: grid.points[number] for number, key in launched.finished.items()}
+        problem = _time_points(grid, points, parent.run_id, launched)
         parent.log_metrics({"sweep/seconds": time.perf_counter() - start})
     _show(grid, parent)
     minutes = (time.perf_counter() - start) / 60
@@ -77,6 +85,30 @@ def run(overrides: Sequence[str]) -> None:
     print(f"browse them: make ui{_ui_arguments(config, overrides)}")
     if launched.failures:
         raise RuntimeError(_summary(grid, launched.failures))
+    if problem:
+        raise RuntimeError(f"latency was not measured: {problem}; run the command again for it")
+
+
+def _time_points(
+    grid: Grid, points: Mapping[str, Config], parent_run_id: str, launched: "Launched"
+) -> str:
+    """Time the finished points and return what went wrong, "" if nothing did.
+
+    ``points`` is by fingerprint. With ``fail_fast`` and a failure nothing is timed.
+    """
+    from pipeline.infra.errors import one_line
+    from pipeline.sweep.latency import time_points, untimed
+
+    if grid.config.fail_fast and launched.failures:
+        return ""
+    try:
+        if waiting := untimed(grid.config.tracking, parent_run_id, points):
+            time_points(grid, parent_run_id, waiting)
+    except Exception as error:  # The points have finished, and their results are shown.
+        log.debug("the timing failed", exc_info=True)
+        log.warning("latency: %s", one_line(error))
+        return one_line(error)
+    return ""
 
 
 def _run_points(
@@ -87,8 +119,11 @@ def _run_points(
     ``keys`` are the fingerprints of all points.
     """
     from pipeline.infra import redact
-    from pipeline.sweep.launch import launch
+    from pipeline.sweep.launch import Launched, launch
     from pipeline.tracking import artifacts, reader
+
+    if not pending:
+        return Launched({}, {})
 
     # MLflow can't change a param, and a resumed sweep may have the lines in another order.
     if not reader.read_run(grid.config.tracking, parent.run_id).params:
@@ -140,22 +175,21 @@ def _start_log(grid: Grid) -> None:
 
 def _prepare(points: Sequence[Config]) -> None:
     """Make what the points share."""
-    from pipeline import data
     from pipeline.experiment import lengths
-    from pipeline.experiment.shared import prepare_shared
+    from pipeline.experiment.shared import announce, prepare_shared
     from pipeline.infra import hardware
     from pipeline.infra.stage_cache import StageCache
 
     cache = StageCache.of(points[0])
     # The points that train need the negatives as well; one of each data set prepares all.
     shared = {str((p.dataset, p.embedder, p.mining, p.epochs > 0)): p for p in points}
-    reported = set()
+    announced = set()
     for point in shared.values():
         made = prepare_shared(point, hardware.resolve(point.hardware), cache)
-        if made.dataset.fingerprint not in reported:
-            log.info("%s", data.summary(made.dataset))
+        if made.candidates_key not in announced:
+            announce(made)
             lengths.warn_of_embedder(made)
-        reported.add(made.dataset.fingerprint)
+        announced.add(made.candidates_key)
 
 
 def _points(number: int) -> str:

@@ -179,6 +179,11 @@ def run(
         describe(client, client.get_experiment(experiment_id))
 
 
+def reopen(config: TrackingConfig, run_id: str) -> ActiveRun:
+    """Write to a run that has ended; its status stays."""
+    return ActiveRun(MlflowClient(tracking_uri=config.uri), run_id)
+
+
 def _record_failure(run: ActiveRun, error: BaseException, folder: Path | None) -> None:
     """End ``run`` as KILLED or FAILED, and record why."""
     tags = {"failure": one_line(error), "stage": step_of(error)}

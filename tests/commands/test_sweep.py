@@ -68,7 +68,7 @@ def test_metrics_follow_from_the_exported_run_files(
     qrels = list(ir_measures.read_trec_qrels(str(files / "qrels.txt")))
     assert len({judged.query_id for judged in qrels}) == 60
     checked = 0
-    for file in files.glob("*.run"):
+    for file in files.glob("*_at_*.run"):
         stage, k = file.stem.rsplit("_at_", 1)
         ndcg, hit = ir_measures.nDCG @ int(k), ir_measures.Success @ int(k)
         ranked = list(ir_measures.read_trec_run(str(file)))
@@ -77,6 +77,11 @@ def test_metrics_follow_from_the_exported_run_files(
         assert values[hit] == pytest.approx(run.metrics[f"{stage}/hit_rate_at_{k}"], abs=6e-5)
         checked += 1
     assert checked == 3 * 3 * 2
+    for search in ("vector", "fts", "hybrid"):
+        candidates = list(ir_measures.read_trec_run(str(files / f"{search}_candidates.run")))
+        recall = ir_measures.calc_aggregate([ir_measures.R @ 20], qrels, candidates)
+        logged = run.metrics[f"{search}_candidates/recall_at_20"]
+        assert recall[ir_measures.R @ 20] == pytest.approx(logged, abs=1e-9)
     per_query = artifacts.read_per_query(config, run.run_id)
     for stage, values_of in per_query.items():
         for metric, mean in means(values_of).items():
@@ -118,6 +123,22 @@ def test_the_artifacts_and_the_model(swept: tuple[Path, str, str], tmp_path: Pat
     (saved,) = (swept[0] / "outputs" / "sweeps").glob(f"*/*_{run.name}/model")
     assert (saved / "model.safetensors").exists()
     assert run.name in (saved / "README.md").read_text()
+
+
+def test_points_are_timed_after_the_last_of_them(swept: tuple[Path, str, str]) -> None:
+    config = tracked(swept[0])
+    parent = reader.latest_sweep(config)
+    assert parent is not None
+    runs = reader.read_runs(config, parent)
+    client = MlflowClient(config.uri)
+    last = max(client.get_run(run.run_id).info.end_time for run in runs)
+    for run in runs:
+        assert run.status == "FINISHED"
+        (timed,) = client.get_metric_history(run.run_id, "latency/vector_5/total_p50_ms")
+        assert timed.timestamp >= last
+        for key in ("device", "name", "threads", "precision"):
+            assert run.tags[f"latency.{key}"] == run.params[f"machine.{key}"]
+        assert len(run.tags["stage.latency"]) == 16
 
 
 def test_the_sweep_ends_with_the_table_and_the_ui(swept: tuple[Path, str, str]) -> None:

@@ -1,15 +1,19 @@
 """What models are to order in mode rerank, and what a real one makes of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from statistics import fmean
 
+import numpy as np
 import pytest
 
 from pipeline.experiment.head_to_head import LABELLED, labelled_task, measure, searches_alone
 from pipeline.experiment.shared import Shared
 from pipeline.infra.hardware import Hardware
+from pipeline.protocols import Scores
 from pipeline.records import Dataset, InputError, QuerySet
 from pipeline.rerankers.saved import load_saved
+from pipeline.retrieval.ties import tie_key
 from tests.conftest import Trained
 
 QUERIES = {q: f"text of {q}" for q in ("a", "b", "c", "d")}
@@ -25,15 +29,45 @@ def dataset(irrelevant: dict[str, list[str]]) -> Dataset:
 
 def test_labelled_passages_are_ranked_where_labels_differ() -> None:
     task = labelled_task(dataset({"a": ["a0", "b0"]}), 10)
-    assert {q: [hit.doc_id for hit in hits] for q, hits in task.candidates[LABELLED].items()} == {
-        "a": ["a0", "b0", "a1", "a2"],
+    found = {q: [hit.doc_id for hit in hits] for q, hits in task.candidates[LABELLED].items()}
+    assert {q: sorted(documents) for q, documents in found.items()} == {
+        "a": ["a0", "a1", "a2", "b0"],
         **{q: [f"{q}1", f"{q}2"] for q in "bcd"},
     }
+    assert found["a"] == sorted(found["a"], key=lambda document: tie_key(CORPUS[document]))
     binary = {q: {f"{q}1": 1} for q in QUERIES}
     only = replace(dataset({}), test=QuerySet(QUERIES, binary, {"b": ["b0"]}))
     assert list(labelled_task(only, 10).queries) == ["b"]
     with pytest.raises(InputError, match="mode=rerank: no test query of tiny"):
         labelled_task(replace(only, test=QuerySet(QUERIES, binary)), 10)
+
+
+class Constant:
+    """Scores every pair the same."""
+
+    def score_pairs(
+        self,
+        queries: Mapping[str, str],
+        passages: Mapping[str, str],
+        pairs: Sequence[tuple[str, str]],
+        progress: bool = False,
+    ) -> Scores:
+        return np.full(len(pairs), 0.5, np.float32)
+
+
+@pytest.mark.parametrize("relevant", [0, 7])
+def test_a_model_that_ranks_nothing_gains_nothing_from_ids_or_labels(relevant: int) -> None:
+    """Eight passages a query, of which the one with the first, or the last, id is relevant."""
+    queries = {f"q{n:03}": f"query {n}" for n in range(400)}
+    corpus = {f"{q}-{i}": f"passage {i} of {q}" for q in queries for i in range(8)}
+    gains = {q: {f"{q}-{relevant}": 1} for q in queries}
+    others = {q: [f"{q}-{i}" for i in range(8) if i != relevant] for q in queries}
+    none, test = QuerySet({}, {}), QuerySet(queries, gains, others)
+    task = labelled_task(Dataset("ties", "f" * 64, corpus, corpus, none, none, test), 1)
+    measured = measure(task, "ndcg_at_1", Constant())[LABELLED]
+    assert measured.ranks_nothing
+    # One in eight comes first by chance: 0.125, and 400 queries have a standard error of 0.0165.
+    assert fmean(measured.values.values()) == pytest.approx(0.125, abs=0.05)
 
 
 @pytest.mark.slow

@@ -53,6 +53,19 @@ def test_an_embedder_trained_again_in_its_folder_is_another(
     assert hits[0].score == pytest.approx(1.0, abs=1e-4)
 
 
+def test_a_query_limit_embeds_nothing_again(tmp_path: Path, machine: Hardware) -> None:
+    def prepared(*more: str) -> Shared:
+        config = compose_config([*TINY, f"output_dir={tmp_path}", "epochs=1", *more])
+        return prepare_shared(config, machine, StageCache.of(config))
+
+    before, after = prepared(), prepared("dataset.max_eval_queries=5")
+    assert len(before.dataset.test) == 10
+    assert len(after.dataset.test) == 5
+    assert after.dataset.fingerprint != before.dataset.fingerprint
+    assert after.index_key == before.index_key
+    assert prepared("index.hybrid_depth=50").index_key == before.index_key
+
+
 KNOBS = (
     "mining.chunk_size=7",
     "train.checkpoint_minutes=1",

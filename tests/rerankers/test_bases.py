@@ -129,7 +129,7 @@ def test_plain_predict_gives_our_fused_order(tmp_path: Path) -> None:
     config = compose_config(["eval.top_k=[3]", "eval.overfetch=1"]).eval
 
     def fused(found: dict[str, float]) -> list[str]:
-        result = evaluate(first_stage, {"q": {"a": 1}}, config, {"q": found}, {"vector": 0.6})
+        result = evaluate(first_stage, {"q": {"a": 1}}, config, {"q": found}, {"vector": {3: 0.6}})
         return [hit.doc_id for hit in result.rankings["vector_fused", 3]["q"]]
 
     assert fused(theirs) == fused(ours)

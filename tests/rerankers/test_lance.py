@@ -1,18 +1,24 @@
 """What is evaluated is what LanceDB serves: same model, same candidates, same order."""
 
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from pipeline.evaluation.quality import evaluate
-from pipeline.experiment.shared import Shared
+from pipeline.experiment.shared import Shared, prepare_shared
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
 from pipeline.infra.stage_cache import StageCache
+from pipeline.protocols import Scores
 from pipeline.records import SEARCHES
 from pipeline.rerankers import load_reranker
 from pipeline.rerankers.lance import LanceReranker
 from pipeline.rerankers.scores import score_candidates
-from pipeline.retrieval.index import TIE_FACTOR
-from tests.conftest import Compose
+from pipeline.retrieval.searches import Searches
+from pipeline.retrieval.ties import tie_key
+from tests.conftest import TINY, Compose
 
 QUERIES = 12
 
@@ -32,7 +38,8 @@ def test_ranking_equals_lancedb(
     qrels = {q: shared.dataset.test.qrels[q] for q in queries}
     candidates = {m: {q: shared.candidates[m][q] for q in queries} for m in SEARCHES}
     scores = score_candidates(reranker, queries, shared.dataset.corpus, candidates)
-    evaluation = evaluate(candidates, qrels, config.eval, scores, dict.fromkeys(SEARCHES, 0.4))
+    weights = dict.fromkeys(SEARCHES, dict.fromkeys(config.eval.top_k, 0.4))
+    evaluation = evaluate(candidates, qrels, config.eval, scores, weights)
 
     depth = config.eval.candidates
     served = LanceReranker(
@@ -43,22 +50,10 @@ def test_ranking_equals_lancedb(
         fusion_weight=0.4,
     )
     equal = 0
-    table, fetch = shared.table.table, TIE_FACTOR * depth
+    searches = Searches(shared.table.table)
     for query_id, text in queries.items():
         vector = shared.embedder.encode_queries([text])[0]
-        rows = {
-            "vector": table.search(vector, vector_column_name="vector")
-            .distance_type("cosine")
-            .limit(fetch)
-            .rerank(served, query_string=text),
-            "fts": table.search(text, query_type="fts").limit(fetch).rerank(served),
-            "hybrid": table.search(query_type="hybrid")
-            .vector(vector)
-            .text(text)
-            .distance_type("cosine")
-            .limit(fetch)
-            .rerank(served),
-        }
+        rows = {s: searches.reranked(s, text, vector, served) for s in SEARCHES}
         for search, query in rows.items():
             column = f"{search}_fused" if fused else f"{search}_reranked"
             hits = evaluation.rankings[column, 10][query_id]
@@ -75,3 +70,61 @@ def test_ranking_equals_lancedb(
                 [hit.score for hit in hits[:10]], rel=0, abs=near
             ), (search, query_id)
     assert equal > len(SEARCHES) * QUERIES / 2  # else the model tells nothing apart
+
+
+@pytest.mark.parametrize("above", [50_000, 100], ids=["exact", "indexed"])
+def test_the_search_alone_equals_lancedb_at_every_cutoff(
+    above: int, small: Compose, machine: Hardware
+) -> None:
+    """With an approximate index too, and whether a caller asks for 5 or 10 passages."""
+    config = small(*TINY, f"index.vector_index_above={above}", "index.hybrid_depth=30")
+    shared = prepare_shared(config, machine, StageCache.of(config))
+    searches = Searches(shared.table.table, config.search_depth)
+    assert searches.exact == (above > len(shared.table))
+    for query_id, text in shared.dataset.test.queries.items():
+        vector = shared.embedder.encode_queries([text])[0]
+        for search in SEARCHES:
+            for k in (5, 10):
+                served = LanceReranker(None, top_k=k, depth=k, search_depth=config.search_depth)
+                found = searches.reranked(search, text, vector, served).to_arrow()
+                evaluated = shared.candidates[search][query_id][:k]
+                assert found["id"].to_pylist() == [hit.doc_id for hit in evaluated], (search, k)
+
+
+def test_hybrid_search_does_not_depend_on_the_number_of_candidates(
+    small: Compose, machine: Hardware
+) -> None:
+    """A caller who asks for 5 gets the first 5 of what a caller who asks for 10 gets."""
+    deep, shallow = small(*TINY, "eval.overfetch=4"), small(*TINY, "eval.top_k=[5]")
+    lists = [prepare_shared(c, machine, StageCache.of(c)).candidates for c in (deep, shallow)]
+    for search in SEARCHES:
+        cut = {query_id: hits[:5] for query_id, hits in lists[0][search].items()}
+        assert lists[1][search] == cut
+
+
+class Constant:
+    """Scores every pair the same."""
+
+    def score_pairs(
+        self,
+        queries: Mapping[str, str],
+        passages: Mapping[str, str],
+        pairs: Sequence[tuple[str, str]],
+        progress: bool = False,
+    ) -> Scores:
+        return np.zeros(len(pairs), np.float32)
+
+
+@pytest.mark.parametrize("fusion", [None, "weighted"])
+def test_a_model_that_ranks_nothing_keeps_the_order_of_the_search(fusion: str | None) -> None:
+    rows = pa.table({"id": ["b", "c", "a"], "text": ["x", "y", "z"], "_distance": [0.1, 0.2, 0.3]})
+    served = LanceReranker(Constant(), fusion=fusion, fusion_weight=0.5)
+    assert served.rerank_vector("query", rows)["id"].to_pylist() == ["b", "c", "a"]
+
+
+def test_equal_scores_of_a_search_are_in_the_order_of_the_texts() -> None:
+    texts = ["x", "y", "z"]
+    for ids in (["b", "c", "a"], ["a", "b", "c"]):
+        rows = pa.table({"id": ids, "text": texts, "_score": [1.0, 1.0, 1.0]})
+        found = LanceReranker(None).rerank_fts("query", rows)
+        assert found["text"].to_pylist() == sorted(texts, key=tie_key)

@@ -14,6 +14,7 @@ from pipeline.retrieval import index as store
 from pipeline.retrieval.candidates import read_candidates, retrieve, write_candidates
 from pipeline.retrieval.embedder import Embedder, Vectors
 from pipeline.retrieval.index import PassageTable, build_table
+from pipeline.retrieval.ties import tie_key
 
 ODD = ['"quoted', "a AND b", "co:lon", "wild*card", "😀", "the of and", "(((", "x" * 5000, "-not"]
 
@@ -39,22 +40,47 @@ def test_a_batch_equals_single_searches(shared: Shared) -> None:
 
 @pytest.mark.parametrize("text", ODD)
 def test_odd_texts_are_only_words(shared: Shared, text: str) -> None:
-    candidates = retrieve({"q": text}, shared.table, shared.embedder, 10, 60)
+    candidates = retrieve({"q": text}, shared.table, shared.embedder, 10, 100, 60, {})
     assert len(candidates["vector"]["q"]) == 10
     assert len(candidates["hybrid"]["q"]) == 10
     assert candidates["fts"]["q"] == sort_hits(candidates["fts"]["q"])
 
 
-def test_ties_are_cut_by_id(shared: Shared, tmp_path: Path) -> None:
+def test_ties_are_in_an_order_that_ids_do_not_change(shared: Shared, tmp_path: Path) -> None:
+    """Forty passages of one BM25 score, of which LanceDB would return any five."""
+    texts = [f"graphs {chr(97 + n // 26)}{chr(97 + n % 26)}q" for n in range(40)]
+    orders = []
+    for name, ids in (("up", range(40)), ("down", range(39, -1, -1))):
+        corpus = {f"d{i:02}": text for i, text in zip(ids, texts, strict=True)}
+        build_table(
+            tmp_path / name, corpus, shared.embedder, IndexConfig(), tmp_path / f"{name}-kept"
+        )
+        hits = PassageTable(tmp_path / name).search_fts("graphs", 5)
+        assert len({hit.score for hit in hits}) == 1
+        orders.append([corpus[hit.doc_id] for hit in hits])
+    assert orders[0] == orders[1] == sorted(texts, key=tie_key)[:5]
+
+
+def test_passages_of_one_text_are_in_the_order_of_their_ids(shared: Shared, tmp_path: Path) -> None:
     corpus = {f"d{number:02}": "the same text about graphs" for number in range(40)}
     table_folder = tmp_path / "table"
     build_table(table_folder, corpus, shared.embedder, IndexConfig(batch_size=7), tmp_path / "kept")
     table = PassageTable(table_folder)
     assert len(table) == 40
     vector = shared.embedder.encode_queries(["graphs"])
-    everything = [hit.doc_id for hit in table.search_fts("graphs", 40)]
-    assert everything == sorted(corpus)
-    assert [hit.doc_id for hit in table.search_vector(vector, 40)[0]] == sorted(corpus)
+    for depth in (3, 40):
+        everything = [hit.doc_id for hit in table.search_fts("graphs", depth)]
+        assert everything == sorted(corpus)[:depth]
+        nearest = [hit.doc_id for hit in table.search_vector(vector, depth)[0]]
+        assert nearest == sorted(corpus)[:depth]
+
+
+def test_a_passage_that_is_left_out_makes_room_for_the_next(shared: Shared) -> None:
+    text = next(iter(shared.dataset.test.queries.values()))
+    vector = shared.embedder.encode_queries([text])
+    whole, by_text = shared.table.search_vector(vector, 6)[0], shared.table.search_fts(text, 6)
+    assert shared.table.search_vector(vector, 5, [whole[0].doc_id]) == [whole[1:]]
+    assert shared.table.search_fts(text, 5, by_text[2].doc_id) == by_text[:2] + by_text[3:]
 
 
 @pytest.mark.slow
@@ -115,7 +141,7 @@ def test_embedding_goes_on_where_it_was_interrupted(shared: Shared, tmp_path: Pa
 
 def test_candidates_survive_the_disk(shared: Shared, tmp_path: Path) -> None:
     queries = dict(list(shared.dataset.test.queries.items())[:4]) | {"empty": "😀"}
-    candidates = retrieve(queries, shared.table, shared.embedder, 7, 60)
+    candidates = retrieve(queries, shared.table, shared.embedder, 7, 100, 60, {})
     write_candidates(tmp_path, candidates)
     assert read_candidates(tmp_path, queries) == candidates
     assert candidates["fts"]["empty"] == []

@@ -1,7 +1,7 @@
 """Compare models that were just measured, and let one pass a gate."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from math import isfinite, nan
 
@@ -30,6 +30,7 @@ class Setting:
     mode: str  # rerank or retrieve
     metric: str
     queries: int
+    ranks_nothing: tuple[str, ...] = ()  # of model and baseline, those whose scores are equal
 
 
 def system(values: Mapping[str, Mapping[str, float]], ranking: Ranking) -> System:
@@ -58,6 +59,11 @@ def differ(
     if setting.baseline is not None:
         about.insert(0, f"baseline: {setting.baseline}")
     about.insert(0, f"model:    {setting.model}")
+    for name in setting.ranks_nothing:
+        about.append(
+            f"the {name} ranks nothing: its scores are equal for nearly all passages of most "
+            "queries, so the passages keep the order in which they came"
+        )
     found = worst(cases(search, baseline, model, texts))
     heading = f"{len(found)} worst queries" if len(found) > 1 else "worst query"
     return Difference(
@@ -72,13 +78,15 @@ def differ(
     )
 
 
-def gate(row: Row, metric: str, min_gain: float) -> None:
+def gate(row: Row, metric: str, min_gain: float, ranks_nothing: Collection[str] = ()) -> None:
     """Pass a relative gain of at least ``min_gain`` that is more than chance.
 
     Raises:
-        Refused: the gain is smaller, or not significant.
+        Refused: the gain is smaller, or not significant, or the model ranks nothing.
     """
     assert row.difference is not None
+    if "model" in ranks_nothing:
+        raise Refused("the model ranks nothing: its scores are equal for nearly all passages")
     gain = f"{metric} ({row.name}): the gain is {row.gain:+.1%}"
     if row.gain < min_gain:
         raise Refused(f"{gain}, the gate needs {min_gain:+.1%}")
@@ -103,7 +111,9 @@ def as_json(
             "min_gain": min_gain,
             "gain": _finite(gated.gain),
             "p_value": gated.difference.p_value,
-            "passed": gated.gain >= min_gain and gated.significant,
+            "passed": gated.gain >= min_gain
+            and gated.significant
+            and "model" not in setting.ranks_nothing,
         }
     _, cases = difference.cases[0]
     content = {

@@ -15,6 +15,7 @@ from pipeline.report.blocks import Figure, Section, Table
 from pipeline.report.comparison import Comparison
 from pipeline.report.format import MISSING, SEARCH_NAMES, milliseconds, number
 from pipeline.report.plotting import HEIGHT, PALETTE, to_html
+from pipeline.report.points import TimedOn, timed_on
 from pipeline.report.study import Study
 from pipeline.report.uncertainty import COLUMNS, order_of
 
@@ -43,7 +44,7 @@ class Device:
     """The systems timed on one machine; ``limits`` ascending."""
 
     kind: str  # cpu, cuda, mps; empty if it was not logged
-    name: str
+    name: str  # with threads and precision
     limits: list[int]
     systems: list[Timed]
 
@@ -82,15 +83,15 @@ def section(study: Study) -> Section | None:
 
 
 def devices(comparison: Comparison) -> list[Device]:
-    """Return the machines of the points with latencies, each apart."""
-    machines: dict[tuple[str, str], list[int]] = {}
+    """Return the machines of the points with latencies, by name, threads and precision."""
+    machines: dict[TimedOn, list[int]] = {}
     for i, point in enumerate(comparison.points):
-        machine = point.params.get("machine.device", ""), point.params.get("machine.name", "")
-        machines.setdefault(machine, []).append(i)
+        machines.setdefault(timed_on(point), []).append(i)
     found = []
-    for (kind, name), members in sorted(machines.items()):
-        systems = [timed for i in members for timed in _timed(comparison, i)]
-        limits = sorted({timed.limit for timed in systems})
+    for timed, members in sorted(machines.items()):
+        kind, name = timed.device, str(timed) if timed.name else ""
+        systems = [system for i in members for system in _timed(comparison, i)]
+        limits = sorted({system.limit for system in systems})
         marked = [t for limit in limits for t in _front([s for s in systems if s.limit == limit])]
         if marked:
             found.append(Device(kind, name, limits, marked))

@@ -12,7 +12,7 @@ from pipeline.records import SEARCHES
 from pipeline.report.blocks import Section, Table
 from pipeline.report.comparison import Comparison
 from pipeline.report.format import MISSING, SEARCH_NAMES, number
-from pipeline.report.points import Point
+from pipeline.report.points import Point, timed_on
 from pipeline.report.study import Study
 
 DATASET = "gooaq"
@@ -69,7 +69,7 @@ def latency(comparison: Comparison) -> list[list[str]]:
         same = (
             point
             for point in comparison.points
-            if point.params.get("machine.device") == kind
+            if timed_on(point).device == kind
             and point.tags.get("arch") == arch
             and base in ("", _base(point))
         )

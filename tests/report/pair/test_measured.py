@@ -41,12 +41,26 @@ def test_the_gate(mean: float, p_value: float, message: str | None) -> None:
             gate(row, "ndcg_at_10", 0.05)
 
 
+def test_a_model_that_ranks_nothing_is_named_and_passes_no_gate() -> None:
+    row = Row("vector", a=0.5, b=1.0, difference=PairedDifference(0.5, 0.4, 0.6, 0.001))
+    gate(row, "ndcg_at_10", 0.05, ["baseline"])
+    with pytest.raises(Refused, match="the model ranks nothing"):
+        gate(row, "ndcg_at_10", 0.05, ["model"])
+    setting = replace(SETTING, ranks_nothing=("model",))
+    systems = measured(0.5, 1.0), measured(0.25, 0.5)
+    difference = differ(setting, "vector", *systems, None, TEXTS)
+    assert difference.about[-1].startswith("the model ranks nothing")
+    found = json.loads(as_json(difference, setting, row, 0.05))
+    assert found["ranks_nothing"] == ["model"]
+    assert found["gate"]["passed"] is False
+
+
 def test_the_object_has_every_figure() -> None:
     difference = compared()
     found = json.loads(as_json(difference, SETTING, difference.rows[0], min_gain=0.5))
     assert list(found) == [
         *("model", "baseline", "dataset", "fingerprint", "mode", "metric", "queries"),
-        *("searches", "gate", "worst"),
+        *("ranks_nothing", "searches", "gate", "worst"),
     ]
     assert (found["model"], found["baseline"], found["queries"]) == ("run:new", "run:old", 2)
     row = found["searches"]["vector"]

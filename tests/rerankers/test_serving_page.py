@@ -1,0 +1,52 @@
+"""A caller who follows docs/serving.md gets what was evaluated."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pipeline.evaluation.quality import evaluate
+from pipeline.experiment.shared import prepare_shared
+from pipeline.infra.hardware import Hardware
+from pipeline.infra.model_files import prepare_base
+from pipeline.infra.stage_cache import StageCache
+from pipeline.rerankers import load_reranker
+from pipeline.rerankers.scores import score_candidates
+from tests.conftest import TINY, Compose
+
+PAGE = Path("docs/serving.md")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("above", [50_000, 100], ids=["exact", "indexed"])
+def test_the_page_serves_what_was_evaluated(
+    above: int, small: Compose, machine: Hardware, tmp_path: Path
+) -> None:
+    config = small(*TINY, "arch=colbert", f"index.vector_index_above={above}")
+    config.eval.overfetch = 4
+    cache = StageCache.of(config)
+    shared = prepare_shared(config, machine, cache)
+    base = prepare_base(config.base, cache)
+    reranker = load_reranker(base, config.arch, machine, 32, seed=12)
+    assert reranker is not None
+    reranker.save(tmp_path / "model")
+    dataset, candidates = shared.dataset, shared.test_candidates()
+    scores = score_candidates(reranker, dataset.test.queries, dataset.corpus, candidates)
+    weights = {search: {5: 0.3, 10: 0.3} for search in candidates}
+    evaluation = evaluate(candidates, dataset.test.qrels, config.eval, scores, weights)
+
+    (snippet,) = re.findall(r"## In LanceDB\n+```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    index = cache.folder / "index" / shared.index_key
+    query_id, text = next(iter(dataset.test.queries.items()))
+    for said, here in (
+        ("outputs/cache/index/KEY", str(index)),
+        ("outputs/runs/RUN/model", str(tmp_path / "model")),
+        ("HardwareConfig()", "HardwareConfig(precision='fp32')"),
+        ('"how do I merge two configurations"', repr(text)),
+    ):
+        assert snippet.count(said) == 1
+        snippet = snippet.replace(said, here)
+    served: dict[str, list[dict[str, object]]] = {}
+    exec(snippet, served)
+    expected = evaluation.rankings["hybrid_fused", 10][query_id][:10]
+    assert [row["id"] for row in served["found"]] == [hit.doc_id for hit in expected]
