@@ -103,6 +103,7 @@ def _time_points(
         return ""
     try:
         if waiting := untimed(grid.config.tracking, parent_run_id, points):
+            _start_log(grid)  # Hydra's launchers leave another one behind.
             time_points(grid, parent_run_id, waiting)
     except Exception as error:  # The points have finished, and their results are shown.
         log.debug("the timing failed", exc_info=True)
