@@ -4,12 +4,12 @@ import json
 import logging
 from pathlib import Path
 
+from pipeline import data
 from pipeline.audit import audit
 from pipeline.audit.page import save
 from pipeline.config import Config
 from pipeline.config.datasets import LabelledConfig
 from pipeline.config.models import ColbertConfig, CrossEncoderConfig, NoArchConfig
-from pipeline.data.labelled import split as labelled
 from pipeline.infra.code_version import code_version
 from pipeline.infra.model_files import content_hash
 from pipeline.infra.stage_cache import StageCache
@@ -29,9 +29,9 @@ def audit_labels(config: Config, dataset: LabelledConfig, base: Path, cache: Sta
     length, query_length = _lengths(config)
     reads = not isinstance(config.arch, NoArchConfig)  # the control has no tokenizer
     inputs: dict[str, object] = {
-        "data": labelled.inputs(dataset),
+        "data": data.source_key(dataset),
         "base": content_hash(base) if reads else None,
-        "length": [length, query_length],
+        "length": [length, query_length] if reads else None,
         "code": code_version("audit"),
     }
 

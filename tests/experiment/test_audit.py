@@ -40,7 +40,11 @@ def audited(config: Config, base: Path) -> dict[str, object]:
 
 
 def test_the_control_needs_no_tokenizer(pairs: Path) -> None:
-    report = audited(point(pairs, *CONTROL), pairs.parent / "no_model")
+    config = point(pairs, *CONTROL)
+    report = audited(config, pairs.parent / "no_model")
+    renamed = pairs.rename(pairs.with_name("renamed.csv"))
+    audited(point(renamed, *CONTROL, "max_length=32"), pairs.parent / "no_model")
+    assert len(list((pairs.parent / "cache/audit").glob("[!.]*"))) == 1
     assert report["facts"]["tokens"] is None  # type: ignore[index]
     assert report["facts"]["pairs"] == 10  # type: ignore[index]
 

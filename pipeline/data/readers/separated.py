@@ -17,6 +17,7 @@ from pipeline.records import InputError
 LONGEST = 10_000_000
 DELIMITERS = (";", "\t", ",", "|")
 TOLD = re.compile(r'"?sep=(.)"?\s*')  # Excel's own line before the header
+# Half a surrogate pair, in the text or decoded from a wrong byte.
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 

@@ -15,14 +15,12 @@ from pathlib import Path
 from typing import IO, NamedTuple, cast
 
 from pipeline.data.readers.lines import utf8_lines
-from pipeline.data.readers.separated import separated_rows
+from pipeline.data.readers.separated import SURROGATE, separated_rows
 from pipeline.records import InputError
 
 BATCH = 1024  # rows of a Parquet file read at a time
 # A whole number, perhaps written as a float.
 WHOLE = re.compile(r"(-?\d+)\.0+")
-# Half a surrogate pair, in the text or decoded from a wrong byte.
-SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Fault(NamedTuple):
