@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 
 WORTH = 1.3  # times as fast as fp32 a half precision must be; below it is a near tie
 LAYER_FLOPS = 3e9  # of one pass over the timed layer on a CPU; larger batches are cut
-ROUNDS = 7  # timed per precision, in turns; the fastest counts, as other work only delays
-SECONDS = 0.4  # after which no further round starts
+ROUNDS = 15  # timed per precision, in turns; the fastest counts, as other work only delays
+SECONDS = 0.6  # after which no further round starts
 FILE = "precision.json"
 
 
