@@ -59,22 +59,18 @@ def render(
     ``per_query`` is column -> metric -> query id -> value, as evaluation.quality returns it.
     """
     arch = config.arch.name
+    kind = "start kept" if _start_kept(costs) else config.initialisation
     sections = [
         f"---\n{_front_matter(config, dataset, per_query, licence)}\n---",
         f"# {config.run_name}",
-        f"Architecture `{arch}`, base `{config.base.path}` ({config.initialisation}).",
+        f"Architecture `{arch}`, base `{config.base.path}` ({kind}).",
         f"## Data\n\nData set `{dataset.name}` (sha256 {dataset.fingerprint[:16]}): "
         f"{len(dataset.corpus)} passages, {len(dataset.train)} training, {len(dataset.dev)} dev "
-        f"and {len(dataset.test)} test queries. The splits share no query and no relevant passage.",
+        f"and {len(dataset.test)} test queries. The splits share no query. {_shared(dataset)}",
         _figures(config, per_query),
     ]
     if config.epochs > 0:
-        sections.append(
-            f"## Training\n\nTrained on {costs['train/pairs_seen']:.0f} pairs "
-            f"({config.negatives} negatives a query, {config.epochs} epochs) in "
-            f"{costs['train/steps']:.0f} steps and {costs['train/seconds']:.0f} s: learning rate "
-            f"{config.train.learning_rate:g}, batch {config.train.batch_size}, seed {config.seed}."
-        )
+        sections.append(f"## Training\n\n{_training(config, costs)}")
     if arch in LOAD:
         code = "\n".join(LOAD[arch])
         sections.append(
@@ -92,6 +88,36 @@ def render(
         f"## Licence\n\nOf the base: {licence}. The terms of the training data apply as well."
     )
     return "\n\n".join(sections) + "\n"
+
+
+def _shared(dataset: Dataset) -> str:
+    count = len(dataset.trained_passage)
+    return (
+        f"Of {count} test queries a relevant passage is relevant in training, too."
+        if count
+        else "No relevant passage of a test query is relevant in training."
+    )
+
+
+def _start_kept(costs: Mapping[str, float]) -> bool:
+    """Whether training lowered the dev score, so that the weights are those of the base."""
+    before, after = costs.get("train/dev_before"), costs.get("train/dev_after")
+    return before is not None and after is not None and after < before
+
+
+def _training(config: Config, costs: Mapping[str, float]) -> str:
+    effort = (
+        f"on {costs['train/pairs_seen']:.0f} pairs ({config.negatives} negatives a query) in "
+        f"{costs['train/steps']:.0f} steps and {costs['train/seconds']:.0f} s: learning rate "
+        f"{config.train.learning_rate:g}, batch {config.train.batch_size}, seed {config.seed}."
+    )
+    if not _start_kept(costs):
+        return f"Trained {effort}"
+    return (
+        "These are the weights of the base, unchanged. Training lowered the dev NDCG from "
+        f"{costs['train/dev_before']:.4f} to {costs['train/dev_after']:.4f} and was undone. It was "
+        f"{effort}"
+    )
 
 
 def _front_matter(
