@@ -88,7 +88,7 @@ def mine_negatives(
     if dropped:
         log.warning(
             "mining: %d of %d training queries dropped, fewer than mining.depth=%d negatives "
-            "between ranks %d and %d",
+            "between ranks %d and %d; lower mining.depth or mining.first_rank to keep them",
             dropped,
             len(dataset.train),
             config.depth,
