@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config.datasets import ColumnsConfig
+from pipeline.audit import audit
+from pipeline.config.datasets import ColumnsConfig, LabelledConfig
 from pipeline.data.labelled.rows import LabelledRow, read_rows
 from pipeline.data.readers.lines import text_lines
 from pipeline.data.readers.tables import Fault
@@ -77,6 +78,26 @@ def test_a_quote_that_swallows_a_row_of_tsv(tmp_path: Path) -> None:
     assert "closes on line 4" in fault.problem
     assert isinstance(first, LabelledRow) and isinstance(last, LabelledRow)
     assert (first.line, last.line) == (2, 5)
+
+
+def test_a_quote_that_swallows_a_row_of_csv_is_a_warning(tmp_path: Path) -> None:
+    head = "query,text,label\n"
+    several = 'a,"two lines,\nof a text",1\nb,"one, two\nx, y, 3\nthree, four",0\n'
+    (tmp_path / "fine.csv").write_text(head + several)
+    assert all(isinstance(row, LabelledRow) for row in read(tmp_path / "fine.csv"))
+
+    path = tmp_path / "pairs.csv"
+    rows = "".join(f"q{n},t{n},1\n" for n in range(20))
+    path.write_text(head + several + '"c,d,1\ne,f,0\ng",h,0\n' + rows)
+    suspect = [row for row in read(path) if isinstance(row, Fault)]
+    assert [(fault.line, fault.kind) for fault in suspect] == [(7, "row_in_quotes")]
+    assert "closes on line 9" in suspect[0].problem
+
+    finding = next(f for f in audit(path, base=None).findings if f.kind == "row_in_quotes")
+    assert (finding.severity, finding.count) == ("warning", 1)
+    assert "line 7" in finding.examples[0]
+    config = LabelledConfig(name="own", path=str(path), max_dev_queries=0)
+    assert load(config, tmp_path / "cache").dropped["row_in_quotes"] == 1
 
 
 def test_standard_input_may_have_a_byte_order_mark() -> None:

@@ -40,6 +40,15 @@ REFUSED = {
 }
 """Kind of fault -> message and advice."""
 
+SUSPECT = {
+    "row_in_quotes": (
+        "rows with a quoted field that begins and ends within what look like rows",
+        "a quote that was left open swallows rows",
+        "look at these lines, and double the quotes within texts",
+    ),
+}
+"""Kind of fault -> message, cost and advice."""
+
 EMPTY = {
     "empty_query": ("lines with an empty query", FILL_IN),
     "empty_text": ("lines with an empty text", FILL_IN),
@@ -72,7 +81,8 @@ def findings(counts: Counts) -> Iterator[Finding]:
         kind: (counts.faults.get(kind, none), message, DROPPED, advice)
         for kind, (message, advice) in EMPTY.items()
     }
-    table = {"unusable": refused | ids | {"unknown_split": splits}, "warning": empty}
+    suspect = {kind: (counts.faults.get(kind, none), *words) for kind, words in SUSPECT.items()}
+    table = {"unusable": refused | ids | {"unknown_split": splits}, "warning": empty | suspect}
     for severity, kinds in table.items():
         for kind, (seen, message, cost, advice) in kinds.items():
             if seen.count:

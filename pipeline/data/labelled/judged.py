@@ -21,7 +21,8 @@ from pipeline.data.text import text_key
 from pipeline.infra.console import live_line
 from pipeline.records import Qrels, QuerySet
 
-EMPTY = ("empty_query", "empty_text")  # faults that are counted; any other one is an error
+# Faults that are counted; any other one is an error.
+COUNTED = ("empty_query", "empty_text", "row_in_quotes")
 SPLITS = {"train": "train", "test": "test"} | dict.fromkeys(("dev", "validation", "val"), "dev")
 ALL = ""  # the split of every row where the file names none
 
@@ -133,7 +134,7 @@ def read_judged(config: LabelledConfig, folder: Path, dropped: Counter[str]) -> 
             _read_corpus(config, judged.passages, writer, dropped)
         for row in live_line("reading labelled rows", "row", read_rows(path, config.columns)):
             if isinstance(row, Fault):
-                if row.kind not in EMPTY:
+                if row.kind not in COUNTED:
                     fail(path, row.line, row.problem)
                 dropped[row.kind] += 1
                 continue

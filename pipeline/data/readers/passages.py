@@ -33,6 +33,9 @@ def read_passages(path: Path, columns: ColumnsConfig, dropped: Counter[str]) -> 
     line = 0
     for line, record in records(path):
         if isinstance(record, Fault):
+            if record.kind == "row_in_quotes":
+                dropped[record.kind] += 1
+                continue
             fail(path, line, record.problem)
         column = first_of(record, _wanted(columns.text, TEXTS))
         if column is None:

@@ -6,7 +6,7 @@ tabs, commas and bars are tried. Excel's first line ``sep=;`` is obeyed.
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import IO
 
@@ -15,6 +15,8 @@ from pipeline.records import InputError
 
 # Characters of one field: a quote left open must not take all memory.
 LONGEST = 10_000_000
+BROKEN = "broken_csv"
+NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 DELIMITERS = (";", "\t", ",", "|")
 TOLD = re.compile(r'"?sep=(.)"?\s*')  # Excel's own line before the header
 # Half a surrogate pair, in the text or decoded from a wrong byte.
@@ -23,16 +25,18 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 def separated_rows(
     file: IO[bytes], name: str, delimiter: str
-) -> Iterator[tuple[int, dict[str, object] | str]]:
+) -> Iterator[tuple[int, dict[str, object] | tuple[str, str]]]:
     """Yield the line of every row that is not blank, and its values by column or its fault.
 
-    A wrong byte becomes half a surrogate pair.
+    A fault is its kind, broken_csv or row_in_quotes, and the problem. After a row_in_quotes the
+    row follows. A wrong byte becomes half a surrogate pair.
 
     Raises:
         InputError: broken UTF-16, or a header that is not UTF-8.
     """
     csv.field_size_limit(LONGEST)
-    lines = (line.decode("utf-8", "surrogateescape") for line in utf8_lines(file, name))
+    taken: list[str] = []  # lines of one row
+    lines = _decoded(utf8_lines(file, name), taken)
     blank = 0  # lines before the header
     first = next(lines, "")
     if told := TOLD.fullmatch(first):
@@ -47,11 +51,13 @@ def separated_rows(
         try:
             row = next(reader, None)
         except csv.Error as error:
-            yield line, f"broken row ({error})"
+            yield line, (BROKEN, f"broken row ({error})")
+            taken.clear()
             continue
         if row is None:
             return
-        last = blank + reader.line_num
+        last, ends = blank + reader.line_num, (taken[0], taken[-1]) if taken else ()
+        taken.clear()
         if not any(row):
             continue
         if not header:
@@ -59,11 +65,36 @@ def separated_rows(
             if SURROGATE.search("".join(header)):
                 raise InputError(f"{name}:{line}: not UTF-8; save the file as UTF-8")
         elif delimiter == "\t" and last > line:
-            yield line, f"a quote that opens here closes on line {last}; a row of TSV is one line"
+            problem = f"a quote that opens here closes on line {last}; a row of TSV is one line"
+            yield line, (BROKEN, problem)
         elif len(row) != len(header):
-            yield line, f"{len(row)} columns instead of {len(header)} ({', '.join(header)})"[:200]
+            problem = f"{len(row)} columns instead of {len(header)} ({', '.join(header)})"
+            yield line, (BROKEN, problem[:200])
         else:
+            if last > line and all(_like(row, end, delimiter) for end in ends):
+                problem = (
+                    f"a quote that opens here closes on line {last}; both look like whole rows"
+                )
+                yield line, ("row_in_quotes", problem)
             yield line, dict(zip(header, row, strict=True))
+
+
+def _decoded(lines: Iterable[bytes], taken: list[str]) -> Iterator[str]:
+    """Decode the lines, and keep each in ``taken`` until that is cleared."""
+    for line in lines:
+        taken.append(line.decode("utf-8", "surrogateescape"))
+        yield taken[-1]
+
+
+def _like(row: Sequence[str], line: str, delimiter: str) -> bool:
+    """Whether a line, quotes apart, has as many columns as the row, and numbers in the same."""
+    cells = line.split(delimiter)
+    numbers = [place for place, cell in enumerate(row) if NUMBER.fullmatch(cell.strip())]
+    return (
+        len(cells) == len(row)
+        and bool(numbers)
+        and all(NUMBER.fullmatch(cells[place].strip()) for place in numbers)
+    )
 
 
 def _delimiter(header: str, usual: str) -> str:

@@ -27,7 +27,8 @@ class Fault(NamedTuple):
     """A broken line.
 
     ``kind`` is one of broken_json, broken_csv, not_utf8, missing_column, not_text, bad_label,
-    negative_label, empty_query, empty_text; ``problem`` describes it.
+    negative_label, empty_query, empty_text, row_in_quotes; ``problem`` describes it. After a
+    row_in_quotes the row follows, which may have swallowed others.
     """
 
     line: int
@@ -150,7 +151,7 @@ def _json_lines(path: Path) -> Iterator[Entry]:
 def _separated(path: Path, delimiter: str) -> Iterator[Entry]:
     with _open(path) as file:
         for line, row in separated_rows(file, str(path), delimiter):
-            yield line, Fault(line, "broken_csv", row) if isinstance(row, str) else row
+            yield line, Fault(line, *row) if isinstance(row, tuple) else row
 
 
 def _parquet(path: Path) -> Iterator[Entry]:
