@@ -146,7 +146,9 @@ class TimedOn(NamedTuple):
 
     def __str__(self) -> str:
         """``AMD EPYC, 2 threads, bf16``."""
-        threads = f"{self.threads} threads" if self.threads and self.device == "cpu" else ""
+        threads = ""
+        if self.threads and self.device == "cpu":
+            threads = f"{self.threads} thread{'s' * (self.threads != '1')}"
         return ", ".join(filter(None, (self.name or self.device, threads, self.precision)))
 
 

@@ -1,0 +1,35 @@
+"""Timings are compared on one machine only: of one name, thread count and precision."""
+
+from dataclasses import replace
+
+from pipeline.report.comparison import compare
+from pipeline.report.points import timed_on
+from pipeline.report.sections.latency import devices
+from tests.report.sample import RECORDS, read
+
+EPYC = {"latency.device": "cpu", "latency.name": "EPYC", "latency.threads": "2"}
+FP32 = EPYC | {"latency.precision": "fp32"}
+BF16 = EPYC | {"latency.precision": "bf16"}
+ONE = FP32 | {"latency.threads": "1"}
+
+
+def test_machines_are_told_apart_by_threads_and_precision() -> None:
+    finished = [run for run in RECORDS if run.status == "FINISHED"][:4]
+    timed = [
+        replace(run, tags=run.tags | where)
+        for run, where in zip(finished, (FP32, FP32, BF16, ONE), strict=True)
+    ]
+    found = devices(compare(timed, read))
+    assert [device.name for device in found] == [
+        "EPYC, 1 thread, fp32",
+        "EPYC, 2 threads, bf16",
+        "EPYC, 2 threads, fp32",
+    ]
+    names = {device.name: {system.label for system in device.systems} for device in found}
+    assert names["EPYC, 2 threads, fp32"] == {run.name for run in timed[:2]}
+
+
+def test_runs_without_these_tags_were_timed_where_they_ran() -> None:
+    run = replace(RECORDS[0], params={"machine.device": "cuda", "machine.name": "H100"})
+    assert str(timed_on(run)) == "H100"
+    assert str(timed_on(RECORDS[0])) == ""
