@@ -67,7 +67,7 @@ def read_scores(folder: Path, queries: Iterable[str]) -> PairScores:
     return scores
 
 
-def collapsed(scores: Mapping[str, Mapping[str, float]], tolerance: float = 1e-4) -> bool:
+def collapsed(scores: Mapping[str, Mapping[str, float]], tolerance: float = 1e-5) -> bool:
     """Whether the model ranks nothing: for most queries nearly all passages share the best score.
 
     Nearly all are 90% of a query's passages, at most ``tolerance`` below its best score.

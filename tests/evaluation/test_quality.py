@@ -71,7 +71,7 @@ def test_what_counts_as_ranking_nothing() -> None:
     def of(*values: float) -> dict[str, float]:
         return {f"d{i}": value for i, value in enumerate(values)}
 
-    assert collapsed({"a": of(0.5, 0.5, 0.50005), "b": of(-3, -3)})
+    assert collapsed({"a": of(0.5, 0.5, 0.500005), "b": of(-3, -3)})
     assert collapsed({"a": of(*[0.0] * 9, -1.0)})  # one passage is pushed down, none is lifted
     assert not collapsed({"a": of(*[0.0] * 9, 1.0)})  # as of a classifier that is sure of one
     assert not collapsed({"a": of(0, 0), "b": of(1, 2), "c": of(2, 1)})
