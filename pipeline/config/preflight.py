@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.config import Config
 from pipeline.config.bounds import require
 from pipeline.config.datasets import BeirConfig
-from pipeline.config.saved_models import check_lengths, lengths_of, local_folder
+from pipeline.config.saved_models import check_lengths, check_weights, lengths_of, local_folder
 from pipeline.records import InputError
 
 
@@ -29,20 +29,22 @@ def check_point(config: Config) -> None:
 
 
 def check_models(config: Config) -> None:
-    """Check the lengths that the models of a point read, of those whose files are here.
+    """Check the models of a point whose files are here: their weights and the lengths they read.
 
     Raises:
-        InputError: a model can't read that many tokens; the message names the key.
+        InputError: a model has no safetensors, or can't read that many tokens; the message names
+            the key.
     """
     miner = config.mining.embedder
-    models: list[tuple[str, dict[str, int | None]]] = [
-        (config.base.path, lengths_of(config.arch)),
-        (config.embedder.path, {"embedder.max_length": config.embedder.max_length}),
-        (miner.path, {"mining.embedder.max_length": miner.max_length}),
+    models: list[tuple[str, str, dict[str, int | None]]] = [
+        ("base", config.base.path, lengths_of(config.arch)),
+        ("embedder", config.embedder.path, {"embedder.max_length": config.embedder.max_length}),
+        ("mining.embedder", miner.path, {"mining.embedder.max_length": miner.max_length}),
     ]
-    for path, lengths in models:
+    for key, path, lengths in models:
         if (folder := local_folder(path)) is not None:
             check_lengths(folder, lengths)
+            check_weights(folder, f"{key}.path")
 
 
 def check_files(config: Config) -> None:

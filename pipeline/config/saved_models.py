@@ -83,6 +83,20 @@ def check_lengths(folder: Path, lengths: Mapping[str, int | None]) -> None:
             raise InputError(f"{key}={length}: the model reads at most {most} tokens ({folder})")
 
 
+def check_weights(folder: Path, key: str) -> None:
+    """Check that the model in ``folder`` has weights that are read; pickled ones are not.
+
+    Raises:
+        InputError: it has none; the message names ``key``.
+    """
+    if not any(folder.rglob("*.safetensors")):
+        pickled = any(folder.rglob("*.bin"))
+        raise InputError(
+            f"{key}={folder}: no model.safetensors"
+            + ("; a .bin file can run code, save the model with save_pretrained" if pickled else "")
+        )
+
+
 def lengths_of(arch: ArchConfig) -> dict[str, int | None]:
     """The tokens that a reranker reads at a time, by configuration key."""
     if isinstance(arch, CrossEncoderConfig):

@@ -91,7 +91,16 @@ def test_lengths_above_the_positions_are_refused(words: str, said: str, tmp_path
 
 def test_lengths_up_to_the_positions_pass(tmp_path: Path) -> None:
     roberta = model(tmp_path, **ROBERTA)
+    (roberta / "model.safetensors").touch()
     check_models(compose([f"base={roberta}", "arch.max_length=64", "embedder.max_length=512"]))
+
+
+@pytest.mark.parametrize("key", ["base", "embedder", "mining.embedder"])
+def test_weights_that_are_not_read_are_refused(key: str, tmp_path: Path) -> None:
+    folder = model(tmp_path, model_type="bert")
+    (folder / "pytorch_model.bin").touch()
+    with pytest.raises(InputError, match=rf"^{key}\.path=.*: no model.safetensors; a .bin file"):
+        check_models(compose([f"{key}.path={folder}"]))
 
 
 def test_a_plain_encoder_in_a_folder_is_not_dedicated(tmp_path: Path) -> None:
