@@ -19,6 +19,7 @@ from pipeline.config.datasets import (
     LabelledConfig,
     PydocsConfig,
 )
+from pipeline.config.index import IndexConfig
 from pipeline.config.models import (
     DISTILLING,
     ArchConfig,
@@ -33,7 +34,6 @@ from pipeline.config.stages import (
     EvalConfig,
     ForgettingConfig,
     HardwareConfig,
-    IndexConfig,
     LatencyConfig,
     MiningConfig,
     ReportConfig,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline import data
 from pipeline.config import Config
-from pipeline.config.stages import IndexConfig
+from pipeline.config.index import IndexConfig
 from pipeline.data.own_documents import own_documents
 from pipeline.infra.code_version import code_version
 from pipeline.infra.errors import step

@@ -64,7 +64,9 @@ STAGES = {
         (*RERANKER, "lancedb"),
     ),
     # What a finished point used beside its stages.
-    "point": Code(("config.stages", "evaluation", "experiment"), ("ir-measures", "scipy")),
+    "point": Code(
+        ("config.index", "config.stages", "evaluation", "experiment"), ("ir-measures", "scipy")
+    ),
 }
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from lancedb.index import FTS, HnswSq
 
-from pipeline.config.stages import FtsConfig, IndexConfig
+from pipeline.config.index import FtsConfig, IndexConfig
 from pipeline.infra.console import live_line
 from pipeline.infra.manifest import damage, seal
 from pipeline.records import Hit

@@ -103,7 +103,8 @@ def _time_points(
         return ""
     try:
         if waiting := untimed(grid.config.tracking, parent_run_id, points):
-            _start_log(grid)  # Hydra's launchers leave another one behind.
+            # Hydra's launchers leave the log configured in another way.
+            configure_log(grid.master.hydra.job_logging, False)
             time_points(grid, parent_run_id, waiting)
     except Exception as error:  # The points have finished, and their results are shown.
         log.debug("the timing failed", exc_info=True)

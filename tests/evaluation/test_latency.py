@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.config.stages import IndexConfig, LatencyConfig
+from pipeline.config.index import IndexConfig
+from pipeline.config.stages import LatencyConfig
 from pipeline.evaluation.latency import measure
 from pipeline.infra.hardware import Hardware
 from pipeline.protocols import Scores

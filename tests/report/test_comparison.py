@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.evaluation.bootstrap import intervals, resampled_means, simultaneous
 from pipeline.records import SEARCHES
-from pipeline.report.comparison import Comparison, compare, natural
+from pipeline.report.comparison import Comparison, by_first_stage, compare, natural
 from pipeline.report.uncertainty import COLUMNS
 from tests.report.sample import RECORDS, VALUES, differences, p_values, read, whole
 
@@ -119,3 +119,19 @@ def test_without_a_control_run_the_searches_still_are_the_baseline() -> None:
     alone = compare(RECORDS[:1], read).qualities[0]
     assert set(alone.half_width) == set(SEARCHES)
     assert alone.rows[0]["vector_reranked"].significant
+
+
+@pytest.mark.parametrize(
+    ("param", "value"),
+    [
+        ("search.depth", "50"),
+        ("machine.embedder_precision", "bf16"),
+        ("index.fts.tokenizer", "icu"),
+        ("index.fts.stop_words", "['a']"),
+    ],
+)
+def test_runs_of_another_search_have_a_table_of_their_own(param: str, value: str) -> None:
+    first = replace(RECORDS[0], params={"data.fingerprint": "f" * 64, param: "as before"})
+    other = replace(first, run_id="other", params=first.params | {param: value})
+    titles = list(by_first_stage([first, other]))
+    assert titles == [f"pydocs ffffffff, {param}={v}" for v in ("as before", value)]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.config.stages import FtsConfig, IndexConfig
+from pipeline.config.index import FtsConfig, IndexConfig
 from pipeline.records import InputError
 from pipeline.retrieval.embedder import Embedder, Vectors
 from pipeline.retrieval.index import PassageTable, build_table

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.config.stages import IndexConfig
+from pipeline.config.index import IndexConfig
 from pipeline.experiment.shared import Shared
 from pipeline.infra.stage_cache import StageCache
 from pipeline.records import SEARCHES, sort_hits
