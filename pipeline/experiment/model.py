@@ -24,6 +24,7 @@ from pipeline.rerankers.scores import score_candidates
 from pipeline.rerankers.windows import windowed
 from pipeline.tracking import references, writer
 from pipeline.training.examples import with_teacher
+from pipeline.training.guards import check_gains
 from pipeline.training.negatives import TrainingSet
 from pipeline.training.schedule import plan
 from pipeline.training.train import Outcome, train
@@ -159,6 +160,7 @@ def _train(
     )
     assert reranker is not None
     rows = TrainingSet(shared.negatives, shared.dataset, config.negatives)
+    check_gains(config.arch.loss, rows.largest_gain)
     schedule = plan(
         config.arch.loss, len(rows), rows.queries, config.negatives, config.epochs, config.train
     )

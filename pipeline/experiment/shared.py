@@ -210,7 +210,8 @@ def _negatives(
 def _check_sizes(config: Config, dataset: Dataset) -> None:
     if max(config.eval.top_k) > len(dataset.corpus):
         raise InputError(
-            f"eval.top_k={config.eval.top_k}: the corpus has only {len(dataset.corpus)} passages"
+            f"eval.top_k={config.eval.top_k}: data set {dataset.name} has only "
+            f"{len(dataset.corpus)} passages"
         )
     if config.epochs > 0 and not dataset.train:
         raise InputError(

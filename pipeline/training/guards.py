@@ -7,9 +7,11 @@ from statistics import fmean
 from scipy.stats import ttest_ind
 
 from pipeline.protocols import OnLog
+from pipeline.records import InputError
 
 SANE_LEARNING_RATES = (1e-6, 5e-4)  # of pretrained transformers
 FLAT = 0.1  # with a p-value above this, the loss curve is called flat
+LARGEST_GAIN = 60  # 2 to this, summed over a list, is far from the end of fp32
 MIN_CURVE = 4  # logged losses in a quarter of a curve; a shorter curve is not judged
 
 
@@ -52,6 +54,19 @@ class LossCurve:
             f"the loss is flat, {fmean(first):.4g} at first and {fmean(last):.4g} at last: try "
             "another train.learning_rate, more epochs, or look at the labels"
         ]
+
+
+def check_gains(loss: str, largest: int) -> None:
+    """Refuse gains that LambdaLoss can't compute with, as it raises 2 to them.
+
+    Raises:
+        InputError: the largest gain of the training queries is too large for the loss.
+    """
+    if loss == "lambda" and largest > LARGEST_GAIN:
+        raise InputError(
+            f"arch.loss=lambda: the largest label is {largest}, and 2 to the label must be a "
+            f"number; use labels up to {LARGEST_GAIN}, or another loss"
+        )
 
 
 def check_learning_rate(learning_rate: float) -> list[str]:

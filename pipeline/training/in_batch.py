@@ -27,8 +27,9 @@ class InBatch:
         self._queries = array("q")  # row -> key of its query
         self._shown = array("q")  # row after row: keys of its passages, the relevant one first
         self._held_out = array("b")  # row -> 1 if its relevant passage is a negative of no query
-        self._places = array("q")  # row -> place of its query in _relevant
-        self._relevant: list[array[int]] = []
+        self._places = array("q")  # row -> place of its query in _ends
+        self._relevant = array("q")  # query after query: keys of the passages relevant to it
+        self._ends = array("q", [0])  # where the passages of a query begin, and at last their end
 
     def collect(self, rows: Iterable[TrainingExample]) -> Iterator[TrainingExample]:
         """Pass the rows on and remember their keys; all have the same number of negatives."""
@@ -36,11 +37,12 @@ class InBatch:
         for row in rows:
             if (row.query, row.relevant) != last:
                 last = (row.query, row.relevant)
-                self._relevant.append(array("q", map(_short, row.relevant)))
+                self._relevant.extend(map(_short, row.relevant))
+                self._ends.append(len(self._relevant))
             self._queries.append(_key(row.query))
             self._shown.extend(map(_key, (row.positive, *row.negatives)))
             self._held_out.append(row.held_out)
-            self._places.append(len(self._relevant) - 1)
+            self._places.append(len(self._ends) - 2)
             yield row
 
     def excluded(self, here: Sequence[int], batch: Sequence[int]) -> torch.Tensor:
@@ -61,7 +63,9 @@ class InBatch:
         repeated = ~first.reshape(passages.shape)
         result = np.empty((len(here), *passages.shape), dtype=bool)
         for mask, row in zip(result, here, strict=True):
-            relevant = np.isin(passages, self._relevant[self._places[row]])
+            place = self._places[row]
+            relevant_here = self._relevant[self._ends[place] : self._ends[place + 1]]
+            relevant = np.isin(passages, relevant_here)
             relevant[:, 0] |= (queries[list(batch)] == queries[row]) | held_out
             mask[:] = relevant | repeated | np.isin(passages, shown[row])
             own = batch.index(row)

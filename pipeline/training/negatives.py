@@ -158,10 +158,16 @@ class TrainingSet:
         """How many queries the rows belong to."""
         return sum(1 for _ in groupby(self, key=lambda row: row.query_id))
 
+    @property
+    def largest_gain(self) -> int:
+        """The largest gain of a passage for a training query."""
+        judged = self._dataset.train.qrels.values()
+        return max((gain for gains in judged for gain in gains.values()), default=1)
+
     def examples(self) -> Iterator[TrainingExample]:
         """Yield every row as texts, the rows of a query together."""
         train, corpus = self._dataset.train, self._dataset.train_corpus
-        largest = max((gain for docs in train.qrels.values() for gain in docs.values()), default=1)
+        largest = self.largest_gain
         for query_id, rows in groupby(self, key=lambda row: row.query_id):
             gains = train.qrels[query_id]
             keys = {doc_id: text_key(corpus[doc_id]) for doc_id in gains}

@@ -14,8 +14,10 @@ from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
 from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Effort, FitRequest, Reranker
+from pipeline.records import InputError
 from pipeline.rerankers import load_reranker
 from pipeline.rerankers.scores import collapsed
+from pipeline.training.guards import check_gains
 from pipeline.training.negatives import TrainingSet
 from pipeline.training.schedule import plan
 from pipeline.training.train import Outcome, train
@@ -171,6 +173,13 @@ def test_a_loss_that_is_no_number_stops_the_run(fitted: Train) -> None:
 
     with pytest.raises(RuntimeError, match=r"the loss is nan at step 1: lower train.learning_rate"):
         fitted(wrap=broken)
+
+
+def test_labels_that_lambda_can_not_raise_two_to_are_refused() -> None:
+    with pytest.raises(InputError, match=r"arch.loss=lambda: the largest label is 200"):
+        check_gains("lambda", 200)
+    check_gains("listnet", 200)
+    check_gains("lambda", 3)
 
 
 def test_collapsed_scores() -> None:
