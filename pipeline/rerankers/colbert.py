@@ -144,7 +144,11 @@ class ColbertReranker:
         examples = request.rows
         if request.loss in IN_BATCH:
             examples = in_batch.collect(examples)
-        rows = write_dataset(columns(request.loss, examples), Path(arguments.output_dir))
+        rows, longest = write_dataset(
+            columns(request.loss, examples),
+            Path(arguments.output_dir),
+            arguments.per_device_train_batch_size,
+        )
         # ColBERT does not use the pooler of BERT, which gets no gradient.
         arguments.ddp_find_unused_parameters = any(
             "pooler" in name for name, _ in self.model.named_parameters()
@@ -158,7 +162,7 @@ class ColbertReranker:
                 evaluator=DevEvaluator(request.dev_score) if request.dev_score else None,
                 data_collator=ColBERTCollator(self._tokenize_for_training),
             )
-            effort = run_trainer(trainer, request)
+            effort = run_trainer(trainer, request, longest)
         self.model.eval()
         return effort
 

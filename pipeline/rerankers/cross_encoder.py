@@ -165,7 +165,11 @@ class CrossEncoderReranker:
         examples = request.rows
         if request.loss in IN_BATCH:
             examples = in_batch.collect(examples)
-        rows = write_dataset(columns(request.loss, examples), Path(arguments.output_dir))
+        rows, longest = write_dataset(
+            columns(request.loss, examples),
+            Path(arguments.output_dir),
+            arguments.per_device_train_batch_size,
+        )
         transformer = self.model.model
         with adapters(self.model, "model", request.lora_rank):
             # Adapters freeze all other weights, but the new ones must be trained.
@@ -179,7 +183,7 @@ class CrossEncoderReranker:
                 loss=_loss(request.loss, self.model, request.negatives, in_batch),
                 evaluator=DevEvaluator(request.dev_score) if request.dev_score else None,
             )
-            effort = run_trainer(trainer, request)
+            effort = run_trainer(trainer, request, longest)
         self.model.eval()
         return effort
 

@@ -5,7 +5,9 @@ query with the list of all its passages. Pairs are labelled from 0 to 1, as bina
 expects, and lists with the gains, as LambdaLoss, RankNet and ListNet are defined on them.
 """
 
+from array import array
 from collections.abc import Iterable, Iterator, Mapping
+from heapq import nlargest
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
@@ -50,19 +52,31 @@ def with_teacher(rows: Iterable[TrainingExample], teacher: Scorer) -> Iterator[T
             yield row._replace(teacher=list(islice(scores, 1 + len(row.negatives))))
 
 
-def write_dataset(rows: Iterable[Mapping[str, Any]], folder: Path) -> Dataset:
+def write_dataset(
+    rows: Iterable[Mapping[str, Any]], folder: Path, batch_size: int
+) -> tuple[Dataset, list[int]]:
     """Write the rows to a file in ``folder``, one by one, and open it memory-mapped.
+
+    Also returns the numbers of the ``batch_size`` rows with the most characters.
 
     Each process of torchrun writes a file of its own. ``Dataset.from_generator`` does not serve:
     to name its cache it pickles whatever the generator refers to, down to the model.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = str(folder / f"rows-{rank()}.arrow")
+    sizes = array("q")
     with ArrowWriter(path=file) as writer:
         for row in rows:
             writer.write(dict(row))
+            sizes.append(_characters(row))
         writer.finalize()
-    return Dataset.from_file(file)
+    longest = nlargest(batch_size, range(len(sizes)), key=sizes.__getitem__)
+    return Dataset.from_file(file), longest
+
+
+def _characters(row: Mapping[str, Any]) -> int:
+    cells = [cell if isinstance(cell, list) else [cell] for cell in row.values()]
+    return sum(len(text) for cell in cells for text in cell if isinstance(text, str))
 
 
 def _pairs(rows: Iterable[TrainingExample]) -> Columns:

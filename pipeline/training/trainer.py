@@ -1,7 +1,7 @@
 """Run a library's trainer with this project's progress bar, dev evaluation and checkpoints."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ from transformers import (
     PrinterCallback,
     ProgressCallback,
     Trainer,
+    TrainerCallback,
+    TrainerControl,
     TrainerState,
     TrainingArguments,
 )
@@ -26,7 +28,10 @@ log = logging.getLogger(__name__)
 
 
 class CountsPairs:
-    """Mixin for a library's trainer: counts the (query, passage) pairs that it has trained on."""
+    """Mixin for a library's trainer: counts the (query, passage) pairs that it has trained on.
+
+    It can also try a batch for its memory, which is not counted.
+    """
 
     pairs = 0  # in this process
 
@@ -39,6 +44,32 @@ class CountsPairs:
         self.pairs += self.pairs_in(inputs)
         loss: torch.Tensor = super().training_step(model, inputs, *others)  # type: ignore[misc]
         return loss
+
+    def rehearse(self: Any, rows: Sequence[int]) -> None:
+        """Compute the gradients of these rows and forget them; random states stay."""
+        batch = self.data_collator([self.train_dataset[row] for row in rows])
+        devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+        with torch.random.fork_rng(devices):
+            super().training_step(self.model_wrapped, batch)  # type: ignore[misc]
+        self.model_wrapped.zero_grad()
+
+
+class Rehearsal(TrainerCallback):  # type: ignore[misc]
+    """Tries the longest rows after the first step, so that memory fails before anything is logged.
+
+    By then the optimiser has its memory. Otherwise such a batch might come after hours.
+    """
+
+    def __init__(self, trainer: Trainer, longest: Sequence[int]) -> None:
+        self._trainer = trainer
+        self._longest = longest
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Try the rows after the first step of a training, not of a resumed one."""
+        if state.global_step == 1:
+            self._trainer.rehearse(self._longest)
 
 
 class DevEvaluator(SentenceEvaluator):  # type: ignore[misc]
@@ -70,8 +101,10 @@ def on_one_gpu(arguments: TrainingArguments) -> TrainingArguments:
     return arguments
 
 
-def run_trainer(trainer: Trainer, request: FitRequest) -> Effort:
+def run_trainer(trainer: Trainer, request: FitRequest, longest: Sequence[int]) -> Effort:
     """Train, resuming from the newest checkpoint in the trainer's output folder if there is one.
+
+    ``longest`` are the numbers of the longest rows, as many as a batch has.
 
     Raises:
         BaseException: what the handler of a signal raises, such as Terminated after SIGTERM; by
@@ -83,6 +116,7 @@ def run_trainer(trainer: Trainer, request: FitRequest) -> Effort:
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
     trainer.add_callback(Progress(request.on_log))
+    trainer.add_callback(Rehearsal(trainer, longest))
     if request.dev_score is not None:
         trainer.add_callback(best)
     trainer.add_callback(checkpoints)  # last, because it seals what the others have written

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss
 
 from pipeline.config import Config
 from pipeline.experiment.shared import Shared
@@ -40,6 +41,7 @@ def fitted(shared: Shared, small: Compose, machine: Hardware, tmp_path: Path) ->
         better_than_start: bool = False,
         wrap: Callable[[Reranker], Reranker] = lambda reranker: reranker,
         curve: Curve | None = None,
+        all_of: Curve | None = None,
     ) -> tuple[Reranker, Outcome]:
         config: Config = small("base=modernbert_tiny", "train.max_steps=4", *overrides)
         folder = prepare_base(config.base, StageCache.of(config))
@@ -49,9 +51,15 @@ def fitted(shared: Shared, small: Compose, machine: Hardware, tmp_path: Path) ->
         rows = TrainingSet(shared.negatives, shared.dataset, 1)
         schedule = plan(config.arch.loss, len(rows), rows.queries, 1, 1, config.train)
         logged: Curve = [] if curve is None else curve
+
+        def on_log(step: int, metrics: Mapping[str, float]) -> None:
+            logged.append((step, metrics))
+            if all_of is not None:  # also of an attempt that was given up
+                all_of.append((step, metrics))
+
         outcome = train(
             *(reranker, rows.examples, schedule, config.train, machine, 1, tmp_path, dev_score),
-            lambda step, metrics: logged.append((step, metrics)),
+            on_log,
             logged.clear,
             better_than_start=better_than_start,
         )
@@ -103,6 +111,37 @@ def test_out_of_memory_halves_the_batch_and_keeps_the_step(
     plain, _ = fitted("train.batch_size=3", "train.gradient_accumulation=4")
     ours, theirs = (m.score_pairs(QUERIES, PASSAGES, PAIRS) for m in (short, plain))
     assert np.allclose(ours, theirs, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_memory_is_tried_before_anything_is_logged(
+    fitted: Train, shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The longest pair fits only in a batch of 4, and does not come in the first step."""
+    assert shared.negatives is not None
+    rows = TrainingSet(shared.negatives, shared.dataset, 1).examples()
+    longest = max(
+        len(row.query) + len(text) for row in rows for text in (row.positive, *row.negatives)
+    )
+    forward = BinaryCrossEntropyLoss.forward
+    seen: list[int] = []
+
+    def on_a_small_gpu(self: object, inputs: list[list[str]], labels: torch.Tensor) -> torch.Tensor:
+        seen.append(len(labels))
+        if len(labels) > 4 and any(
+            len(a) + len(b) >= longest for a, b in zip(*inputs, strict=True)
+        ):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        loss: torch.Tensor = forward(self, inputs, labels)
+        return loss
+
+    monkeypatch.setattr(BinaryCrossEntropyLoss, "forward", on_a_small_gpu)
+    curve: Curve = []
+    _, outcome = fitted("train.batch_size=8", "train.max_steps=6", all_of=curve)
+    assert outcome.batch_size == 4
+    assert [step for step, _ in curve] == [1, 2, 3, 4, 5, 6]  # nothing of the first attempt
+    assert outcome.effort.pairs == 6 * 8  # without the rehearsal
+    assert seen[:2] == [8, 8]  # the first step, and the rehearsal
 
 
 def test_memory_for_nothing_fails(fitted: Train) -> None:
