@@ -65,10 +65,9 @@ def train_cached(
     determined_by = inputs(config, shared, base, teacher, machine)
     checkpoints = cache.unfinished("model", determined_by)
     curve: Curve = []
-    names = {"train/dev_score": f"train/dev_ndcg_at_{max(config.eval.top_k)}"}
 
     def on_log(step: int, metrics: Mapping[str, float]) -> None:
-        named = {names.get(name, name): value for name, value in metrics.items()}
+        named = name_by_cutoff(metrics, max(config.eval.top_k))
         curve.append((step, named))
         run.log_metrics(named, step)
 
@@ -199,6 +198,12 @@ def _train(
         **{name: score for name, score in dev.items() if score is not None},
     }
     return reranker, metrics, _tags(outcome)
+
+
+def name_by_cutoff(metrics: Mapping[str, float], k: int) -> dict[str, float]:
+    """Name the dev score, ``train/dev_score``, by what it is: ``train/dev_ndcg_at_{k}``."""
+    names = {"train/dev_score": f"train/dev_ndcg_at_{k}"}
+    return {names.get(name, name): value for name, value in metrics.items()}
 
 
 def dev_score(config: Config, shared: Shared, reranker: Reranker) -> float:

@@ -1,4 +1,4 @@
-"""The dev score reads passages as the test scores do."""
+"""The dev score reads passages as the test scores do, and is named by its cutoff."""
 
 import pytest
 
@@ -14,6 +14,11 @@ from pipeline.rerankers import load_reranker
 from pipeline.rerankers.scores import score_candidates
 from pipeline.rerankers.windows import WindowedScorer
 from tests.conftest import Compose
+
+
+def test_the_curve_is_named_by_its_cutoff() -> None:
+    logged = {"train/dev_score": 0.5, "train/loss": 1.0}
+    assert model.name_by_cutoff(logged, 7) == {"train/dev_ndcg_at_7": 0.5, "train/loss": 1.0}
 
 
 def test_windows_are_scored_on_dev(small: Compose, shared: Shared, machine: Hardware) -> None:
