@@ -228,6 +228,8 @@ def _teacher_folder(config: Config, cache: StageCache) -> Path | None:
 
 def _tags(outcome: Outcome) -> dict[str, str]:
     tags = {"best": outcome.kept, "train.batch_in_memory": str(outcome.batch_size)}
+    if outcome.kept == "start":  # What is measured is neither fine-tuned nor trained from scratch.
+        tags["initialisation"] = "start_kept"
     if outcome.warnings:
         tags["warnings"] = "; ".join(outcome.warnings)
     return tags

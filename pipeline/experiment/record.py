@@ -89,7 +89,9 @@ def log_outcome(
             for k, weight in of_search.items()
         }
     )
-    artifacts.log_per_query(run, evaluation.per_query)
+    trained = {query: float(query in dataset.trained_passage) for query in dataset.test.queries}
+    facts = {artifacts.FACTS: {artifacts.TRAINED: trained}}
+    artifacts.log_per_query(run, evaluation.per_query | facts)
     ndcg = f"ndcg_at_{max(config.eval.top_k)}"
     artifacts.log_query_table(run, dataset.test.queries, evaluation.per_query, ndcg)
     artifacts.log_texts(run, samples.sample(dataset, evaluation))

@@ -11,6 +11,7 @@ from pipeline.report.sections import (
     queries,
     reproduce,
     tables,
+    trained,
 )
 from pipeline.report.study import Study
 
@@ -18,6 +19,7 @@ from pipeline.report.study import Study
 # a function ``section(study) -> Section | None`` (None: it does not apply), and its name here.
 SECTIONS = (
     tables.section,
+    trained.section,
     ablations.section,
     latency.section,
     queries.section,

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from pipeline.evaluation.metrics import PerQuery, means
 from pipeline.records import SEARCHES
+from pipeline.tracking.artifacts import FACTS, TRAINED
 from pipeline.tracking.reader import RunRecord
 
 MEASURES = {"ndcg": "NDCG", "hit_rate": "Hit rate"}
@@ -43,18 +44,24 @@ INCIDENTAL = (
 )
 
 
+Column = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+
 @dataclass(frozen=True)
 class Values:
     """The values of every query, as arrays in the order of ``queries``.
 
     A key of ``arrays`` is a search or a column, such as ``vector`` or ``vector_reranked``, and a
-    metric, such as ``ndcg_at_10``.
+    metric, such as ``ndcg_at_10``. ``trained`` says of every query whether a relevant passage of
+    it is relevant to a training query too; None if that was not logged.
     """
 
     queries: tuple[str, ...]
-    arrays: dict[tuple[str, str], NDArray[np.float64]]
+    arrays: dict[tuple[str, str], Column]
+    trained: Flags | None = None
 
-    def of(self, column: str, metric: str) -> NDArray[np.float64] | None:
+    def of(self, column: str, metric: str) -> Column | None:
         """Return the values of one metric, None if the run has none."""
         return self.arrays.get((column, metric))
 
@@ -132,6 +139,7 @@ def exact_means(per_column: Mapping[str, PerQuery]) -> dict[str, float]:
     return {
         f"{column}/{metric}": value
         for column, per_query in per_column.items()
+        if column != FACTS
         for metric, value in means(per_query).items()
     }
 
@@ -220,6 +228,8 @@ def _values(per_column: dict[str, PerQuery]) -> Values:
     for column, per_query in per_column.items():
         if column.endswith(("_candidates", "_ideal")):
             continue
+        if column == FACTS:
+            continue
         for metric, values in per_query.items():
             if not COMPARED.fullmatch(metric):
                 continue
@@ -229,7 +239,10 @@ def _values(per_column: dict[str, PerQuery]) -> Values:
             array = np.array([values[query] for query in queries])
             if np.isfinite(array).all():
                 arrays[column, metric] = array
-    return Values(queries, arrays)
+    facts = per_column.get(FACTS, {}).get(TRAINED, {})
+    known = facts.keys() == set(queries)
+    trained = np.array([facts[query] > 0 for query in queries]) if known and queries else None
+    return Values(queries, arrays, trained)
 
 
 def _mean_values(runs: Sequence[Values]) -> Values:
@@ -239,4 +252,4 @@ def _mean_values(runs: Sequence[Values]) -> Values:
         return same[0]
     shared = [key for key in same[0].arrays if all(key in run.arrays for run in same)]
     means = {key: np.mean([run.arrays[key] for run in same], axis=0) for key in shared}
-    return Values(same[0].queries, means)
+    return Values(same[0].queries, means, same[0].trained)

@@ -23,6 +23,8 @@ from pipeline.tracking.reader import RunRecord, read_attempts, read_run
 from pipeline.tracking.store import contact
 from pipeline.tracking.writer import ActiveRun, cut
 
+FACTS = "query"  # in place of a column: what is known of the queries themselves
+TRAINED = "trained_passage"  # 1 if a relevant passage is relevant to a training query too
 PER_QUERY_FILE = "per_query.parquet"
 TEXTS_FILE = "texts.parquet"
 POINTS_FILE = "grid.json"  # of a sweep: fingerprint -> name and dataset of each of its points

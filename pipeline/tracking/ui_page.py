@@ -29,7 +29,8 @@ The best come first, then failed runs and those that rerank nothing, and last th
 points rerank the same candidates. The row of a group shows the largest value of each column, so the
 worst of a latency. The page of a sweep has its table, and its artifacts under `report` have the
 whole report. `initialisation` is none (search alone), untrained, dedicated (published as a
-reranker), scratch (trained here) or finetuned (a dedicated one, trained further).
+reranker), scratch (trained here), finetuned (a dedicated one, trained further) or start_kept
+(training lowered the dev score and was undone).
 
 | metric | meaning |
 |---|---|

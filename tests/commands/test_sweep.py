@@ -83,6 +83,9 @@ def test_metrics_follow_from_the_exported_run_files(
         logged = run.metrics[f"{search}_candidates/recall_at_20"]
         assert recall[ir_measures.R @ 20] == pytest.approx(logged, abs=1e-9)
     per_query = artifacts.read_per_query(config, run.run_id)
+    facts = per_query.pop(artifacts.FACTS)[artifacts.TRAINED]
+    assert set(facts.values()) == {0.0}  # the splits of pydocs share no passage
+    assert len(facts) == 60
     for stage, values_of in per_query.items():
         for metric, mean in means(values_of).items():
             assert round(mean, 4) == run.metrics[f"{stage}/{metric}"]

@@ -69,6 +69,10 @@ def test_one_run_from_file_to_record(
     undone = reader.find_run(again.tracking, experiment.run(again, tmp_path / "again"))
     assert undone.metrics["train/dev_after"] < undone.metrics["train/dev_before"]
     assert undone.tags["best"] == "start"
+    assert (record.tags["initialisation"], undone.tags["initialisation"]) == (
+        "finetuned",
+        "start_kept",
+    )
     assert "so the start is kept" in undone.tags["warnings"]
     name = "vector_reranked/ndcg_at_10"
     assert undone.metrics[name] == pytest.approx(record.metrics[name], abs=1e-9)

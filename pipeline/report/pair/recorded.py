@@ -50,7 +50,7 @@ def differ(config: TrackingConfig, a: RunRecord, b: RunRecord, search: str) -> D
     column = f"{search}_reranked"
     metric = f"{column}/{next(iter(MEASURES))}_at_{largest}"
     one, other = (
-        _system(run, {} if unpaired else values, _ranking(config, run, column, largest))
+        _system(run, values, _ranking(config, run, column, largest), paired=not unpaired)
         for run, values in zip((a, b), per_query, strict=True)
     )
     rows = {
@@ -99,7 +99,10 @@ def _stage(run: RunRecord, column: str) -> str:
 
 
 def _system(
-    run: RunRecord, per_query: Mapping[str, PerQuery], ranking: Mapping[str, list[str]]
+    run: RunRecord,
+    per_query: Mapping[str, PerQuery],
+    ranking: Mapping[str, list[str]],
+    paired: bool,
 ) -> System:
     means, values = {}, {}
     for column in COLUMNS:
@@ -110,7 +113,8 @@ def _system(
                 means[f"{column}/{name.removeprefix(start)}"] = mean
         for metric, mean in averages(per_query.get(stage, {})).items():
             means[f"{column}/{metric}"] = mean  # exact, as logged ones are rounded
-            values[f"{column}/{metric}"] = per_query[stage][metric]
+            if paired:
+                values[f"{column}/{metric}"] = per_query[stage][metric]
     return System(means, values, ranking)
 
 

@@ -21,6 +21,7 @@ from pipeline.report.format import (
     span,
 )
 from pipeline.report.points import Point
+from pipeline.report.sections import trained
 from pipeline.report.study import Study
 from pipeline.report.systems import Glance
 from pipeline.report.uncertainty import COLUMNS, order_of
@@ -66,6 +67,8 @@ def facts(comparison: Comparison) -> list[str]:
         f"{comparison.queries:,} queries{over}" if comparison.queries else "no per-query values"
     )
     lines = [f"{runs} run{'s' * (runs > 1)} on {comparison.title}: {queries}"]
+    if shared := trained.note(comparison):
+        lines.append(shared)
     for quality in comparison.qualities[:1]:
         for depth, by_search in ceilings(comparison, quality).items():
             values = ", ".join(f"{search} {value:.3f}" for search, value in by_search.items())
