@@ -51,16 +51,16 @@ def words(tmp_path: Path) -> list[str]:
 def test_nothing_yet(
     tmp_path: Path, words: list[str], config: TrackingConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = f"no finished run in experiment e of {config.uri}; make sweep makes some\n"
+    message = f"no finished run in experiment e of {config.uri}; make sweep makes some\n"
     main(words)
-    assert capsys.readouterr().out == said
+    assert capsys.readouterr().out == message
     assert list(tmp_path.iterdir()) == []
     with writer.run(config, "sweep", {"kind": "sweep"}) as empty:
         store_run(replace(config, parent_run_id=empty.run_id), RECORDS[1])  # which fails
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "report.md").write_text("of yesterday")
     main(words)
-    assert capsys.readouterr().out == said
+    assert capsys.readouterr().out == message
     with writer.run(config, "sweep", {"kind": "sweep"}) as empty:
         pass
     main([*words, empty.run_id])

@@ -1,5 +1,5 @@
 """The report page: figures agree with the store, texts are escaped, a reader without eyes or
-network gets everything, and gaps are said."""
+network gets everything, and gaps are named."""
 
 import json
 import re
@@ -163,7 +163,7 @@ def test_a_page_without_figures_is_small() -> None:
     assert len(written_page(compare(RECORDS[1:2], read))) < 50_000
 
 
-def test_gaps_are_said() -> None:
+def test_gaps_are_named() -> None:
     assert "no run of this sweep has finished" in page().text
     failed = page(RECORDS[1])
     assert failed.table("status", "reason")[1][:2] == ["FAILED", "cross_encoder_bad|name"]
@@ -171,15 +171,15 @@ def test_gaps_are_said() -> None:
     assert "Nothing was reranked" in control.text
     assert "nothing can be compared" in control.text
     bare = RunRecord("id", "old", "FINISHED", {}, {}, {"vector/ndcg_at_10": nan})
-    said = page(bare).text
-    assert "Latency was not measured" in said and "nan" not in said
-    assert "the run logged no configuration" in said
+    text = page(bare).text
+    assert "Latency was not measured" in text and "nan" not in text
+    assert "the run logged no configuration" in text
     slow = replace(
         RECORDS[0], metrics={k: v for k, v in RECORDS[0].metrics.items() if "latency" not in k}
     )
-    said = page(slow, RECORDS[2]).text
-    assert "unknown, as latency was not measured" in said
-    assert "It stored no texts" in said and "Its run files are not stored" in said
+    text = page(slow, RECORDS[2]).text
+    assert "unknown, as latency was not measured" in text
+    assert "It stored no texts" in text and "Its run files are not stored" in text
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from pipeline.report.uncertainty import COLUMNS
 from tests.report.sample import RECORDS, VALUES, Stages, differences, p_values, record, stages
 
 
-def test_equal_names_are_told_apart() -> None:
+def test_equal_names_are_distinguished() -> None:
     base = record("colbert_x_1neg_1ep", "scratch", VALUES["colbert_minilm_l6_1neg_2ep"])
     rates = [
         replace(base, run_id=rate * 9, params={"train.learning_rate": rate, "seed": "1"})

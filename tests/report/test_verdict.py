@@ -19,11 +19,11 @@ def test_the_verdict_keeps_machines_and_depths_apart() -> None:
     slow = best.metrics | {"latency/vector_50/total_p50_ms": 545.0}
     gpu = replace(other, params=other.params | {"machine.name": "H100"})
     cpu = replace(best, params=best.params | {"machine.name": "EPYC"}, metrics=slow)
-    said = judge(compare([gpu, cpu], read), 100).sentences[1]
+    sentence = judge(compare([gpu, cpu], read), 100).sentences[1]
     where = "median of a query, 50 passages reranked, chosen among 4 systems"
-    assert said.startswith(f"Best within 100 ms ({where}): on EPYC ")
-    assert "on EPYC no reranker is that fast, colbert_minilm_l6_1neg_10" in said
-    assert f"; on H100 {name} on " in said and "in 12.3 ms" in said
+    assert sentence.startswith(f"Best within 100 ms ({where}): on EPYC ")
+    assert "on EPYC no reranker is that fast, colbert_minilm_l6_1neg_10" in sentence
+    assert f"; on H100 {name} on " in sentence and "in 12.3 ms" in sentence
     # what takes 100 passages is not judged by the time of 50
     deep = {"eval.depth": "100"}
     timed = best.metrics | {"latency/vector_100/total_p50_ms": 180.0}

@@ -146,14 +146,14 @@ def test_a_run_is_found_by_name_and_id(arch: str, trained: Callable[[str], Train
         model_files.locate("embedder.path", f"run:{run.run_id}")
 
 
-def test_an_embedder_is_not_said_to_be_a_run() -> None:
+def test_an_embedder_is_not_called_a_run() -> None:
     with pytest.raises(InputError, match=r"a hub id, a folder or package:MODULE$"):
         model_files.locate("embedder.path", "no such/model")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("reference", "said"),
+    ("reference", "reason"),
     [
         ("models:/refs@challenger", "there is models:/refs@champion, models:/refs/1"),
         ("models:/refs/7", "there is models:/refs@champion, models:/refs/1"),
@@ -164,14 +164,14 @@ def test_an_embedder_is_not_said_to_be_a_run() -> None:
     ],
 )
 def test_what_is_there_instead(
-    reference: str, said: str, trained: Callable[[str], Trained]
+    reference: str, reason: str, trained: Callable[[str], Trained]
 ) -> None:
     run = trained("colbert")
     cache = StageCache.of(run.config)
     promote(run.config.tracking, cache, run.run_id, System(), "refs", force=True)
     where = (run.config.tracking, cache)
     assert locate("model", "models:/refs@champion", *where).samefile(run.folder)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=reason):
         locate("model", reference, *where)
 
 

@@ -38,7 +38,7 @@ def test_both_figures_stand_side_by_side() -> None:
     assert not any(name.startswith(FACTS) for name in comparison.points[0].metrics)
 
 
-def test_nothing_is_said_where_no_query_shares_a_passage() -> None:
+def test_there_is_no_section_where_no_query_shares_a_passage() -> None:
     assert trained.section(Study(whole(), NOTHING, 100)) is None
     none = compare(RECORDS[:1], lambda r: read(r) | {FACTS: {TRAINED: flagged(0)}})
     assert trained.section(Study(none, NOTHING, 100)) is None
