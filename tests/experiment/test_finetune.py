@@ -70,7 +70,7 @@ def test_one_run_from_file_to_record(
     assert undone.metrics["train/dev_after"] < undone.metrics["train/dev_before"]
     assert undone.tags["best"] == "start"
     assert (record.tags["initialisation"], undone.tags["initialisation"]) == (
-        "finetuned",
+        "scratch",
         "start_kept",
     )
     assert "so the start is kept" in undone.tags["warnings"]
