@@ -26,7 +26,7 @@ def show(
         InputError: the tracking store can't be read or has no such sweep.
     """
     runs = reader.read_runs(config, parent_run_id)
-    runs += artifacts.read_skipped(config, parent_run_id)
+    runs += artifacts.read_skipped(config, parent_run_id, runs)
     sweep = reader.read_run(config, parent_run_id)
     return show_runs(config, report, runs, output, sweep)
 

@@ -7,7 +7,7 @@ of its points. In the stored tables ``stage`` is the column of the results: ``ve
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from pipeline.config.stages import TrackingConfig
 from pipeline.evaluation.metrics import PerQuery
-from pipeline.tracking.reader import RunRecord, read_attempts, read_run
+from pipeline.tracking.reader import RunRecord, read_run
 from pipeline.tracking.store import contact
 from pipeline.tracking.writer import ActiveRun, cut
 
@@ -126,8 +126,10 @@ def log_points(run: ActiveRun, points: Mapping[str, Mapping[str, str]]) -> None:
     run.log_text(json.dumps(points), POINTS_FILE)
 
 
-def read_skipped(config: TrackingConfig, parent_run_id: str) -> list[RunRecord]:
-    """Return the points of a sweep that have no run, as records without a run id.
+def read_skipped(
+    config: TrackingConfig, parent_run_id: str, runs: Iterable[RunRecord]
+) -> list[RunRecord]:
+    """Return the points of a sweep that are not among its ``runs``, as records without a run id.
 
     Their status is SKIPPED, or WAITING while the sweep is running.
     """
@@ -135,7 +137,7 @@ def read_skipped(config: TrackingConfig, parent_run_id: str) -> list[RunRecord]:
     with tempfile.TemporaryDirectory() as folder:
         path = download(config, parent_run_id, POINTS_FILE, Path(folder))
         points: dict[str, dict[str, str]] = json.loads(path.read_text()) if path else {}
-    started = {run.tags.get("fingerprint") for run in read_attempts(config, parent_run_id)}
+    started = {run.tags.get("fingerprint") for run in runs}
     status = "WAITING" if sweep.status == "RUNNING" else "SKIPPED"
     return [
         RunRecord(

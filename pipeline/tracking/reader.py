@@ -103,8 +103,11 @@ def latest_sweep(config: TrackingConfig) -> str | None:
         InputError: the address can't be used.
     """
     for sweep in reversed(_of_experiment(config, SWEEP)):
-        if any(run.status == "FINISHED" for run in read_attempts(config, sweep.run_id)):
-            return sweep.run_id
+        with contact(config) as client:
+            experiment_id = client.get_run(sweep.run_id).info.experiment_id
+            query = f"{_children_of(sweep.run_id)} AND attributes.status = 'FINISHED'"
+            if client.search_runs([experiment_id], query, max_results=1):
+                return sweep.run_id
     return None
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 
 from pipeline.config.stages import TrackingConfig
-from pipeline.tracking import artifacts, writer
+from pipeline.tracking import artifacts, reader, writer
 
 
 def test_points_without_a_run_are_of_their_own_data_set(config: TrackingConfig) -> None:
@@ -17,8 +17,9 @@ def test_points_without_a_run_are_of_their_own_data_set(config: TrackingConfig) 
         artifacts.log_points(parent, points)
         with writer.run(replace(config, parent_run_id=parent.run_id), "x", {"fingerprint": "b"}):
             pass
-        waiting = artifacts.read_skipped(config, parent.run_id)
-    skipped = artifacts.read_skipped(config, parent.run_id)
+        runs = reader.read_runs(config, parent.run_id)
+        waiting = artifacts.read_skipped(config, parent.run_id, runs)
+    skipped = artifacts.read_skipped(config, parent.run_id, runs)
     assert [(run.name, run.tags["dataset"]) for run in skipped] == [
         ("point_a", "data_a"),
         ("point_c", "data_c"),
