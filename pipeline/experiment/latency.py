@@ -21,6 +21,7 @@ from pipeline.experiment.resources import load, open_cache
 from pipeline.experiment.shared import Shared, prepare_shared
 from pipeline.infra import hardware
 from pipeline.infra.code_version import code_version
+from pipeline.infra.console import own_line
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import content_hash
 from pipeline.infra.stage_cache import StageCache
@@ -94,6 +95,7 @@ def time_recorded(points: Mapping[str, Config]) -> None:
     log.info("latency: %d points are timed one by one", len(points))
     prepared: dict[str, Shared] = {}
     for run_id, config in points.items():
+        own_line(config.run_name)
         cache = open_cache(config)
         machine = hardware.resolve(config.hardware)
         search = str((config.dataset, config.embedder, config.index, config.eval, machine))
