@@ -78,7 +78,8 @@ def run(overrides: Sequence[str]) -> None:
         launched = _run_points(grid, keys, pending, parent)
         points |= {key: grid.points[number] for number, key in launched.finished.items()}
         problem = _time_points(grid, points, parent.run_id, launched)
-        parent.log_metrics({"sweep/seconds": time.perf_counter() - start})
+        if pending:  # A resumed timing is not the sweep.
+            parent.log_metrics({"sweep/seconds": time.perf_counter() - start})
     _show(grid, parent)
     minutes = (time.perf_counter() - start) / 60
     print(f"{len(launched.finished)} of {len(pending)} points in {minutes:.1f} minutes")
