@@ -53,6 +53,7 @@ def test_an_embedder_trained_again_in_its_folder_is_another(
     assert hits[0].score == pytest.approx(1.0, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_query_limit_embeds_nothing_again(tmp_path: Path, machine: Hardware) -> None:
     def prepared(*more: str) -> Shared:
         config = compose_config([*TINY, f"output_dir={tmp_path}", "epochs=1", *more])

@@ -72,15 +72,17 @@ def test_ranking_equals_lancedb(
     assert equal > len(SEARCHES) * QUERIES / 2  # else the model tells nothing apart
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("above", [50_000, 100], ids=["exact", "indexed"])
 def test_the_search_alone_equals_lancedb_at_every_cutoff(
     above: int, small: Compose, machine: Hardware
 ) -> None:
     """With an approximate index too, and whether a caller asks for 5 or 10 passages."""
-    config = small(*TINY, f"index.vector_index_above={above}", "index.hybrid_depth=30")
+    words = [*TINY, "dataset.packages=[networkx]", "index.hybrid_depth=30"]
+    config = small(*words, f"index.vector_index_above={above}")
     shared = prepare_shared(config, machine, StageCache.of(config))
     searches = Searches(shared.table.table, config.search_depth)
-    assert searches.exact == (above > len(shared.table))
+    assert searches.exact == (above == 50_000)
     for query_id, text in shared.dataset.test.queries.items():
         vector = shared.embedder.encode_queries([text])[0]
         for search in SEARCHES:
@@ -91,6 +93,7 @@ def test_the_search_alone_equals_lancedb_at_every_cutoff(
                 assert found["id"].to_pylist() == [hit.doc_id for hit in evaluated], (search, k)
 
 
+@pytest.mark.slow
 def test_hybrid_search_does_not_depend_on_the_number_of_candidates(
     small: Compose, machine: Hardware
 ) -> None:

@@ -12,6 +12,7 @@ from pipeline.infra.model_files import prepare_base
 from pipeline.infra.stage_cache import StageCache
 from pipeline.rerankers import load_reranker
 from pipeline.rerankers.scores import score_candidates
+from pipeline.retrieval.searches import Searches
 from tests.conftest import TINY, Compose
 
 PAGE = Path("docs/serving.md")
@@ -22,10 +23,12 @@ PAGE = Path("docs/serving.md")
 def test_the_page_serves_what_was_evaluated(
     above: int, small: Compose, machine: Hardware, tmp_path: Path
 ) -> None:
-    config = small(*TINY, "arch=colbert", f"index.vector_index_above={above}")
+    words = [*TINY, "dataset.packages=[networkx]", "arch=colbert"]
+    config = small(*words, f"index.vector_index_above={above}")
     config.eval.overfetch = 4
     cache = StageCache.of(config)
     shared = prepare_shared(config, machine, cache)
+    assert Searches(shared.table.table).exact == (above == 50_000)
     base = prepare_base(config.base, cache)
     reranker = load_reranker(base, config.arch, machine, 32, seed=12)
     assert reranker is not None
