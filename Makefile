@@ -23,6 +23,8 @@ $(foreach name,$(filter-out $(KNOWN),$(GIVEN)),$(error \
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export MLFLOW_DISABLE_TELEMETRY := true
+# Many containers set it. Every process would then compile torch and transformers anew, for 10 to 20 s.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup audit plan sweep run ui report promote clean-cache check test chaos lint lock

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -28,10 +29,21 @@ def test_make_refuses_a_variable_that_nothing_reads() -> None:
     assert 'make run ARGS="arch=colbert"' in done.stderr
 
 
-def _make(*words: str) -> subprocess.CompletedProcess[str]:
+def test_processes_of_make_keep_their_bytecode(tmp_path: Path) -> None:
+    """Without it each process compiles all that it imports."""
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text("#!/bin/sh\necho bytecode=$PYTHONDONTWRITEBYTECODE.\n")
+    python.chmod(0o755)
+    (tmp_path / ".installed").touch()
+    done = _make("run", f"VENV={tmp_path}", PYTHONDONTWRITEBYTECODE="1")
+    assert done.stdout == "bytecode=.\n", done.stderr
+
+
+def _make(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["make", "-f", str(conf_dir().parent / "Makefile"), *words],
-        env={"PATH": os.environ["PATH"]},  # nothing of a make test that runs this
+        env={"PATH": os.environ["PATH"], **environment},  # nothing of a make test that runs this
         capture_output=True,
         text=True,
         check=False,
