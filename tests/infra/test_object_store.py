@@ -4,64 +4,72 @@ import json
 import logging
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import lancedb
 import pytest
 from pyarrow.fs import FileSystem
 
+from pipeline.experiment import recipe
 from pipeline.infra.object_store import ObjectStore
 from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError
 from pipeline.tracking import reader
-from tests.conftest import BRIEF, TINY, command, free_port, tracked
+from tests.conftest import BRIEF, TINY, compose_config, free_port
 
 BUCKET = "stages"
 INPUTS = {"words": 3}
 
 
-class Server:
-    """Moto's S3, with an empty bucket."""
-
-    def __init__(self, port: int) -> None:
-        words = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-        self.process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+@contextmanager
+def serving() -> Iterator[subprocess.Popen[bytes]]:
+    """Moto's S3 with an empty bucket, which pyarrow and LanceDB find by the environment."""
     port = free_port()
-    for name, value in {
+    words = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    variables = {
         "AWS_ACCESS_KEY_ID": "somebody",
         "AWS_SECRET_ACCESS_KEY": "secret",
         "AWS_REGION": "us-east-1",
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "AWS_ALLOW_HTTP": "true",  # LanceDB wants to be told
-    }.items():
-        monkeypatch.setenv(name, value)
-    found = Server(port)
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            break
-        except OSError:
-            assert time.monotonic() < deadline, "moto did not start"
-            time.sleep(0.1)
-    files, _ = FileSystem.from_uri(f"s3://{BUCKET}?allow_bucket_creation=true")
-    files.create_dir(BUCKET)
-    yield found
-    found.stop()
+        "AWS_ALLOW_HTTP": "true",  # LanceDB refuses plain HTTP otherwise.
+    }
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                assert time.monotonic() < deadline, "moto did not start"
+                time.sleep(0.1)
+        with pytest.MonkeyPatch.context() as environment:
+            for name, value in variables.items():
+                environment.setenv(name, value)
+            files, _ = FileSystem.from_uri(f"s3://{BUCKET}?allow_bucket_creation=true")
+            files.create_dir(BUCKET)
+            yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[None]:
+    with serving():
+        yield
+
+
+@pytest.fixture
+def study(server: None, tmp_path: Path) -> str:
+    """An empty folder of the bucket, as a URI."""
+    return f"s3://{BUCKET}/{tmp_path.name}"
 
 
 def write(folder: Path) -> None:
@@ -83,8 +91,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("kind", ["s3", "folder"])
-def test_what_one_machine_built_another_takes(tmp_path: Path, kind: str, server: Server) -> None:
-    store = ObjectStore(f"s3://{BUCKET}/study" if kind == "s3" else str(tmp_path / "far"))
+def test_what_one_machine_built_another_takes(tmp_path: Path, kind: str, study: str) -> None:
+    store = ObjectStore(study if kind == "s3" else str(tmp_path / "far"))
     here = StageCache(tmp_path / "here", store).get("index", INPUTS, write)
     there = StageCache(tmp_path / "there", store).get("index", INPUTS, unused)
     assert contents(there) == contents(here)
@@ -124,7 +132,7 @@ def test_half_a_copy_is_not_taken(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "text", "said"),
+    ("file", "text", "message"),
     [
         ("table/rows.bin", "0123456789", "rows.bin has another checksum"),
         ("facts.json", "{}", "facts.json has 2 bytes, not 12"),
@@ -134,7 +142,7 @@ def test_half_a_copy_is_not_taken(tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_copy_is_built_again(
-    tmp_path: Path, file: str, text: str | None, said: str, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, file: str, text: str | None, message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = ObjectStore(str(tmp_path / "far"))
     here = StageCache(tmp_path / "here", store).get("index", INPUTS, write)
@@ -143,16 +151,17 @@ def test_a_damaged_copy_is_built_again(
     there = StageCache(tmp_path / "there", store).get("index", INPUTS, write)
     third = StageCache(tmp_path / "third", store).get("index", INPUTS, unused)
     assert contents(third) == contents(there)
-    assert said in caplog.text
+    assert message in caplog.text
     assert json.loads((there / "facts.json").read_text()) == {"rows": 10}
 
 
 def test_a_store_that_goes_away_costs_a_warning(
-    tmp_path: Path, server: Server, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cache = StageCache(tmp_path / "here", ObjectStore(f"s3://{BUCKET}/study"))
-    server.stop()
-    with caplog.at_level(logging.WARNING):
+    with serving() as process, caplog.at_level(logging.WARNING):
+        cache = StageCache(tmp_path / "here", ObjectStore(f"s3://{BUCKET}/study"))
+        process.kill()
+        process.wait()
         here = cache.get("index", INPUTS, write)
     assert (here / "table" / "rows.bin").is_file()
     got, put = (record.getMessage() for record in caplog.records)
@@ -161,39 +170,40 @@ def test_a_store_that_goes_away_costs_a_warning(
 
 
 @pytest.mark.parametrize(
-    ("uri", "said"),
+    ("uri", "message"),
     [
         ("s3://no-such-bucket/study", r"cache_uri=s3://no-such-bucket/study: .*no-such-bucket"),
         ("ftp://host/study", r"cache_uri=ftp://host/study: .*s3://bucket/folder"),
         ("s3://me:hidden@no-such-bucket", r"cache_uri=s3://me:\*\*\*@no-such-bucket: "),
     ],
 )
-def test_a_store_that_is_not_there_is_told_at_once(uri: str, said: str, server: Server) -> None:
-    with pytest.raises(InputError, match=said) as told:
+def test_a_store_that_does_not_exist_is_an_error_at_once(
+    uri: str, message: str, server: None
+) -> None:
+    with pytest.raises(InputError, match=message) as error:
         ObjectStore(uri)
-    assert "\n" not in str(told.value) and "hidden" not in str(told.value)
+    assert "\n" not in str(error.value) and "hidden" not in str(error.value)
 
 
 def test_a_point_on_a_second_machine_trains_and_indexes_nothing(
-    tmp_path: Path, server: Server
+    tmp_path: Path, study: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    words = [*TINY, *BRIEF, "arch=colbert", f"cache_uri=s3://{BUCKET}/study"]
+    words = [*TINY, *BRIEF, "arch=colbert", f"cache_uri={study}"]
     metrics = []
-    for machine in ("one", "two"):
-        (tmp_path / machine).mkdir()
-        result = command(*words, cwd=tmp_path / machine)
-        assert result.returncode == 0, result.stderr
-        run = reader.find_run(tracked(tmp_path / machine), "colbert_minilm_l3_1neg_1ep")
+    for machine in (tmp_path / "one", tmp_path / "two"):
+        caplog.clear()
+        config = compose_config([*words, f"output_dir={machine}"])
+        with caplog.at_level(logging.INFO):
+            run = reader.find_run(config.tracking, recipe.run(config, machine / "run"))
         metrics.append({name: value for name, value in run.metrics.items() if "/" in name})
-        if machine == "one":
-            shutil.rmtree(tmp_path / "one" / "outputs" / "cache")
-    assert "train: done before" in result.stdout + result.stderr
+        shutil.rmtree(tmp_path / "one" / "cache", ignore_errors=True)
+    assert "train: done before" in caplog.text
     assert metrics[0] == metrics[1]
 
-    # the table can be searched where it is, by whoever has LanceDB
-    (folder,) = (tmp_path / "two" / "outputs" / "cache" / "index").glob("[!.]*")
+    # The table can be searched where it is, by anybody who has LanceDB.
+    (folder,) = (tmp_path / "two" / "cache" / "index").glob("[!.]*")
     far, near = (
         lancedb.connect(place).open_table("passages").search("config", query_type="fts").limit(5)
-        for place in (f"s3://{BUCKET}/study/index/{folder.name}", folder)
+        for place in (f"{study}/index/{folder.name}", folder)
     )
     assert far.to_arrow() == near.to_arrow() and far.to_arrow().num_rows == 5
