@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ SWEEP = (
     *TINY,
     "hardware.threads=1",
     "base=modernbert_tiny",
-    "train.max_steps=40",
+    "train.max_steps=20",
     "arch=cross_encoder,colbert",
 )
 JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
@@ -39,12 +40,21 @@ LOCAL = {
 
 
 @pytest.fixture(scope="module")
-def one_by_one(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, float]]:
-    """Run name -> quality metrics of the sweep through the basic launcher."""
+def basic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the sweep through the basic launcher."""
     folder = tmp_path_factory.mktemp("basic")
     done = command(*SWEEP, cwd=folder, to="sweep")
     assert done.returncode == 0, done.stderr
-    return quality(folder)
+    return folder
+
+
+@pytest.fixture
+def prepared(basic: Path, empty_database: Path, tmp_path: Path) -> Path:
+    """A folder with the stages that both points share, but no model, score or run."""
+    ignored = shutil.ignore_patterns("model", "scores")
+    shutil.copytree(basic / "outputs" / "cache", tmp_path / "outputs" / "cache", ignore=ignored)
+    shutil.copy(empty_database, tmp_path / "outputs" / "mlflow.db")
+    return tmp_path
 
 
 def quality(folder: Path) -> dict[str, dict[str, float]]:
@@ -63,40 +73,36 @@ def quality(folder: Path) -> dict[str, dict[str, float]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", list(LOCAL))
 def test_a_launcher_gives_what_the_basic_one_gives(
-    launcher: str, one_by_one: dict[str, dict[str, float]], tmp_path: Path
+    launcher: str, basic: Path, prepared: Path
 ) -> None:
-    words = (*SWEEP, *LOCAL[launcher])
-    done = command(*words, cwd=tmp_path, to="sweep")
+    done = command(*SWEEP, *LOCAL[launcher], cwd=prepared, to="sweep")
     assert done.returncode == 0, done.stderr
     assert "2 of 2 points" in done.stdout
-    assert quality(tmp_path) == one_by_one
+    expected = quality(basic)
+    assert quality(prepared) == expected
     assert "Traceback" not in done.stderr
-    for name in one_by_one:  # each point has its own log
-        (log,) = tmp_path.glob(f"outputs/sweeps/*/*_{name}/pipeline.log")
+    for name in expected:  # each point has its own log
+        (log,) = prepared.glob(f"outputs/sweeps/*/*_{name}/pipeline.log")
         assert re.search(rf"pipeline.experiment.recipe: {name} on ", log.read_text())
 
 
 @pytest.mark.slow
-def test_points_of_a_killed_worker_are_run_again(
-    one_by_one: dict[str, dict[str, float]], tmp_path: Path
-) -> None:
+def test_points_of_a_killed_worker_are_run_again(basic: Path, prepared: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "pipeline", "sweep", *SWEEP, *JOBLIB],
-        cwd=tmp_path,
+        cwd=prepared,
         env=CHILD,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    config = tracked(tmp_path)
+    config = tracked(prepared)
     victim = None
     while victim is None:
         assert process.poll() is None, process.communicate()
         time.sleep(0.3)
-        if (tmp_path / "outputs" / "mlflow.db").exists():
-            victim = next(
-                (run for run in children(config) if run.status == "RUNNING" and run.params), None
-            )
+        running = (run for run in children(config) if run.status == "RUNNING" and run.params)
+        victim = next(running, None)
     os.kill(int(victim.tags["pid"]), signal.SIGKILL)
     output, errors = process.communicate()
     assert process.returncode == 0, errors
@@ -106,7 +112,7 @@ def test_points_of_a_killed_worker_are_run_again(
     lost = [run for run in children(config) if run.run_id == victim.run_id]
     assert [run.status for run in lost] == ["FAILED"]
     assert lost[0].tags["failure"] == KILLED
-    assert quality(tmp_path) == one_by_one
+    assert quality(prepared) == quality(basic)
 
 
 def children(config: TrackingConfig) -> list[reader.RunRecord]:
