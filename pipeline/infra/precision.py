@@ -138,7 +138,13 @@ def _kept(
         chosen = half if speedup >= WORTH else "fp32"
         log.info(
             "precision: %s for %s of %d x %d tokens, %d wide (%s runs at %.2fx the speed of fp32)",
-            *(chosen, work, batch.texts, batch.tokens, sizes.hidden, half, speedup),
+            chosen,
+            work,
+            batch.texts,
+            batch.tokens,
+            sizes.hidden,
+            half,
+            speedup,
         )
         return speedup
 

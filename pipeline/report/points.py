@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import nan
 from statistics import fmean
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.evaluation.metrics import PerQuery, means
 from pipeline.records import SEARCHES
+from pipeline.report.timed_on import timed_on
 from pipeline.tracking.artifacts import FACTS, TRAINED
 from pipeline.tracking.reader import RunRecord
 
@@ -142,30 +142,6 @@ def exact_means(per_column: Mapping[str, PerQuery]) -> dict[str, float]:
         if column != FACTS
         for metric, value in means(per_query).items()
     }
-
-
-class TimedOn(NamedTuple):
-    """The machine of a run's latencies, as far as it was logged."""
-
-    device: str  # cpu, cuda or mps
-    name: str
-    threads: str
-    precision: str
-
-    def __str__(self) -> str:
-        """``AMD EPYC, 2 threads, bf16``."""
-        threads = ""
-        if self.threads and self.device == "cpu":
-            threads = f"{self.threads} thread{'s' * (self.threads != '1')}"
-        return ", ".join(filter(None, (self.name or self.device, threads, self.precision)))
-
-
-def timed_on(run: RunRecord) -> TimedOn:
-    """Return where a run was timed: as its tags say, else where it ran."""
-    parts = [run.tags.get(f"latency.{key}") for key in TimedOn._fields]
-    if not any(parts):
-        parts = [run.params.get(f"machine.{key}") for key in TimedOn._fields]
-    return TimedOn(*(part or "" for part in parts))
 
 
 def machine(run: RunRecord) -> str:

@@ -9,7 +9,7 @@ from math import isnan, nan
 
 from pipeline.report.comparison import Cell, Comparison, Quality
 from pipeline.report.format import SEARCH_NAMES
-from pipeline.report.points import timed_on
+from pipeline.report.timed_on import timed_on
 from pipeline.report.uncertainty import COLUMNS, order_of
 
 

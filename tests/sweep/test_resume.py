@@ -14,14 +14,11 @@ from mlflow import MlflowClient
 
 from pipeline.commands import clean_cache
 from pipeline.config.stages import TrackingConfig
-from pipeline.experiment.fingerprint import fingerprints
-from pipeline.infra.errors import exit_code
 from pipeline.records import Refused
 from pipeline.sweep import resume
 from pipeline.tracking import attempts, reader, writer
 from pipeline.tracking.liveness import process_tags
 from pipeline.tracking.store import open_experiment
-from tests.conftest import Compose
 
 POINTS = ["a" * 16, "b" * 16]
 
@@ -66,56 +63,6 @@ def point(config: TrackingConfig, parent: str, fingerprint: str) -> str:
     child = replace(config, parent_run_id=parent)
     with writer.run(child, "point", {"kind": "point", "fingerprint": fingerprint}) as run:
         return run.run_id
-
-
-def test_a_fingerprint_is_of_what_determines_the_result(small: Compose) -> None:
-    plain = small("arch=colbert")
-    same = [
-        small(
-            "arch=colbert",
-            "tracking.parent_run_id=abc",
-            "tracking.experiment=e",
-            "retries=3",
-            "force=true",
-        ),
-        small("arch=colbert", "output_dir=elsewhere", "grid=[abc]", "fail_fast=true"),
-        small("arch=colbert", "run_name=other", "train.checkpoint_minutes=1"),
-        small("arch=colbert", "report.latency_budget_ms=50", "report.baseline=other"),
-    ]
-    other = [
-        small("arch=colbert", "seed=13"),
-        small("arch=colbert", "train.learning_rate=1e-3"),
-        small("arch=colbert", "dataset.max_corpus=400"),
-        small("arch=cross_encoder"),
-    ]
-    key, *found = fingerprints([plain, *same, *other])
-    assert found[:4] == [key] * 4
-    assert len({key, *found[4:]}) == 5
-
-
-def test_changed_data_and_replaced_models_are_other_points(
-    small: Compose, store: TrackingConfig, tmp_path: Path
-) -> None:
-    (tmp_path / "qrels").mkdir()
-    (tmp_path / "corpus.jsonl").write_text('{"_id": "d", "text": "t"}\n')
-    (tmp_path / "queries.jsonl").write_text('{"_id": "q", "text": "t"}\n')
-    (tmp_path / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq\td\t1\n")
-    without = ["dataset=beir", f"dataset.path={tmp_path}", "arch=none", "base=none"]
-    from tests.conftest import compose_config
-
-    local = compose_config([*without, "negatives=0", "epochs=0"])
-    before = fingerprints([local])
-    (tmp_path / "corpus.jsonl").write_text('{"_id": "d", "text": "u"}\n')
-    assert fingerprints([local]) != before
-
-    named = small("base=model", "base.path=run:start", "base.name=start", "arch=colbert")
-    named.tracking = replace(store, experiment="models")
-    keys = []
-    for _ in range(2):
-        with writer.run(named.tracking, "start", {"kind": "point"}):
-            pass
-        keys += fingerprints([named])
-    assert keys[0] != keys[1]
 
 
 def test_nothing_to_go_on_with(config: TrackingConfig, tmp_path: Path) -> None:
@@ -268,24 +215,3 @@ def test_each_point_is_shown_once(config: TrackingConfig) -> None:
     shown = reader.read_runs(config, parent.run_id)
     assert {run.run_id for run in shown} == {ids[5], ids[7]}
     assert len(reader.read_attempts(config, parent.run_id)) == 8
-
-
-def test_sigterm_ends_like_ctrl_c() -> None:
-    program = (
-        "import os, signal, sys\n"
-        "from pipeline.infra.errors import exit_code\n"
-        "def work():\n"
-        "    try:\n        os.kill(os.getpid(), signal.SIGTERM)\n        signal.pause()\n"
-        "    finally:\n        print('closed')\n"
-        "sys.exit(exit_code(work))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (143, "closed\n", "terminated\n")
-
-
-def test_a_refusal_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
-    def refuse() -> None:
-        raise Refused("sweep is running")
-
-    assert exit_code(refuse) == 1
-    assert capsys.readouterr().err == "refused: sweep is running\n"

@@ -17,7 +17,6 @@ from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Effort, FitRequest, Reranker
 from pipeline.records import InputError
 from pipeline.rerankers import load_reranker
-from pipeline.rerankers.scores import collapsed
 from pipeline.training.guards import check_gains
 from pipeline.training.negatives import TrainingSet
 from pipeline.training.schedule import plan
@@ -219,12 +218,6 @@ def test_labels_that_lambda_can_not_raise_two_to_are_refused() -> None:
         check_gains("lambda", 200)
     check_gains("listnet", 200)
     check_gains("lambda", 3)
-
-
-def test_collapsed_scores() -> None:
-    assert collapsed({"q1": {"a": 0.5, "b": 0.5}, "q2": {"a": 0.1, "b": 0.10000001}})
-    assert not collapsed({"q1": {"a": 0.5, "b": 0.4}, "q2": {"a": 0.1, "b": 0.1}})
-    assert not collapsed({"q1": {"a": 0.5}})
 
 
 @pytest.mark.slow

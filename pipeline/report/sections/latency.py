@@ -15,8 +15,8 @@ from pipeline.report.blocks import Figure, Section, Table
 from pipeline.report.comparison import Comparison
 from pipeline.report.format import MISSING, SEARCH_NAMES, milliseconds, number
 from pipeline.report.plotting import HEIGHT, PALETTE, to_html
-from pipeline.report.points import TimedOn, timed_on
 from pipeline.report.study import Study
+from pipeline.report.timed_on import TimedOn, timed_on
 from pipeline.report.uncertainty import COLUMNS, order_of
 
 KINDS = {"cpu": "CPU", "cuda": "GPU", "mps": "Apple GPU", "": "Machine not logged"}

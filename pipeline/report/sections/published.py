@@ -12,8 +12,9 @@ from pipeline.records import SEARCHES
 from pipeline.report.blocks import Section, Table
 from pipeline.report.comparison import Comparison
 from pipeline.report.format import MISSING, SEARCH_NAMES, number
-from pipeline.report.points import Point, timed_on
+from pipeline.report.points import Point
 from pipeline.report.study import Study
+from pipeline.report.timed_on import timed_on
 
 DATASET = "gooaq"
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from pipeline.report.comparison import compare
-from pipeline.report.points import timed_on
 from pipeline.report.sections.latency import devices
+from pipeline.report.timed_on import timed_on
 from tests.report.sample import RECORDS, read
 
 EPYC = {"latency.device": "cpu", "latency.name": "EPYC", "latency.threads": "2"}
