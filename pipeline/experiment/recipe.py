@@ -118,7 +118,8 @@ def prepare(config: Config, cache: StageCache) -> Prepared:
         lengths.warn_of_embedder(shared)
     machine = precision.settle(config, machine, base, shared, cache)
     log.info("%s on %s (%s)", config.run_name, machine.name, precision.in_words(config, machine))
-    lengths.warn_of_reranker(config, base, shared)
+    with step("base"):
+        lengths.warn_of_reranker(config, base, shared)
     audited = None
     if isinstance(config.dataset, LabelledConfig):
         with step("audit"):

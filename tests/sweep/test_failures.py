@@ -1,11 +1,14 @@
 """A point that fails, from the command line: repeated, stopping the sweep or not, gone on with."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
 from pipeline.experiment import recipe as experiment
+from pipeline.infra.model_files import prepare_base
+from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError
 from pipeline.tracking import reader, writer
 from tests.conftest import TINY, command, compose_config, tracked
@@ -66,9 +69,9 @@ def test_retries_and_fail_fast_and_going_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stage", ["base", "index", "train", "score"])
 def test_a_failed_point_has_its_stage_and_log(stage: str, tmp_path: Path, outputs: Path) -> None:
     """Whatever it fails in; only a mistake in a single command leaves nothing behind."""
+    whole = prepare_base(compose_config(["base=minilm_l3"]).base, StageCache(outputs / "cache"))
     broken = tmp_path / "broken"
-    broken.mkdir()
-    (broken / "config.json").write_text('{"model_type": "modernbert"}')
+    shutil.copytree(whole, broken)
     (broken / "model.safetensors").write_bytes(b"half")
     overrides = {
         "base": ["base.path=no/such/model"],
