@@ -24,7 +24,7 @@ from pipeline.tracking import reader, writer
 from pipeline.tracking.reader import RunRecord
 from tests.conftest import CHILD, TINY, free_port, mlflow_server
 
-KILLS = int(os.environ.get("CHAOS_KILLS", "2"))
+KILLS = int(os.environ.get("CHAOS_KILLS", "1"))
 SHORT = KILLS <= 2
 SEED = 9
 POINTS = 2 if SHORT else 6

@@ -25,9 +25,9 @@ BAD = {
     "not a number": (["epochs=two"], "'two'"),
     "top_k over the corpus": (
         [*SMALL, "eval.top_k=[600]", "arch=none", "epochs=0"],
-        "eval.top_k=[600]: the corpus has only 500 passages",
+        "eval.top_k=[600]: data set pydocs has only 500 passages",
     ),
-    "no qrels": (["dataset=beir", "dataset.path=beir"], "beir/qrels/test.tsv: no such file"),
+    "no qrels": (["dataset=beir", "dataset.path=beir", "epochs=0"], "beir/qrels/test.tsv: no such"),
     "bad line": (["dataset=labelled", "dataset.path=pairs.csv"], 'pairs.csv:3: "label" is -1'),
     "no folder": (["dataset=beir", "dataset.path=nowhere"], "dataset.path=nowhere"),
     "base": (["base.path=no/such-model"], "base.path=no/such-model"),

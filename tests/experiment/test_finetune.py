@@ -22,6 +22,7 @@ TINY = (
     "mining.last_rank=40",
     "train.max_steps=4",
     "train.eval_every=2",
+    "eval.overfetch=1",
     "latency.enabled=false",
     "hardware.precision=fp32",
     f"forgetting.{SMALL[0]}",

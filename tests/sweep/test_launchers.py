@@ -24,7 +24,7 @@ SWEEP = (
     *TINY,
     "hardware.threads=1",
     "base=modernbert_tiny",
-    "train.max_steps=20",
+    "train.max_steps=10",
     "arch=cross_encoder,colbert",
 )
 JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
