@@ -118,7 +118,7 @@ class StageCache:
         forced = final.parent.name in self.forced
         with self._temporary(final) as folder:
             if forced or self.remote is None or not self.remote.get(name, folder):
-                announce(f"{final.parent.name}: not in the cache, built now")
+                announce(f"{final.parent.name}: computing")
                 with working(final.parent.name):
                     build(folder)
                 (folder / "inputs.json").write_text(json.dumps(inputs, indent=2, sort_keys=True))

@@ -101,5 +101,5 @@ def test_a_log_line_from_time_to_time_where_nobody_watches(
         cache.get("index", {"a": 1}, build)
         cache.get("index", {"a": 1}, build)  # found at once, so nothing is said
     first, *beats = caplog.messages
-    assert first == "index: not in the cache, built now"
+    assert first == "index: computing"
     assert set(beats) == {"index: embed passages, 0 of 1,200 (passage) after 0 min"}

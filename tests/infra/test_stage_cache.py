@@ -169,7 +169,7 @@ def test_quiet_when_nothing_is_wrong(tmp_path: Path, caplog: pytest.LogCaptureFi
     caplog.set_level(logging.INFO)
     for _ in range(2):
         StageCache(tmp_path).get("index", INPUTS, write)
-    assert caplog.messages == ["index: not in the cache, built now"]
+    assert caplog.messages == ["index: computing"]
 
 
 def test_a_forced_stage_is_replaced_once(tmp_path: Path) -> None:
