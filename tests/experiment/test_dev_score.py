@@ -21,6 +21,7 @@ def test_the_curve_is_named_by_its_cutoff() -> None:
     assert model.name_by_cutoff(logged, 7) == {"train/dev_ndcg_at_7": 0.5, "train/loss": 1.0}
 
 
+@pytest.mark.slow
 def test_windows_are_scored_on_dev(small: Compose, shared: Shared, machine: Hardware) -> None:
     config = small("base=modernbert_tiny", "rerank.windows=8", "eval.dev_depth=5")
     base = prepare_base(config.base, StageCache.of(config))

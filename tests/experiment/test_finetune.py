@@ -48,6 +48,7 @@ def labelled_file(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> P
     return file
 
 
+@pytest.mark.slow
 def test_one_run_from_file_to_record(
     labelled_file: Path, small: Compose, tmp_path: Path, outputs: Path
 ) -> None:

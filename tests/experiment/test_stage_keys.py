@@ -128,6 +128,7 @@ def test_a_data_file_that_moves_changes_nothing(tmp_path: Path) -> None:
     assert fingerprints([point(before)]) != fingerprints([point(after)])
 
 
+@pytest.mark.slow
 def test_by_force_a_point_is_made_anew_from_what_points_share(
     tmp_path: Path, outputs: Path
 ) -> None:

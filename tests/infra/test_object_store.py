@@ -155,6 +155,7 @@ def test_a_damaged_copy_is_built_again(
     assert json.loads((there / "facts.json").read_text()) == {"rows": 10}
 
 
+@pytest.mark.slow
 def test_a_store_that_goes_away_costs_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -185,6 +186,7 @@ def test_a_store_that_does_not_exist_is_an_error_at_once(
     assert "\n" not in str(error.value) and "hidden" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_point_on_a_second_machine_trains_and_indexes_nothing(
     tmp_path: Path, study: str, caplog: pytest.LogCaptureFixture
 ) -> None:
