@@ -25,9 +25,8 @@ from pipeline.protocols import Effort, FitRequest, Scores
 from pipeline.rerankers.contrastive import ContrastiveLoss
 from pipeline.training.adapters import adapters
 from pipeline.training.checkpoints import Resumable
-from pipeline.training.examples import columns, write_dataset
+from pipeline.training.examples import training_rows
 from pipeline.training.in_batch import InBatch
-from pipeline.training.schedule import IN_BATCH
 from pipeline.training.trainer import CountsPairs, DevEvaluator, on_one_gpu, run_trainer
 
 BLOCK = 4096  # passages whose token vectors are held at a time, bounds memory
@@ -140,14 +139,8 @@ class ColbertReranker:
         those that are relevant to the query.
         """
         arguments = on_one_gpu(SentenceTransformerTrainingArguments(**request.arguments))
-        in_batch = InBatch()
-        examples = request.rows
-        if request.loss in IN_BATCH:
-            examples = in_batch.collect(examples)
-        rows, longest = write_dataset(
-            columns(request.loss, examples),
-            Path(arguments.output_dir),
-            arguments.per_device_train_batch_size,
+        rows, longest, in_batch = training_rows(
+            request, Path(arguments.output_dir), arguments.per_device_train_batch_size
         )
         # ColBERT does not use the pooler of BERT, which gets no gradient.
         arguments.ddp_find_unused_parameters = any(

@@ -35,9 +35,8 @@ from pipeline.records import InputError
 from pipeline.rerankers.mnrl import MnrlLoss
 from pipeline.training.adapters import adapters
 from pipeline.training.checkpoints import Resumable
-from pipeline.training.examples import columns, write_dataset
+from pipeline.training.examples import training_rows
 from pipeline.training.in_batch import InBatch
-from pipeline.training.schedule import IN_BATCH
 from pipeline.training.trainer import CountsPairs, DevEvaluator, on_one_gpu, run_trainer
 
 log = logging.getLogger(__name__)
@@ -161,14 +160,8 @@ class CrossEncoderReranker:
     def fit(self, request: FitRequest) -> Effort:
         """Train in place with one of ``config.models.CROSS_ENCODER_LOSSES``."""
         arguments = on_one_gpu(CrossEncoderTrainingArguments(**request.arguments))
-        in_batch = InBatch()
-        examples = request.rows
-        if request.loss in IN_BATCH:
-            examples = in_batch.collect(examples)
-        rows, longest = write_dataset(
-            columns(request.loss, examples),
-            Path(arguments.output_dir),
-            arguments.per_device_train_batch_size,
+        rows, longest, in_batch = training_rows(
+            request, Path(arguments.output_dir), arguments.per_device_train_batch_size
         )
         transformer = self.model.model
         with adapters(self.model, "model", request.lora_rank):

@@ -16,9 +16,10 @@ from datasets import Dataset
 from datasets.arrow_writer import ArrowWriter
 
 from pipeline.infra.distributed import rank
-from pipeline.protocols import Scorer
+from pipeline.protocols import FitRequest, Scorer
 from pipeline.records import TrainingExample
-from pipeline.training.schedule import LISTWISE
+from pipeline.training.in_batch import InBatch
+from pipeline.training.schedule import IN_BATCH, LISTWISE
 
 TEACHER_ROWS = 64  # rows that the teacher scores at a time
 
@@ -50,6 +51,22 @@ def with_teacher(rows: Iterable[TrainingExample], teacher: Scorer) -> Iterator[T
         scores = iter(teacher.score_pairs(queries, passages, pairs).tolist())
         for row in chunk:
             yield row._replace(teacher=list(islice(scores, 1 + len(row.negatives))))
+
+
+def training_rows(
+    request: FitRequest, folder: Path, batch_size: int
+) -> tuple[Dataset, list[int], InBatch]:
+    """Write the rows of ``request`` to ``folder``, in the columns of its loss.
+
+    Returns the rows, the numbers of the ``batch_size`` longest of them, and what a loss that takes
+    negatives from the batch must know; other losses leave that empty.
+    """
+    in_batch = InBatch()
+    examples = request.rows
+    if request.loss in IN_BATCH:
+        examples = in_batch.collect(examples)
+    rows, longest = write_dataset(columns(request.loss, examples), folder, batch_size)
+    return rows, longest, in_batch
 
 
 def write_dataset(

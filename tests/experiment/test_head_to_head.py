@@ -1,20 +1,19 @@
 """What models are to order in mode rerank, and what a real one makes of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from statistics import fmean
 
-import numpy as np
 import pytest
 
 from pipeline.experiment.head_to_head import LABELLED, labelled_task, measure, searches_alone
 from pipeline.experiment.shared import Shared
 from pipeline.infra.hardware import Hardware
-from pipeline.protocols import Scores
 from pipeline.records import Dataset, InputError, QuerySet
 from pipeline.rerankers.saved import load_saved
 from pipeline.retrieval.ties import tie_key
 from tests.conftest import Trained
+from tests.scorers import Constant
 
 QUERIES = {q: f"text of {q}" for q in ("a", "b", "c", "d")}
 CORPUS = {f"{q}{i}": f"passage {i} of {q}" for q in QUERIES for i in range(3)}
@@ -40,19 +39,6 @@ def test_labelled_passages_are_ranked_where_labels_differ() -> None:
     assert list(labelled_task(only, 10).queries) == ["b"]
     with pytest.raises(InputError, match="mode=rerank: no test query of tiny"):
         labelled_task(replace(only, test=QuerySet(QUERIES, binary)), 10)
-
-
-class Constant:
-    """Scores every pair the same."""
-
-    def score_pairs(
-        self,
-        queries: Mapping[str, str],
-        passages: Mapping[str, str],
-        pairs: Sequence[tuple[str, str]],
-        progress: bool = False,
-    ) -> Scores:
-        return np.full(len(pairs), 0.5, np.float32)
 
 
 @pytest.mark.parametrize("relevant", [0, 7])

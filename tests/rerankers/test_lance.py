@@ -1,8 +1,5 @@
 """What is evaluated is what LanceDB serves: same model, same candidates, same order."""
 
-from collections.abc import Mapping, Sequence
-
-import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -11,7 +8,6 @@ from pipeline.experiment.shared import Shared, prepare_shared
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
 from pipeline.infra.stage_cache import StageCache
-from pipeline.protocols import Scores
 from pipeline.records import SEARCHES
 from pipeline.rerankers import load_reranker
 from pipeline.rerankers.lance import LanceReranker
@@ -19,6 +15,7 @@ from pipeline.rerankers.scores import score_candidates
 from pipeline.retrieval.searches import Searches
 from pipeline.retrieval.ties import tie_key
 from tests.conftest import TINY, Compose
+from tests.scorers import Constant
 
 QUERIES = 12
 
@@ -103,19 +100,6 @@ def test_hybrid_search_does_not_depend_on_the_number_of_candidates(
     for search in SEARCHES:
         cut = {query_id: hits[:5] for query_id, hits in lists[0][search].items()}
         assert lists[1][search] == cut
-
-
-class Constant:
-    """Scores every pair the same."""
-
-    def score_pairs(
-        self,
-        queries: Mapping[str, str],
-        passages: Mapping[str, str],
-        pairs: Sequence[tuple[str, str]],
-        progress: bool = False,
-    ) -> Scores:
-        return np.zeros(len(pairs), np.float32)
 
 
 @pytest.mark.parametrize("fusion", [None, "weighted"])
