@@ -20,7 +20,8 @@ OnLog = Callable[[int, Mapping[str, float]], None]
 class FitRequest:
     """Everything that a trainer needs beside the model.
 
-    ``rows`` are iterated once. ``arguments`` are fields of transformers.TrainingArguments.
+    ``rows`` are iterated once. ``arguments`` are fields of transformers.TrainingArguments; the
+    layers that the base lacks learn at ``head_learning_rate`` instead (None: at the same rate).
     ``dev_score`` measures the current weights on the dev queries, higher is better; None: never.
     With it the best weights remain, and training stops after ``patience`` evaluations without a
     better score (None: never); the last step is evaluated as well. A checkpoint is written to the
@@ -30,6 +31,7 @@ class FitRequest:
 
     rows: Iterable[TrainingExample]
     loss: str
+    head_learning_rate: float | None
     negatives: int
     arguments: dict[str, Any]
     dev_score: Callable[[], float] | None

@@ -38,8 +38,7 @@ examples:
 --multirun runs a sweep over the values that are separated by commas.
 Hydra's own flags, such as --cfg job and --info: python -m pipeline run --hydra-help
 
-keys, with their values for this command (only experiment=report reads arch.learning_rate and
-arch.batch_size; elsewhere train.learning_rate and train.batch_size count):
+keys, with their values for this command:
 
 {keys}"""
 

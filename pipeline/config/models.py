@@ -40,7 +40,7 @@ class BaseConfig:
         require(valid, "base.gpu_share", self.gpu_share, "must be above 0, up to 1")
 
 
-CROSS_ENCODER_LOSSES = ("bce", "lambda", "ranknet", "listnet", "mnrl", "margin_mse")
+CROSS_ENCODER_LOSSES = ("lce", "bce", "lambda", "ranknet", "listnet", "mnrl", "margin_mse")
 COLBERT_LOSSES = ("contrastive", "distillation")
 DISTILLING = ("margin_mse", "distillation")
 """The losses that learn from a teacher's scores, ``train.teacher``."""
@@ -52,8 +52,9 @@ class ArchConfig:
 
     name: str = MISSING
     loss: str = "none"
-    learning_rate: float = 2e-5  # of the published study
-    batch_size: int = 1  # of the published study
+    learning_rate: float = 1e-4  # that train.learning_rate takes unless it is set
+    head_learning_rate: float | None = None  # that train.head_learning_rate takes
+    batch_size: int = 16  # that train.batch_size takes
 
     def in_use(self) -> dict[str, object]:
         """The settings that count when a model scores; the others only when it trains."""
@@ -69,12 +70,14 @@ class NoArchConfig(ArchConfig):
 class CrossEncoderConfig(ArchConfig):
     """Query and passage read together."""
 
-    loss: str = "bce"
+    loss: str = "lce"
     max_length: int = 256  # tokens of query and passage together
+    training_max_length: int | None = None  # tokens while training; null: max_length
 
     def __post_init__(self) -> None:
         one_of("arch.loss", self.loss, CROSS_ENCODER_LOSSES)
         at_least("arch.max_length", self.max_length, 8)
+        at_least("arch.training_max_length", self.training_max_length, 8)
 
     def in_use(self) -> dict[str, object]:
         """The settings that count when a model scores."""

@@ -100,11 +100,12 @@ def check_weights(folder: Path, key: str) -> None:
 def lengths_of(arch: ArchConfig) -> dict[str, int | None]:
     """The tokens that a reranker reads at a time, by configuration key."""
     if isinstance(arch, CrossEncoderConfig):
-        return {"arch.max_length": arch.max_length}
-    if isinstance(arch, ColbertConfig):
-        names = ("query_length", "document_length", "training_document_length")
-        return {f"arch.{name}": getattr(arch, name) for name in names}
-    return {}
+        names = ["max_length", "training_max_length"]
+    elif isinstance(arch, ColbertConfig):
+        names = ["query_length", "document_length", "training_document_length"]
+    else:
+        names = []
+    return {f"arch.{name}": getattr(arch, name) for name in names}
 
 
 def read_json(file: Path) -> dict[str, Any]:

@@ -52,7 +52,9 @@ class TrainConfig:
     """Training, with settings that the trainers of both libraries share."""
 
     learning_rate: float = 1e-4
-    batch_size: int = 16  # queries per step for colbert, pairs for cross_encoder
+    head_learning_rate: float | None = None  # of the layers that the base lacks; null: the same
+    batch_size: int = 16  # rows per step: a query with its passages, or a pair for arch.loss=bce
+    queries: int | None = None  # train on the first N in a seeded order; null: all
     gradient_accumulation: int = 1
     warmup: float = 0.1  # share of the steps
     weight_decay: float = 0.0
@@ -66,7 +68,11 @@ class TrainConfig:
     def __post_init__(self) -> None:
         valid = 0 < self.learning_rate < 1
         require(valid, "train.learning_rate", self.learning_rate, "must be between 0 and 1")
+        head = self.head_learning_rate
+        valid = head is None or 0 < head < 1
+        require(valid, "train.head_learning_rate", head, "must be between 0 and 1, or null")
         at_least("train.batch_size", self.batch_size, 1)
+        at_least("train.queries", self.queries, 1)
         at_least("train.gradient_accumulation", self.gradient_accumulation, 1)
         require(0 <= self.warmup < 1, "train.warmup", self.warmup, "a share, 0 <= warmup < 1")
         at_least("train.weight_decay", self.weight_decay, 0)

@@ -158,7 +158,7 @@ def _train(
         dedicated=config.base.dedicated,
     )
     assert reranker is not None
-    rows = TrainingSet(shared.negatives, shared.dataset, config.negatives)
+    rows = TrainingSet(shared.negatives, shared.dataset, config.negatives, config.train.queries)
     check_gains(config.arch.loss, rows.largest_gain)
     schedule = plan(
         config.arch.loss, len(rows), rows.queries, config.negatives, config.epochs, config.train

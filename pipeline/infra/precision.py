@@ -59,9 +59,12 @@ def scored_at_a_time(arch: ArchConfig, texts: int) -> Batch:
 
 def trained_at_a_time(arch: ArchConfig, texts: int) -> Batch:
     """What a reranker of ``arch`` reads in a training step over ``texts`` pairs or passages."""
-    if isinstance(arch, ColbertConfig):
-        return Batch(texts, arch.training_document_length or arch.document_length)
-    return scored_at_a_time(arch, texts)
+    shorter = None
+    if isinstance(arch, CrossEncoderConfig):
+        shorter = arch.training_max_length
+    elif isinstance(arch, ColbertConfig):
+        shorter = arch.training_document_length
+    return Batch(texts, shorter) if shorter else scored_at_a_time(arch, texts)
 
 
 def settled(

@@ -9,7 +9,7 @@ from pipeline.report.points import Point, identity
 from pipeline.report.uncertainty import COLUMNS, mean_intervals
 
 # Parameters that may differ between the levels of an axis, because they are tuned for it.
-TUNED = ("train.learning_rate", "train.batch_size")
+TUNED = ("train.learning_rate", "train.head_learning_rate", "train.batch_size")
 
 
 @dataclass(frozen=True)

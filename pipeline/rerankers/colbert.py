@@ -27,7 +27,10 @@ from pipeline.training.adapters import adapters
 from pipeline.training.checkpoints import Resumable
 from pipeline.training.examples import training_rows
 from pipeline.training.in_batch import InBatch
-from pipeline.training.trainer import CountsPairs, DevEvaluator, on_one_gpu, run_trainer
+from pipeline.training.trainer import CountsPairs, DevEvaluator, on_one_gpu, rates, run_trainer
+
+PROJECTION = r"\b1\.linear\."
+"""Names of the weights that map a token to its embedding; the second module of a ColBERT."""
 
 BLOCK = 4096  # passages whose token vectors are held at a time, bounds memory
 
@@ -139,6 +142,7 @@ class ColbertReranker:
         those that are relevant to the query.
         """
         arguments = on_one_gpu(SentenceTransformerTrainingArguments(**request.arguments))
+        arguments.learning_rate_mapping = rates(PROJECTION, request.head_learning_rate)
         rows, longest, in_batch = training_rows(
             request, Path(arguments.output_dir), arguments.per_device_train_batch_size
         )

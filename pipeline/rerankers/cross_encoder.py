@@ -6,7 +6,9 @@ autocast, because bf16 logits tie often.
 
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,17 +34,21 @@ from pipeline.infra.console import live_line
 from pipeline.infra.hardware import Hardware
 from pipeline.protocols import Effort, FitRequest, Scores
 from pipeline.records import InputError
+from pipeline.rerankers.lce import LceLoss
 from pipeline.rerankers.mnrl import MnrlLoss
 from pipeline.training.adapters import adapters
 from pipeline.training.checkpoints import Resumable
 from pipeline.training.examples import training_rows
 from pipeline.training.in_batch import InBatch
-from pipeline.training.trainer import CountsPairs, DevEvaluator, on_one_gpu, run_trainer
+from pipeline.training.trainer import CountsPairs, DevEvaluator, on_one_gpu, rates, run_trainer
 
 log = logging.getLogger(__name__)
 
 HEADS = ("classifier", "score", "classification_head")
 """What transformers calls the last layers: of encoders, of decoders, of BART."""
+
+HEAD_WEIGHTS = rf"\b({'|'.join(HEADS)})\."
+"""The names of their weights, as a regular expression."""
 
 SPACE = re.compile(r"\s")
 TOKENISED_TOGETHER = 256  # passages
@@ -84,6 +90,8 @@ class CrossEncoderReranker:
         """
         self._hardware = hardware
         self._batch_size = batch_size
+        self._max_length = config.max_length
+        self._training_length = config.training_max_length or config.max_length
         self.model = CrossEncoder(
             str(folder),
             num_labels=1,
@@ -160,11 +168,12 @@ class CrossEncoderReranker:
     def fit(self, request: FitRequest) -> Effort:
         """Train in place with one of ``config.models.CROSS_ENCODER_LOSSES``."""
         arguments = on_one_gpu(CrossEncoderTrainingArguments(**request.arguments))
+        arguments.learning_rate_mapping = rates(HEAD_WEIGHTS, request.head_learning_rate)
         rows, longest, in_batch = training_rows(
             request, Path(arguments.output_dir), arguments.per_device_train_batch_size
         )
         transformer = self.model.model
-        with adapters(self.model, "model", request.lora_rank):
+        with self._reading(self._training_length), adapters(self.model, "model", request.lora_rank):
             # Adapters freeze all other weights, but the new ones must be trained.
             for name, layers in transformer.named_children():
                 if name != transformer.base_model_prefix:
@@ -174,11 +183,30 @@ class CrossEncoderReranker:
                 args=arguments,
                 train_dataset=rows,
                 loss=_loss(request.loss, self.model, request.negatives, in_batch),
-                evaluator=DevEvaluator(request.dev_score) if request.dev_score else None,
+                evaluator=(
+                    DevEvaluator(partial(self._as_served, request.dev_score))
+                    if request.dev_score
+                    else None
+                ),
             )
             effort = run_trainer(trainer, request, longest)
         self.model.eval()
         return effort
+
+    @contextmanager
+    def _reading(self, tokens: int) -> Iterator[None]:
+        """Read ``tokens`` of query and passage within the block."""
+        before = self.model.max_length
+        self.model.max_length = tokens
+        try:
+            yield
+        finally:
+            self.model.max_length = before
+
+    def _as_served(self, dev_score: Callable[[], float]) -> float:
+        """Measure the dev score at the length of serving, in the middle of a training."""
+        with self._reading(self._max_length):
+            return dev_score()
 
     def save(self, folder: Path) -> None:
         """Write a folder for ``CrossEncoder(folder)``."""
@@ -192,6 +220,7 @@ class CrossEncoderReranker:
 def _loss(name: str, model: CrossEncoder, negatives: int, in_batch: InBatch) -> torch.nn.Module:
     """Build the loss ``name``; bce weighs positives by ``negatives``."""
     build: dict[str, Callable[[], torch.nn.Module]] = {
+        "lce": lambda: LceLoss(model),
         "bce": lambda: BinaryCrossEntropyLoss(model, pos_weight=torch.tensor(float(negatives))),
         "lambda": lambda: LambdaLoss(model),
         "ranknet": lambda: RankNetLoss(model),

@@ -23,4 +23,5 @@ def training_rows(point: Config) -> int | None:
     if isinstance(dataset, GooaqConfig):
         available = dataset.train_rows[1] - dataset.train_rows[0]
         rows = min(rows or available, available)
-    return rows
+    limits = [limit for limit in (rows, point.train.queries) if limit is not None]
+    return min(limits, default=None)

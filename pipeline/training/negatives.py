@@ -5,10 +5,11 @@ takes the first n, so a run with more negatives sees a superset. Queries are sea
 memory does not grow with the training set.
 """
 
-import hashlib
 import logging
 import random
 from collections.abc import Container, Iterator, Sequence
+from hashlib import sha256
+from heapq import nsmallest
 from itertools import groupby, islice
 from pathlib import Path
 
@@ -101,7 +102,7 @@ def _negatives(
     query_id: str, hits: Sequence[Hit], dataset: Dataset, config: MiningConfig, seed: int
 ) -> tuple[str, ...]:
     """Choose up to ``config.depth`` negatives of one query, whose ranked passages are ``hits``."""
-    rng = random.Random(hashlib.sha256(f"{seed}:{query_id}".encode()).digest())
+    rng = random.Random(sha256(f"{seed}:{query_id}".encode()).digest())
     corpus, relevant = dataset.train_corpus, dataset.train.qrels[query_id]
     known = list(dataset.train.irrelevant.get(query_id, ()))
     rng.shuffle(known)
@@ -136,22 +137,39 @@ def _window(hits: Sequence[Hit], relevant: Container[str], config: MiningConfig)
 
 
 class TrainingSet:
-    """The mined rows on disk, with as many negatives as a run takes."""
+    """The mined rows on disk, with as many queries and negatives as a run takes."""
 
-    def __init__(self, folder: Path, dataset: Dataset, negatives: int) -> None:
-        """Open the rows in ``folder``; ``negatives`` is at most the depth that was mined."""
+    def __init__(
+        self, folder: Path, dataset: Dataset, negatives: int, queries: int | None = None
+    ) -> None:
+        """Open the rows in ``folder``; ``negatives`` is at most the depth that was mined.
+
+        Of more than ``queries`` queries, those remain whose ids have the lowest hashes. So the
+        choice is random, and larger ones contain smaller ones.
+        """
         self._file = folder / FILE
         self._dataset = dataset
+        self._taken = self._lowest_hashes(queries)
         self.negatives = negatives
 
+    def _lowest_hashes(self, queries: int | None) -> frozenset[str] | None:
+        """Choose the ids of ``queries`` queries; None: all queries that there are."""
+        if queries is None:
+            return None
+        ids = pads.dataset(self._file).to_table(["query_id"])["query_id"].unique().to_pylist()
+        return frozenset(nsmallest(queries, ids, key=lambda i: sha256(i.encode()).digest()))
+
     def __len__(self) -> int:
-        return int(pq.read_metadata(self._file).num_rows)
+        if self._taken is None:
+            return int(pq.read_metadata(self._file).num_rows)
+        return sum(1 for _ in self)
 
     def __iter__(self) -> Iterator[TrainingRow]:
         for batch in pads.dataset(self._file).to_batches():
             columns = batch.to_pydict()
             for query_id, positive_id, ids in zip(*columns.values(), strict=True):
-                yield TrainingRow(query_id, positive_id, tuple(ids[: self.negatives]))
+                if self._taken is None or query_id in self._taken:
+                    yield TrainingRow(query_id, positive_id, tuple(ids[: self.negatives]))
 
     @property
     def queries(self) -> int:

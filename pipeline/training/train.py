@@ -159,6 +159,7 @@ def _request(
     return FitRequest(
         rows=rows,
         loss=schedule.loss,
+        head_learning_rate=config.head_learning_rate,
         negatives=schedule.negatives,
         arguments=arguments,
         dev_score=dev_score if evaluated else None,

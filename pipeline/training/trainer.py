@@ -101,6 +101,11 @@ def on_one_gpu(arguments: TrainingArguments) -> TrainingArguments:
     return arguments
 
 
+def rates(pattern: str, head_learning_rate: float | None) -> dict[str, float]:
+    """Map the names of the new layers, a regular expression, to their own learning rate."""
+    return {} if head_learning_rate is None else {pattern: head_learning_rate}
+
+
 def run_trainer(trainer: Trainer, request: FitRequest, longest: Sequence[int]) -> Effort:
     """Train, resuming from the newest checkpoint in the trainer's output folder if there is one.
 

@@ -18,7 +18,7 @@ from tests.conftest import compose_config
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("arch=cross", "Available options in 'arch': colbert cross_encoder none"),
+        ("arch=cross", "Available options in 'arch': colbert colbert_published cross_encoder"),
         ("epochs=two", "Value 'two' of type 'str' could not be converted to Integer"),
     ],
 )

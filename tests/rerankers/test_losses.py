@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from pipeline.config.models import COLBERT_LOSSES, CROSS_ENCODER_LOSSES, DISTILLING
 from pipeline.experiment.shared import Shared
@@ -12,6 +13,8 @@ from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
 from pipeline.infra.stage_cache import StageCache
 from pipeline.rerankers import load_reranker
+from pipeline.rerankers.cross_encoder import CrossEncoderReranker
+from pipeline.rerankers.lce import LceLoss
 from pipeline.training.negatives import TrainingSet
 from pipeline.training.schedule import plan
 from pipeline.training.train import train
@@ -58,3 +61,21 @@ def test_every_loss_learns_eight_rows_by_heart(
     assert np.isfinite(losses).all()
     # 0.95: listnet can't fall below the entropy of its labels, 0.976 here, from log(3) = 1.099
     assert np.mean(losses[-6:]) < 0.95 * np.mean(losses[:3])
+
+
+def test_lce_is_the_softmax_over_the_passages_of_a_query(small: Compose, machine: Hardware) -> None:
+    config = small("arch=cross_encoder", "base=modernbert_tiny")
+    folder = prepare_base(config.base, StageCache.of(config))
+    reranker = load_reranker(folder, config.arch, machine, 32, seed=1)
+    assert isinstance(reranker, CrossEncoderReranker)
+    loss = LceLoss(reranker.model)
+    # One forward pass a column: the relevant passages of two queries, then two negatives of each.
+    logits = [torch.tensor([2.0, 0.0]), torch.tensor([1.0, 0.0]), torch.tensor([0.0, 0.0])]
+    # By hand: -log(e^2 / (e^2 + e + 1)) = 0.4076 and -log(1/3) = 1.0986, on average 0.7531.
+    assert loss.calculate_loss(logits, 2).item() == pytest.approx(0.7531, abs=1e-4)
+    columns = [["merge", "draw"], ["merges one", "a graph"], ["tea", "tea"], ["kettle", "kettle"]]
+    pairs = [list(zip(columns[0], passages, strict=True)) for passages in columns[1:]]
+    scores = np.array([reranker.model.predict(column) for column in pairs], dtype=np.float64)
+    expected = np.mean(np.log(np.exp(scores).sum(axis=0)) - scores[0])
+    reranker.model.eval()
+    assert loss(columns, torch.zeros(2)).item() == pytest.approx(expected, abs=1e-5)

@@ -61,6 +61,7 @@ def test_the_gains_of_the_data_become_the_labels_of_each_loss(tmp_path: Path) ->
 def test_tuples_and_the_teachers_scores() -> None:
     texts = {"query": "q", "positive": "good", "negative_1": "bad", "negative_2": "worse"}
     first, second = columns("mnrl", ROWS)
+    assert list(columns("lce", ROWS)) == [first, second]
     assert first == {**texts, "label": 0}
     assert second["label"] == 1  # the number of the row
     scored, _ = columns("margin_mse", ROWS)

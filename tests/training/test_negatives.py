@@ -120,6 +120,16 @@ def test_fewer_negatives_are_a_prefix(shared: Shared, tmp_path: Path) -> None:
     assert [row.negative_ids[:1] for row in three] == [row.negative_ids for row in one]
 
 
+def test_fewer_training_queries_are_among_more_of_them(shared: Shared, tmp_path: Path) -> None:
+    everything = mined(tmp_path, shared, shared.dataset)
+    rows = [list(TrainingSet(tmp_path, shared.dataset, 1, queries)) for queries in (5, 20, 10**6)]
+    few, more, most = ({row.query_id for row in chosen} for chosen in rows)
+    assert (len(few), len(more), len(most)) == (5, 20, everything.queries)
+    assert few < more < most
+    assert few != set(sorted(most)[:5])
+    assert len(TrainingSet(tmp_path, shared.dataset, 1, 5)) == len(rows[0])
+
+
 def test_random_sampling_repeats_and_depends_on_nothing_else(
     shared: Shared, tmp_path: Path
 ) -> None:

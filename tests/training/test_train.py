@@ -1,17 +1,21 @@
 """Both trainers on real weights: they learn, repeat exactly, keep the best checkpoint."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sentence_transformers import CrossEncoder
 
 from pipeline.experiment.shared import Shared
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
 from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Reranker
+from pipeline.records import TrainingExample
 from pipeline.rerankers import load_reranker
+from pipeline.rerankers.cross_encoder import CrossEncoderReranker
 from pipeline.training.negatives import TrainingSet
 from pipeline.training.schedule import plan
 from pipeline.training.train import train
@@ -76,3 +80,63 @@ def test_the_best_checkpoint_remains(
     last, _ = trained(arch, shared, small, machine, tmp_path / "b", "train.max_steps=4")
     scores = best.score_pairs(QUERIES, PASSAGES, PAIRS)
     assert not np.array_equal(scores, last.score_pairs(QUERIES, PASSAGES, PAIRS))
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_the_new_layers_learn_at_their_own_rate(
+    arch: str, shared: Shared, small: Compose, machine: Hardware, tmp_path: Path
+) -> None:
+    options = ["train.max_steps=3", "train.learning_rate=1e-12"]  # of step 1 all rates are 0
+    start, _ = trained(
+        arch, shared, small, machine, tmp_path / "a", *options, "train.head_learning_rate=null"
+    )
+    moved, _ = trained(
+        arch, shared, small, machine, tmp_path / "b", *options, "train.head_learning_rate=1e-2"
+    )
+    before, after = start.model.state_dict(), moved.model.state_dict()
+    changed = {name for name in before if not before[name].allclose(after[name], atol=1e-6)}
+    new = {"cross_encoder": "model.classifier.", "colbert": "1.linear."}[arch]
+    assert changed and all(name.startswith(new) for name in changed)
+
+
+def test_a_cross_encoder_trains_on_fewer_tokens_than_it_serves(
+    small: Compose, machine: Hardware, tmp_path: Path
+) -> None:
+    config = small(
+        "arch=cross_encoder",
+        "base=modernbert_tiny",
+        "arch.max_length=32",
+        "arch.training_max_length=8",
+        "train.max_steps=2",
+        "train.eval_every=1",
+    )
+    base = prepare_base(config.base, StageCache.of(config))
+    lengths: list[int] = []
+    scores = []
+    for end in ("of this configuration", "with a kettle of tea"):
+        reranker = load_reranker(base, config.arch, machine, 32, seed=1)
+        assert isinstance(reranker, CrossEncoderReranker)
+
+        def dev_score(model: CrossEncoder = reranker.model) -> float:
+            lengths.append(model.max_length)
+            return 0.5
+
+        row = TrainingExample("merge", f"Merges the other into one {end}", 1, 1.0, ["A graph."])
+        schedule = plan("lce", 1, 1, 1, 1, config.train)
+        train(
+            reranker,
+            partial(iter, [row]),
+            schedule,
+            config.train,
+            machine,
+            1,
+            tmp_path / end,
+            dev_score,
+            lambda step, metrics: None,
+        )
+        scores.append(reranker.score_pairs(QUERIES, PASSAGES, PAIRS))
+        lengths.append(reranker.model.max_length)
+    assert np.array_equal(
+        scores[0], scores[1]
+    )  # What differs lies behind the tokens that training reads.
+    assert set(lengths) == {32}
