@@ -27,6 +27,7 @@ AXES = {
     "base": Axis("Base", ("base.",)),
     "negatives": Axis("Negatives", ("negatives",), unit=" neg", compute=True),
     "epochs": Axis("Epochs", ("epochs",), unit=" ep", compute=True),
+    "train.queries": Axis("Labelled queries", ("train.queries",), unit=" queries", compute=True),
 }
 
 
@@ -51,8 +52,9 @@ class Measured:
         return self.point.metrics.get("train/pairs_seen", nan)
 
     def level(self, axis: str) -> str:
-        """The point's place on the axis, such as ``2`` of negatives."""
-        return self.point.params.get(axis) or self.point.tags.get(axis, "")
+        """The point's place on the axis, such as ``2`` of negatives; empty where not limited."""
+        level = self.point.params.get(axis) or self.point.tags.get(axis, "")
+        return "" if level == "null" else level
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,11 @@ class Ablation:
     series: list[Series]
 
 
-def ablations(comparison: Comparison, column: str) -> list[Ablation]:
-    """Return the axes along which at least two points differ in nothing else."""
+def ablations(comparison: Comparison, column: str, axes: Sequence[str]) -> list[Ablation]:
+    """Return those of ``axes`` along which at least two points differ in nothing else."""
     measured = _measured(comparison, column)
     found = []
-    for axis in AXES:
+    for axis in axes:
         families: dict[object, list[Measured]] = {}
         for one in measured:
             families.setdefault(_fixed(one, axis), []).append(one)

@@ -6,6 +6,7 @@ from pipeline.report.blocks import Section, Table
 from pipeline.report.sections import (
     ablations,
     cost,
+    curve,
     latency,
     published,
     queries,
@@ -21,6 +22,7 @@ SECTIONS = (
     tables.section,
     trained.section,
     ablations.section,
+    curve.section,
     latency.section,
     queries.section,
     cost.section,

@@ -1,4 +1,4 @@
-"""Say what to do in three sentences, and what every search gains at a glance.
+"""Say what to do in a few sentences, and what every search gains at a glance.
 
 A system is a point with one of its orders: reranked, or fused with the search's. The best is
 taken over the systems that were compared, on the test queries; p-values and intervals are corrected
@@ -21,6 +21,7 @@ from pipeline.report.format import (
     probability,
     span,
 )
+from pipeline.report.labels import sentences as label_sentences
 from pipeline.report.systems import Glance, System, best_of, describe, glance_at, systems_of
 from pipeline.report.uncertainty import corrected_p_values, relative_gains
 
@@ -50,6 +51,7 @@ def judge(comparison: Comparison, budget_ms: float) -> Verdict:
         _quality_sentence(comparison, quality, systems, best),
         _budget_sentence(comparison, quality, systems, alone, budget_ms),
         _worth_sentence(comparison, quality, systems, glances, alone),
+        *(label_sentences(comparison, alone.search) if alone else []),
     ]
     return Verdict(sentences, glances, best)
 

@@ -11,10 +11,11 @@ from plotly.subplots import make_subplots
 from pipeline.report.axes import AXES, Ablation, Series, ablations, first_column
 from pipeline.report.blocks import Figure, Section, Table
 from pipeline.report.format import MISSING, SEARCH_NAMES, listed, number
-from pipeline.report.plotting import HEIGHT, PALETTE, to_html
+from pipeline.report.plotting import HEIGHT, PALETTE, bars, to_html
 from pipeline.report.study import Study
 from pipeline.report.uncertainty import COLUMNS, order_of
 
+DRAWN = ("arch", "base", "negatives", "epochs")  # labelled queries have a section of their own
 DASHES = ("solid", "dash", "dot", "dashdot")
 
 
@@ -25,7 +26,7 @@ def section(study: Study) -> Section | None:
         return None
     measure = comparison.qualities[0].name
     column = first_column(comparison)
-    found = ablations(comparison, column) if column else []
+    found = ablations(comparison, column, DRAWN) if column else []
     if column is None or not found:
         text = "No two runs differ in one axis only, so nothing can be compared."
         return Section("Ablations", [text])
@@ -36,7 +37,7 @@ def section(study: Study) -> Section | None:
         "are also more steps or pairs, which is why those stand beside them."
     ]
     shown = {ablation.axis for ablation in found}
-    missing = [axis.name.lower() for key, axis in AXES.items() if key not in shown]
+    missing = [AXES[key].name.lower() for key in DRAWN if key not in shown]
     if missing:
         texts.append(f"Not varied with the rest held fixed: {', '.join(missing)}.")
     figures = [
@@ -117,15 +118,10 @@ def _add_series(figure: go.Figure, ablation: Ablation, position: int, series: Se
         },
         "marker": {"size": 8},
     }
+    values = [point.value for point in points]
     quality = go.Scatter(
-        y=[point.value for point in points],
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": [point.high - point.value for point in points],
-            "arrayminus": [point.value - point.low for point in points],
-            "thickness": 1.2,
-        },
+        y=values,
+        error_y=bars(values, [point.low for point in points], [point.high for point in points]),
         hovertemplate="%{text}<br>%{y:.3f}<extra></extra>",
         **style,
     )

@@ -14,7 +14,7 @@ from pipeline.records import SEARCHES
 from pipeline.report.blocks import Figure, Section, Table
 from pipeline.report.comparison import Comparison
 from pipeline.report.format import MISSING, SEARCH_NAMES, milliseconds, number
-from pipeline.report.plotting import HEIGHT, PALETTE, to_html
+from pipeline.report.plotting import GREY, HEIGHT, PALETTE, bars, to_html
 from pipeline.report.study import Study
 from pipeline.report.timed_on import TimedOn, timed_on
 from pipeline.report.uncertainty import COLUMNS, order_of
@@ -22,7 +22,6 @@ from pipeline.report.uncertainty import COLUMNS, order_of
 KINDS = {"cpu": "CPU", "cuda": "GPU", "mps": "Apple GPU", "": "Machine not logged"}
 COLOURS = dict(zip(SEARCHES, PALETTE, strict=False))
 SYMBOLS = {"alone": "x", "reranked": "circle", "fused": "diamond-open"}
-GREY = "#595959"
 
 
 @dataclass(frozen=True)
@@ -194,17 +193,11 @@ def _plot(device: Device, measure: str, budget_ms: float, identifier: str) -> Ma
 def _marks(systems: Sequence[Timed], legend: bool) -> go.Scatter:
     """Draw systems of one search and one order."""
     search, order = systems[0].search, systems[0].order
+    medians = [system.p50 for system in systems]
     return go.Scatter(
-        x=[system.p50 for system in systems],
+        x=medians,
         y=[system.quality for system in systems],
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": [system.p95 - system.p50 for system in systems],
-            "arrayminus": [0.0] * len(systems),
-            "thickness": 1,
-            "width": 3,
-        },
+        error_x=bars(medians, medians, [system.p95 for system in systems]),
         mode="markers",
         marker={"color": COLOURS[search], "symbol": SYMBOLS[order], "size": 9},
         name=f"{SEARCH_NAMES[search]}, {order}",

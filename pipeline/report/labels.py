@@ -1,0 +1,160 @@
+"""Say whether more labelled queries are likely to help: the learning curve of every architecture.
+
+A curve holds points that differ in ``train.queries`` only. Its place on the axis is the number of
+queries that were really trained on. What an architecture is worth with more labels than there are
+can't be measured; the last doubling can.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil, isnan, log2, nan
+
+import numpy as np
+
+from pipeline.report.axes import Measured, ablations
+from pipeline.report.comparison import Comparison
+from pipeline.report.format import SEARCH_NAMES
+from pipeline.report.uncertainty import COLUMNS, mean_intervals
+
+AXIS = "train.queries"
+WORTH = 0.01
+"""A smaller gain of a doubling, in the unit of the measure, is not taken for a reason to label."""
+LINE = 3  # last points of a curve that the guess at the next doubling is drawn through
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a curve gains from ``start`` to ``end`` labelled queries.
+
+    ``low`` and ``high`` are the 95% interval, paired over the test queries; NaN where the values
+    of these are not stored.
+    """
+
+    start: int
+    end: int
+    gain: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The quality of one column over labelled queries; ``name`` is what its points share."""
+
+    name: str
+    column: str
+    points: dict[int, Measured]  # labelled queries trained on, rising, two or more
+    steps: list[Step]  # from each point to the next
+    doubling: Step  # to the last point, from the one that is nearest to half its queries
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """The ids of its points."""
+        return tuple(one.point.run_id for one in self.points.values())
+
+    @property
+    def next_gain(self) -> float:
+        """A guess at the next doubling's gain: a straight line over log2 of the last points."""
+        last = list(self.points.items())[-LINE:]
+        slope, _ = np.polyfit(
+            [log2(queries) for queries, _ in last], [one.value for _, one in last], 1
+        )
+        return float(slope)
+
+
+def curves(comparison: Comparison) -> list[Curve]:
+    """Return every curve of the first measure, for each column apart.
+
+    A point that asked for more queries than there are trained on all of them. Of several points
+    with the same queries the first is kept.
+    """
+    if len({_seen(point.metrics) for point in comparison.points} - {0}) < 2:
+        return []
+    metric = comparison.qualities[0].metric
+    found = []
+    for column in COLUMNS:
+        for ablation in ablations(comparison, column, [AXIS]):
+            for series in ablation.series:
+                points: dict[int, Measured] = {}
+                for one in sorted(series.points, key=lambda one: _seen(one.point.metrics)):
+                    points.setdefault(_seen(one.point.metrics), one)
+                points.pop(0, None)
+                if len(points) > 1:
+                    found.append(_curve(series.fixed, column, metric, points))
+    return found
+
+
+def sentences(comparison: Comparison, search: str) -> list[str]:
+    """Return one sentence per architecture: what more labels would bring to ``search``.
+
+    The fused order decides, as it would be served. The rule is in docs/method.md.
+    """
+    found = {(curve.runs, curve.column): curve for curve in curves(comparison)}
+    measure = comparison.qualities[0].name if comparison.qualities else ""
+    return [
+        _sentence(curve, found.get((runs, f"{search}_reranked")), measure)
+        for (runs, column), curve in found.items()
+        if column == f"{search}_fused" and not isnan(curve.doubling.low)
+    ]
+
+
+def _sentence(fused: Curve, own: Curve | None, measure: str) -> str:
+    step, search = fused.doubling, SEARCH_NAMES[COLUMNS[fused.column]]
+    where = f"fused with {search} search, {step.start:,} to {step.end:,} labelled queries"
+    gained = f"{where} brought {step.gain:+.3f} {measure} ({_interval(step)})"
+    if step.low > 0:
+        text = f"More labels are likely to help ({fused.name}): {gained}"
+        guess = fused.next_gain
+        if guess > 0:
+            text += f"; another doubling may bring {guess:+.3f}, a guess by a straight line"
+        return f"{text}."
+    learning = ""
+    if own is not None and own.doubling.low > 0:
+        learning = (
+            f", though its own order, not fused, still learns: {own.doubling.gain:+.3f} "
+            f"({_interval(own.doubling)})"
+        )
+    if step.high < WORTH:
+        why = f"a gain of {WORTH:g} is unlikely"
+        return f"No sign that more labels help ({fused.name}): {gained}; {why}{learning}."
+    queries = len(next(iter(fused.points.values())).point.values.queries)
+    # Their interval would be as wide as WORTH, so it could not hold both 0 and WORTH.
+    enough = queries * ((step.high - step.low) / WORTH) ** 2
+    why = f"about {100 * ceil(enough / 100):,} would tell a gain of {WORTH:g} from none"
+    lead = f"Too few test queries to tell if more labels help ({fused.name})"
+    return f"{lead}: {gained}; {why}{learning}."
+
+
+def _interval(step: Step) -> str:
+    return f"95% interval {step.low:+.3f} to {step.high:+.3f}"
+
+
+def _curve(name: str, column: str, metric: str, points: dict[int, Measured]) -> Curve:
+    *earlier, end = points
+    half = min(earlier, key=lambda queries: abs(log2(end / queries) - 1))
+    pairs = [*pairwise(points), (half, end)]
+    *steps, doubling = _steps(points, pairs, column, metric)
+    return Curve(name, column, points, steps, doubling)
+
+
+def _steps(
+    points: dict[int, Measured], pairs: Sequence[tuple[int, int]], column: str, metric: str
+) -> list[Step]:
+    differences = {}
+    for pair in pairs:
+        before, after = (points[queries].point.values for queries in pair)
+        base, values = before.of(column, metric), after.of(column, metric)
+        if base is not None and values is not None and before.queries == after.queries:
+            differences[pair] = values - base
+    ends = mean_intervals(differences)
+    return [
+        Step(start, end, points[end].value - points[start].value, *ends.get(pair, (nan, nan)))
+        for pair in pairs
+        for start, end in [pair]
+    ]
+
+
+def _seen(metrics: Mapping[str, float]) -> int:
+    """Return how many labelled queries were trained on, 0 if that was not logged."""
+    return round(metrics.get("train/queries", 0))
