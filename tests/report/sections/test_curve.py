@@ -22,7 +22,7 @@ Gains = tuple[float, float]
 """What the even and the odd queries of 60 gain over the search alone."""
 
 
-def values(gains: Gains) -> dict[str, PerQuery]:
+def values(gains: Gains) -> PerQuery:
     return {"ndcg_at_10": {f"q{i}": ALONE + gains[i % 2] for i in range(60)}}
 
 
