@@ -22,6 +22,7 @@ from pipeline.experiment.shared import Shared, prepare_shared
 from pipeline.infra import hardware
 from pipeline.infra.code_version import code_version
 from pipeline.infra.console import own_line
+from pipeline.infra.errors import step
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import content_hash
 from pipeline.infra.stage_cache import StageCache
@@ -96,19 +97,26 @@ def time_recorded(points: Mapping[str, Config]) -> None:
     prepared: dict[str, Shared] = {}
     for run_id, config in points.items():
         own_line(config.run_name)
-        cache = open_cache(config)
-        machine = hardware.resolve(config.hardware)
-        search = str((config.dataset, config.embedder, config.index, config.eval, machine))
-        if search not in prepared:
-            prepared[search] = prepare_shared(replace(config, epochs=0), machine, cache)
-        base, shared = locate_base(config, cache), prepared[search]
-        config = as_found(config, base)
-        machine = precision.settle(config, machine, base, shared, cache)
-        timings = measure(config, shared, machine, base, cache)
-        run = writer.reopen(config.tracking, run_id)
-        run.log_stages(name for name in cache.used if name.startswith("latency/"))
-        run.log_tags(tags(machine))
-        run.log_metrics(timings)
+        run, spent = writer.reopen(config.tracking, run_id), dict[str, float]()
+        with step("latency", spent):
+            _time_recorded(config, prepared, run)
+        run.log_seconds(spent)
+
+
+def _time_recorded(config: Config, prepared: dict[str, Shared], run: writer.ActiveRun) -> None:
+    """Time one point; ``prepared`` keeps what points with the same search share."""
+    cache = open_cache(config)
+    machine = hardware.resolve(config.hardware)
+    search = str((config.dataset, config.embedder, config.index, config.eval, machine))
+    if search not in prepared:
+        prepared[search] = prepare_shared(replace(config, epochs=0), machine, cache)
+    base, shared = locate_base(config, cache), prepared[search]
+    config = as_found(config, base)
+    machine = precision.settle(config, machine, base, shared, cache)
+    timings = measure(config, shared, machine, base, cache)
+    run.log_stages(name for name in cache.used if name.startswith("latency/"))
+    run.log_tags(tags(machine))
+    run.log_metrics(timings)
 
 
 def _queries(config: Config, shared: Shared) -> list[str]:

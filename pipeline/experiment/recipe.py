@@ -13,6 +13,7 @@ writes them to MLflow.
 """
 
 import logging
+import time
 from pathlib import Path
 
 from pipeline.config import Config
@@ -62,6 +63,7 @@ def run(config: Config, folder: Path) -> str:
     Raises:
         InputError: the base, the data or the tracking store can't be found or used.
     """
+    begun, spent = time.perf_counter(), dict[str, float]()
     with leading() as leader:
         tags = _tags(config)
         if done := attempts.earlier_attempt(config.tracking, tags["fingerprint"]):
@@ -70,19 +72,21 @@ def run(config: Config, folder: Path) -> str:
         cache = open_cache(config)
         early = None
         if config.tracking.parent_run_id is None:
-            early = _prepare_early(config, cache)
+            early = _prepare_early(config, cache, spent)
         with writer.run(config.tracking, config.run_name, tags, folder=folder) as active:
             record.log_config(active, config)
             if isinstance(early, Exception):
                 raise early
-            prepared = early or prepare(config, cache)
+            prepared = early or prepare(config, cache, spent)
             config = as_found(config, prepared.base)
             active.log_tags({"initialisation": config.initialisation})
             record.log_start(active, config, prepared, cache.used)
-            outcome = compute(config, prepared, cache, active, leader)
-            with step("record"):
+            outcome = compute(config, prepared, cache, active, leader, spent)
+            with step("record", spent):
                 record.log_outcome(active, config, prepared, outcome, folder)
                 active.log_stages(cache.used)
+            spent["rest"] = time.perf_counter() - begun - sum(spent.values())
+            active.log_seconds(spent)
             return active.run_id
 
 
@@ -101,28 +105,30 @@ def assist(config: Config) -> None:
     follow(train)
 
 
-def prepare(config: Config, cache: StageCache) -> Prepared:
+def prepare(config: Config, cache: StageCache, spent: dict[str, float]) -> Prepared:
     """Make what the point starts from: base, data, candidates, negatives and audit.
+
+    ``spent`` collects the seconds of each step.
 
     Raises:
         InputError: one of them can't be found or used.
     """
     machine = hardware.resolve(config.hardware)
-    with step("base"):
+    with step("base", spent):
         base = locate_base(config, cache)
         config = as_found(config, base)
         check_base(base, config.base, config.arch)
-    shared = prepare_shared(config, machine, cache)
+    shared = prepare_shared(config, machine, cache, spent)
     if config.tracking.parent_run_id is None:  # A sweep has logged it once for all points.
         announce(shared)
         lengths.warn_of_embedder(shared)
     machine = precision.settle(config, machine, base, shared, cache)
     log.info("%s on %s (%s)", config.run_name, machine.name, precision.in_words(config, machine))
-    with step("base"):
+    with step("base", spent):
         lengths.warn_of_reranker(config, base, shared)
     audited = None
     if isinstance(config.dataset, LabelledConfig):
-        with step("audit"):
+        with step("audit", spent):
             audited = audit.audit_labels(config, config.dataset, base, cache)
     return Prepared(machine, base, shared, audited)
 
@@ -133,29 +139,30 @@ def compute(
     cache: StageCache,
     active: writer.ActiveRun,
     leader: Leader,
+    spent: dict[str, float],
 ) -> Outcome:
     """Train, score, evaluate and time the reranker; the loss curve goes to ``active``."""
     shared, machine = prepared.shared, prepared.machine
     folder = prepared.base
     costs: dict[str, float] = {}
     if config.epochs > 0:
-        with step("train"):
+        with step("train", spent):
             folder, costs = _train(config, prepared, cache, active, leader)
-    with step("score"):
+    with step("score", spent):
         reranker = load(config, folder, machine, trained=config.epochs > 0)
         scorer = windowed(reranker, config.rerank) if reranker else None
         pair_scores = None
         if scorer is not None:
             pair_scores, of_scoring = scores.score(config, shared, scorer, folder, machine, cache)
             costs |= of_scoring
-    with step("evaluate"):
+    with step("evaluate", spent):
         if pair_scores is not None and collapsed(pair_scores):
             _warn_of_collapse(active)
         evaluation, weights = _evaluate(config, shared, pair_scores)
     timings: dict[str, float] = {}
     # A sweep times its points after the last one, when no neighbour trains.
     if config.latency.enabled and config.tracking.parent_run_id is None:
-        with step("latency"):
+        with step("latency", spent):
             timings = latency.measure(config, shared, machine, prepared.base, cache)
             active.log_tags(latency.tags(machine))
     return Outcome(reranker, evaluation, weights, costs, timings)
@@ -172,13 +179,15 @@ def _tags(config: Config) -> dict[str, str]:
     }
 
 
-def _prepare_early(config: Config, cache: StageCache) -> Prepared | Exception:
+def _prepare_early(
+    config: Config, cache: StageCache, spent: dict[str, float]
+) -> Prepared | Exception:
     """Prepare before there is a run, so that a mistake in a single command leaves none.
 
     Any other exception is returned: the run records it.
     """
     try:
-        return prepare(config, cache)
+        return prepare(config, cache, spent)
     except InputError:
         raise
     except Exception as error:

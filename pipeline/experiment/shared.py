@@ -81,29 +81,31 @@ def warn_of_empty_lists(shared: Shared) -> None:
         )
 
 
-def prepare_shared(config: Config, machine: Hardware, cache: StageCache) -> Shared:
+def prepare_shared(
+    config: Config, machine: Hardware, cache: StageCache, spent: dict[str, float] | None = None
+) -> Shared:
     """Data set, index, candidates and negatives, each from the cache if it is there.
 
     ``machine`` has its precision as configured, because "auto" may mean another one for the
-    embedder than for the reranker.
+    embedder than for the reranker. ``spent`` collects the seconds of each step.
 
     Raises:
         InputError: the data set or a model can't be found, or is too small for the settings.
     """
-    with step("dataset"):
+    with step("dataset", spent):
         dataset = data.load(config.dataset, cache)
         _check_sizes(config, dataset)
-    with step("index"):
+    with step("index", spent):
         embedder = Embedder(config.embedder, machine, cache)
         index = _index(dataset.corpus_fingerprint, dataset.corpus, embedder, config.index, cache)
         table = PassageTable(index)
-    with step("candidates"):
+    with step("candidates", spent):
         own = _own(dataset)
         found = _candidates(config, dataset, index.name, table, embedder, own, cache)
         candidates = read_candidates(found, dataset.dev.queries | dataset.test.queries)
     negatives = None
     if config.epochs > 0:
-        with step("negatives"):
+        with step("negatives", spent):
             negatives = _negatives(config, dataset, embedder, index, machine, cache)
     return Shared(dataset, embedder, table, candidates, own, negatives, index.name, found.name)
 

@@ -9,6 +9,7 @@ import re
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -122,17 +123,22 @@ def _terminate_by(handler: Handler, number: int, frame: FrameType | None) -> Non
 
 
 @contextmanager
-def step(name: str) -> Iterator[None]:
+def step(name: str, spent: dict[str, float] | None = None) -> Iterator[None]:
     """Mark what the block raises as failed in the step ``name``; of nested steps the inner one.
 
-    Without a terminal, a log line says every minute that the step is at work.
+    Its wall seconds are added to those of ``name`` in ``spent``. Without a terminal, a log line
+    says every minute that the step is at work.
     """
+    start = time.perf_counter()
     try:
         with working(name):
             yield
     except BaseException as error:
         vars(error).setdefault("step", name)
         raise
+    finally:
+        if spent is not None:
+            spent[name] = spent.get(name, 0.0) + time.perf_counter() - start
 
 
 def disk_is_full(error: BaseException | None) -> bool:

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.evaluation.significance import LEVEL
+from pipeline.report import blocks
 from pipeline.report.comparison import Cell, Comparison, Quality
 from pipeline.report.format import MISSING
 from pipeline.report.sections.cost import unfinished
@@ -43,6 +44,31 @@ def print_tables(comparison: Comparison, console: Console) -> None:
         console.print(line, style="red", markup=False, soft_wrap=True)
 
 
+def print_table(table: blocks.Table, console: Console) -> None:
+    """Print a table of the report, on a terminal in its width."""
+    shown = _framed()
+    for place, head in enumerate(table.heads):
+        word = place < table.names
+        shown.add_column(
+            head, justify="left" if word else "right", no_wrap=not word, overflow="fold"
+        )
+    for row in table.rows:
+        shown.add_row(*map(Text, row))
+    console.print(table.caption, style="bold", markup=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = max(console.width, _needed(shown, console))
+    console.print(shown)
+
+
+def _needed(table: Table, console: Console) -> int:
+    """Return the width of the table in which nothing is cut or folded."""
+    return Measurement.get(console, console.options.update(width=10_000), table).maximum
+
+
+def _framed() -> Table:
+    return Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+
+
 def _legend(comparison: Comparison) -> list[str]:
     if comparison.baseline is None:
         return [*LEGEND]
@@ -53,7 +79,7 @@ def _print_fitting(comparison: Comparison, quality: Quality, console: Console) -
     """Print the table with as many columns as the terminal has room for."""
     for hidden in HIDDEN:
         table = _table(comparison, quality, hidden)
-        needed = Measurement.get(console, console.options.update(width=10_000), table).maximum
+        needed = _needed(table, console)
         if not console.is_terminal or needed <= console.width:
             break
     if not console.is_terminal:  # rich takes a pipe for 80 columns wide
@@ -62,7 +88,7 @@ def _print_fitting(comparison: Comparison, quality: Quality, console: Console) -
 
 
 def _table(comparison: Comparison, quality: Quality, hidden: tuple[str, ...]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table = _framed()
     shown = [head for head in heads(comparison) if head not in hidden]
     for head in shown:
         if head in ("group", "run"):

@@ -9,8 +9,9 @@ from rich.console import Console
 from pipeline.config.stages import ReportConfig, TrackingConfig
 from pipeline.report.comparison import by_first_stage, compare
 from pipeline.report.csv_table import write_csv
+from pipeline.report.sections.cost import times
 from pipeline.report.study import Stored, Study
-from pipeline.report.terminal import print_tables
+from pipeline.report.terminal import print_table, print_tables
 from pipeline.tracking import artifacts, reader
 from pipeline.tracking.reader import RunRecord
 
@@ -74,6 +75,10 @@ def show_runs(
     console = Console(highlight=False)
     for one in documents:
         print_tables(one.study.comparison, console)
+        if sweep is not None and (spent := times(one.study)):
+            console.print()
+            print_table(spent, console)
+            console.print()
         for sentence in one.study.verdict.sentences:
             console.print(sentence, markup=False, soft_wrap=True)
     folder = output / "report"

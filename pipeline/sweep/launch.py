@@ -22,6 +22,7 @@ from omegaconf import DictConfig, open_dict
 from pipeline.config.compose import quoted
 from pipeline.config.stages import TrackingConfig
 from pipeline.infra.errors import one_line
+from pipeline.sweep.clock import Clock
 from pipeline.sweep.grid import Grid
 from pipeline.sweep.resume import KILLED
 from pipeline.sweep.task import Reported
@@ -39,14 +40,18 @@ class Launched(NamedTuple):
 
 
 def launch(
-    grid: Grid, fingerprints: Sequence[str], parent_run_id: str, numbers: Sequence[int]
+    grid: Grid,
+    fingerprints: Sequence[str],
+    parent_run_id: str,
+    numbers: Sequence[int],
+    clock: Clock,
 ) -> Launched:
     """Run the points with these numbers.
 
     ``fingerprints`` are those of all points of the grid. With ``fail_fast`` the points run one by
     one, whatever the launcher, until one fails. The rest is then in neither part of the result.
     """
-    sweep = _Sweep(grid, fingerprints, parent_run_id, len(numbers))
+    sweep = _Sweep(grid, fingerprints, parent_run_id, len(numbers), clock)
     if not grid.config.fail_fast:
         why = sweep.launch(numbers)
         if again := sweep.names(sweep.unfinished(numbers)):
@@ -84,14 +89,19 @@ class _Sweep:
     """
 
     def __init__(
-        self, grid: Grid, fingerprints: Sequence[str], parent_run_id: str, total: int
+        self,
+        grid: Grid,
+        fingerprints: Sequence[str],
+        parent_run_id: str,
+        total: int,
+        clock: Clock,
     ) -> None:
         self.finished: dict[int, str] = {}
         self.failures: dict[int, str] = {}
         self.started: set[int] = set()
         self._grid, self._fingerprints, self._parent = grid, fingerprints, parent_run_id
         folder = str(grid.master.hydra.sweep.dir)
-        self._task = Reported(total, folder, at_once(grid.master, len(grid.points)))
+        self._task = Reported(total, folder, clock, at_once(grid.master, len(grid.points)))
         self._jobs = 0
         self._before = {run.run_id for run in reader.read_attempts(self._config, parent_run_id)}
 

@@ -8,7 +8,6 @@ same sweep has finished are kept (see ``resume``) unless ``force=true``.
 """
 
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,10 +18,12 @@ from hydra.core.utils import configure_log
 from omegaconf import open_dict, read_write
 
 from pipeline.config import Config
+from pipeline.sweep.clock import Clock
 from pipeline.sweep.grid import Grid
 
 if TYPE_CHECKING:
     from pipeline.sweep.launch import Launched
+    from pipeline.tracking.reader import RunRecord
     from pipeline.tracking.writer import ActiveRun
 
 log = logging.getLogger("pipeline")
@@ -43,7 +44,7 @@ def run(overrides: Sequence[str]) -> None:
     from pipeline.report.write import show
     from pipeline.sweep import resume
     from pipeline.sweep.latency import untimed
-    from pipeline.tracking import writer
+    from pipeline.tracking import reader, writer
 
     quiet.silence()
     config, output = grid.config, Path(grid.config.output_dir)
@@ -74,14 +75,14 @@ def run(overrides: Sequence[str]) -> None:
         if earlier.run_id:
             done = _points(len(keys) - len(pending))
             log.info("resuming sweep %s: %s finished before", earlier.run_id, done)
-        start = time.perf_counter()
-        launched = _run_points(grid, keys, pending, parent)
+        before = reader.read_run(config.tracking, parent.run_id)
+        clock = Clock(earlier=before.metrics.get("sweep/seconds", 0.0))
+        launched = _run_points(grid, keys, pending, parent, before, clock)
         points |= {key: grid.points[number] for number, key in launched.finished.items()}
         problem = _time_points(grid, points, parent.run_id, launched)
-        if pending:  # A resumed timing is not the sweep.
-            parent.log_metrics({"sweep/seconds": time.perf_counter() - start})
+        parent.log_metrics(clock.metrics())
     _show(grid, parent)
-    minutes = (time.perf_counter() - start) / 60
+    minutes = clock.here() / 60
     print(f"{len(launched.finished)} of {len(pending)} points in {minutes:.1f} minutes")
     print(f"browse them: make ui{_ui_arguments(config, overrides)}")
     if launched.failures:
@@ -115,28 +116,35 @@ def _time_points(
 
 
 def _run_points(
-    grid: Grid, keys: Sequence[str], pending: Sequence[int], parent: "ActiveRun"
+    grid: Grid,
+    keys: Sequence[str],
+    pending: Sequence[int],
+    parent: "ActiveRun",
+    before: "RunRecord",
+    clock: Clock,
 ) -> "Launched":
     """Make what the pending points share, launch them, and record which points there are.
 
-    ``keys`` are the fingerprints of all points.
+    ``keys`` are the fingerprints of all points, and ``before`` is the sweep's run as earlier
+    attempts have left it.
     """
     from pipeline.infra import redact
     from pipeline.sweep.launch import Launched, launch
-    from pipeline.tracking import artifacts, reader
+    from pipeline.tracking import artifacts
 
     if not pending:
         return Launched({}, {})
 
     # MLflow can't change a param, and a resumed sweep may have the lines in another order.
-    if not reader.read_run(grid.config.tracking, parent.run_id).params:
+    if not before.params:
         about = {"grid": list(grid.config.grid), "points": len(grid.points)}
         parent.log_params(redact.flatten(about))
     names = [{"name": p.run_name, "dataset": p.dataset.name} for p in grid.points]
     artifacts.log_points(parent, dict(zip(keys, names, strict=True)))
     log.info("%s, first what they share", _points(len(pending)))
-    _prepare([grid.points[number] for number in pending])
-    launched = launch(grid, keys, parent.run_id, pending)
+    spent = _prepare([grid.points[number] for number in pending])
+    parent.log_seconds({n: s + before.metrics.get(f"seconds/{n}", 0.0) for n, s in spent.items()})
+    launched = launch(grid, keys, parent.run_id, pending, clock)
     recorded = [launched.finished.get(number, key) for number, key in enumerate(keys)]
     if recorded != list(keys):
         # Points recorded under another fingerprint would be shown as not started.
@@ -177,23 +185,24 @@ def _start_log(grid: Grid) -> None:
     configure_log(grid.master.hydra.job_logging, False)
 
 
-def _prepare(points: Sequence[Config]) -> None:
-    """Make what the points share."""
+def _prepare(points: Sequence[Config]) -> dict[str, float]:
+    """Make what the points share; return the seconds of each step."""
     from pipeline.experiment import lengths
     from pipeline.experiment.shared import announce, prepare_shared
     from pipeline.infra import hardware
     from pipeline.infra.stage_cache import StageCache
 
-    cache = StageCache.of(points[0])
+    cache, spent = StageCache.of(points[0]), dict[str, float]()
     # The points that train need the negatives as well; one of each data set prepares all.
     shared = {str((p.dataset, p.embedder, p.mining, p.epochs > 0)): p for p in points}
     announced = set()
     for point in shared.values():
-        made = prepare_shared(point, hardware.resolve(point.hardware), cache)
+        made = prepare_shared(point, hardware.resolve(point.hardware), cache, spent)
         if made.candidates_key not in announced:
             announce(made)
             lengths.warn_of_embedder(made)
         announced.add(made.candidates_key)
+    return spent
 
 
 def _points(number: int) -> str:

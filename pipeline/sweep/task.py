@@ -3,7 +3,7 @@
 import gc
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -12,6 +12,7 @@ from pipeline.config import typed
 from pipeline.experiment.job import job
 from pipeline.infra.console import own_line
 from pipeline.infra.errors import end_on_sigterm, one_line
+from pipeline.sweep.clock import Clock
 from pipeline.sweep.places import take_share
 
 log = logging.getLogger("pipeline")
@@ -33,8 +34,8 @@ class Reported:
 
     total: int
     folder: str  # of the sweep
+    clock: Clock
     at_once: int = 1  # points that share this machine
-    started: float = field(default_factory=time.time)
 
     def __call__(self, config: DictConfig) -> str:
         """Run the point, return its MLflow run id.
@@ -51,6 +52,7 @@ class Reported:
             own_line(config.run_name, place)
             run_id = job(config)
             self.say(config.run_name, _outcome(config, run_id), begun)
+            self._log_time(config)
             return run_id
         except Exception as error:
             failure = one_line(error)
@@ -63,11 +65,19 @@ class Reported:
         place = self._place(name)
         took = f"{(now := time.time()) - begun:.0f}"
         minutes, seconds = divmod(int(took), 60)
-        left = (now - self.started) / place * (self.total - place)
+        left = (now - self.clock.started) / place * (self.total - place)
         rest = f"; about {duration(left)} left" if place < self.total else ""
         log.info(
             "[%d/%d] %s: %s (%d:%02d%s)", place, self.total, name, what, minutes, seconds, rest
         )
+
+    def _log_time(self, config: DictConfig) -> None:
+        """Log how long the sweep has taken, so that it is known if the sweep is killed."""
+        from pipeline.tracking import writer
+
+        tracking = typed(config).tracking
+        if tracking.parent_run_id is not None:
+            writer.reopen(tracking, tracking.parent_run_id).log_metrics(self.clock.metrics())
 
     def _place(self, name: str) -> int:
         file = Path(self.folder) / ENDED

@@ -32,7 +32,7 @@ from pipeline.tracking.ui_page import NOTE_TAG, SWEEP_TAG, describe
 
 MODEL_FOLDER = "model_folder"  # tag: absolute path of the model on the machine of the run
 BEAT = 60.0  # seconds between two signs of life
-DECIMALS = {r"_at_\d+$": 4, r"_ms$": 1, r"/seconds$": 1}  # by the end of a metric's name
+DECIMALS = {r"_at_\d+$": 4, r"_ms$": 1, r"\bseconds\b": 1}  # by the end of a metric's name
 CUT_NOTE = "\nThe rest is in the artifacts.\n"
 
 
@@ -70,6 +70,10 @@ class ActiveRun:
         for start in range(0, len(values), MAX_METRICS_PER_BATCH):
             batch = values[start : start + MAX_METRICS_PER_BATCH]
             self._client.log_batch(self.run_id, metrics=batch)
+
+    def log_seconds(self, spent: Mapping[str, float]) -> None:
+        """Log the wall seconds of each step as ``seconds/STEP``."""
+        self.log_metrics({f"seconds/{name}": seconds for name, seconds in spent.items()})
 
     def log_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags; a value is cut at MLflow's limit (8,000 characters)."""

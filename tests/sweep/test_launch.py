@@ -19,6 +19,7 @@ from omegaconf import DictConfig
 
 from pipeline.sweep import launch
 from pipeline.sweep import task as progress
+from pipeline.sweep.clock import Clock
 from pipeline.sweep.grid import Grid
 from pipeline.sweep.launch import Launched
 from pipeline.sweep.resume import KILLED
@@ -72,7 +73,9 @@ def test_a_failed_point_leaves_nothing_but_a_line(
     monkeypatch.setattr(progress, "job", job)
     gc.disable()  # what is left must not depend on when it happens to run
     try:
-        results = launch.call_launcher(grid, Reported(2, str(tmp_path)), "0" * 32, [0, 1], 0)
+        results = launch.call_launcher(
+            grid, Reported(2, str(tmp_path), Clock()), "0" * 32, [0, 1], 0
+        )
         assert [model() for model in models] == [None, None]
     finally:
         gc.enable()
@@ -139,7 +142,7 @@ def launched(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Launc
         monkeypatch.setattr(launch, "call_launcher", stub)
         grid.config.fail_fast = fail_fast
         with writer.run(grid.config.tracking, "sweep", {"kind": "sweep"}) as parent:
-            result = launch.launch(grid, KEYS, parent.run_id, numbers)
+            result = launch.launch(grid, KEYS, parent.run_id, numbers, Clock())
         attempts = reader.read_attempts(grid.config.tracking, parent.run_id)
         assert "RUNNING" not in {run.status for run in attempts}
         return result

@@ -15,7 +15,7 @@ from pipeline.report import write as show
 from pipeline.sweep import launch, resume
 from pipeline.sweep import run as sweep
 from pipeline.sweep.launch import Launched
-from pipeline.tracking import reader
+from pipeline.tracking import reader, writer
 from tests.conftest import tracked
 
 LINES = ["arch=none base=none negatives=0 epochs=0", "arch=colbert"]
@@ -75,16 +75,22 @@ def test_lines_in_another_order_are_the_same_sweep(
 ) -> None:
     parents = []
 
-    def nothing(grid: object, keys: object, parent: str, numbers: Sequence[int]) -> Launched:
+    def nothing(
+        grid: object, keys: object, parent: str, numbers: Sequence[int], clock: object
+    ) -> Launched:
         parents.append(parent)
         return Launched({}, dict.fromkeys(numbers, "no luck"))
 
     monkeypatch.setattr(launch, "launch", nothing)
-    monkeypatch.setattr(sweep, "_prepare", lambda points: None)
+    monkeypatch.setattr(sweep, "_prepare", lambda points: {"index": 2.0})
     monkeypatch.setattr(show, "show", lambda *of: [])
     assert run(LINES) == 1
+    writer.reopen(config, parents[0]).log_metrics({"sweep/seconds": 1000.0})
     assert run(LINES[::-1]) == 1
     assert parents == parents[:1] * 2
-    params = reader.read_run(config, parents[0]).params
+    recorded = reader.read_run(config, parents[0])
+    params, metrics = recorded.params, recorded.metrics
+    assert 1000 <= metrics["sweep/seconds"] < 1100  # of both attempts
+    assert metrics["seconds/index"] == 4.0
     assert params["points"] == "2"
     assert params["grid"].index("arch=none") < params["grid"].index("arch=colbert")

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from pipeline.experiment.record import headline
+from pipeline.sweep.clock import Clock
 from pipeline.sweep.task import Reported, duration
 
 
@@ -30,8 +31,9 @@ def test_places_go_on_in_another_process(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.INFO, "pipeline")
-    monkeypatch.setattr("pipeline.sweep.task.time", SimpleNamespace(time=lambda: 1600.0))
-    first = Reported(3, str(tmp_path), started=1000.0)
+    for module in ("task", "clock"):
+        monkeypatch.setattr(f"pipeline.sweep.{module}.time", SimpleNamespace(time=lambda: 1600.0))
+    first = Reported(3, str(tmp_path), Clock(1000.0))
     for worker in (first, pickle.loads(pickle.dumps(first)), first):
         worker.say("point", "done", 1500.0)
     lines = [record.getMessage() for record in caplog.records]

@@ -1,12 +1,24 @@
 """Section "Cost": what every run took, and the runs that did not finish."""
 
+from collections.abc import Mapping, Sequence
 from math import fsum, isnan
 
 from pipeline.report.blocks import Section, Table
 from pipeline.report.comparison import Comparison, natural
-from pipeline.report.format import duration, number
+from pipeline.report.format import MISSING, duration, number
 from pipeline.report.study import Study
 from pipeline.tracking.reader import RunRecord
+
+STEPS = {
+    "index": ("dataset", "index", "candidates"),
+    "mine": ("negatives",),
+    "train": ("train",),
+    "score": ("score",),
+    "latency": ("latency",),
+    "record": ("record",),
+    "rest": ("base", "audit", "evaluate", "rest"),
+}
+"""Column of the table of times -> the steps of the recipe that it adds up."""
 
 
 def section(study: Study) -> Section:
@@ -19,6 +31,8 @@ def section(study: Study) -> Section:
         tables.append(_table(comparison))
     if sweep is not None and "sweep/seconds" in sweep.metrics:
         texts.append(f"The sweep took {duration(sweep.metrics['sweep/seconds'])}.")
+    if spent := times(study):
+        tables.append(spent)
     ended = unfinished(comparison)
     if ended:
         rows = [[run.status, run.name, reason] for run, reason in ended]
@@ -39,25 +53,66 @@ def unfinished(comparison: Comparison) -> list[tuple[RunRecord, str]]:
     return found
 
 
+def times(study: Study) -> Table | None:
+    """Show the wall time of every step, by run and in all; None if none was logged.
+
+    A step whose result was in the cache took only as long as reading it. Points that run side by
+    side add up to more than the sweep took.
+    """
+    runs = [(n, r.metrics) for n, r in _named_runs(study.comparison) if "seconds/rest" in r.metrics]
+    if not runs:
+        return None
+    sweep = study.sweep.metrics if study.sweep else {}
+    if "seconds/dataset" in sweep:
+        runs.insert(0, ("shared by the points", sweep))
+    spent = [[_seconds(metrics, column) for column in STEPS] for _, metrics in runs]
+    sums = [fsum(column) for column in zip(*spent, strict=True)]
+    rows = [_row(name, seconds) for (name, _), seconds in zip(runs, spent, strict=True)]
+    rows.append(_row("all of these", sums))
+    between = sweep.get("sweep/seconds", 0.0) - fsum(sums)
+    if between > 0:
+        blank = [""] * len(STEPS)
+        rows.append(["rest of the sweep", *blank, duration(between)])
+        rows.append(["the sweep", *blank, duration(sweep["sweep/seconds"])])
+    return Table("Where the time went (h:mm:ss)", ["run", *STEPS, "total"], rows)
+
+
+def _row(name: str, seconds: Sequence[float]) -> list[str]:
+    return [name, *(duration(s) if s else MISSING for s in seconds), duration(fsum(seconds))]
+
+
 def _table(comparison: Comparison) -> Table:
     rows = []
+    for name, run in _named_runs(comparison):
+        metrics = run.metrics
+        rows.append(
+            [
+                name,
+                duration(metrics.get("train/seconds")),
+                number(metrics.get("train/steps"), ",.0f"),
+                number(metrics.get("train/pairs_seen"), ",.0f"),
+                number(metrics.get("train/pairs_per_s"), ",.1f"),
+                number(metrics.get("train/peak_mib"), ",.0f"),
+                duration(metrics.get("eval/seconds")),
+            ]
+        )
+    heads = ["run", "training", "steps", "pairs seen", "pairs/s", "peak MiB", "evaluation"]
+    return Table("Cost of every run (times as h:mm:ss)", heads, rows)
+
+
+def _named_runs(comparison: Comparison) -> list[tuple[str, RunRecord]]:
+    """Return every finished run with the label of its point, and its seed if there are several."""
+    named = []
     for label, point in zip(comparison.labels, comparison.points, strict=True):
         for run in point.runs:
             seed = f", seed {run.params.get('seed', '?')}" if len(point.runs) > 1 else ""
-            metrics = run.metrics
-            rows.append(
-                [
-                    f"{label}{seed}",
-                    duration(metrics.get("train/seconds")),
-                    number(metrics.get("train/steps"), ",.0f"),
-                    number(metrics.get("train/pairs_seen"), ",.0f"),
-                    number(metrics.get("train/pairs_per_s"), ",.1f"),
-                    number(metrics.get("train/peak_mib"), ",.0f"),
-                    duration(metrics.get("eval/seconds")),
-                ]
-            )
-    heads = ["run", "training", "steps", "pairs seen", "pairs/s", "peak MiB", "evaluation"]
-    return Table("Cost of every run (times as h:mm:ss)", heads, rows)
+            named.append((f"{label}{seed}", run))
+    return named
+
+
+def _seconds(metrics: Mapping[str, float], column: str) -> float:
+    """Return the seconds of a column's steps."""
+    return fsum(metrics.get(f"seconds/{step}", 0.0) for step in STEPS[column])
 
 
 def _total(comparison: Comparison, part: str) -> float:
