@@ -32,6 +32,9 @@ class MiningConfig:
     last_rank: int = 100  # and ends before this rank
     sampling: str = "top"  # top: in rank order; random: seeded, within the window
     margin: float | None = None  # keep only passages this much less similar than the positive
+    relative_margin: float | None = None  # the same as a share of the positive's similarity
+    random_share: float = 0.0  # of every query's negatives, drawn from the whole corpus instead
+    filter: str | None = None  # reranker that throws out mined passages it puts above the positive
     chunk_size: int = 1024  # queries searched at a time, bounds memory
 
     def __post_init__(self) -> None:
@@ -39,6 +42,10 @@ class MiningConfig:
         at_least("mining.first_rank", self.first_rank, 0)
         at_least("mining.chunk_size", self.chunk_size, 1)
         one_of("mining.sampling", self.sampling, SAMPLINGS)
+        valid = self.relative_margin is None or 0 <= self.relative_margin < 1
+        require(valid, "mining.relative_margin", self.relative_margin, "a share, 0 <= margin < 1")
+        valid = 0 <= self.random_share <= 1
+        require(valid, "mining.random_share", self.random_share, "a share from 0 to 1")
         require(
             self.last_rank >= self.first_rank + self.depth,
             "mining.last_rank",

@@ -77,7 +77,13 @@ def _fingerprint(point: Config, data_keys: Mapping[str, str]) -> str:
 
 def _in_folders(point: Config) -> list[str]:
     """The contents of the models that are given as folders."""
-    paths = (point.base.path, point.embedder.path, point.mining.embedder.path, point.train.teacher)
+    paths = (
+        point.base.path,
+        point.embedder.path,
+        point.mining.embedder.path,
+        point.mining.filter,
+        point.train.teacher,
+    )
     return [content_hash(Path(path)) for path in paths if path and Path(path).is_dir()]
 
 

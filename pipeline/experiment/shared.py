@@ -13,6 +13,7 @@ from pipeline import data
 from pipeline.config import Config
 from pipeline.config.index import IndexConfig
 from pipeline.data.own_documents import own_documents
+from pipeline.experiment.saved_scorer import find_scorer
 from pipeline.infra.code_version import code_version
 from pipeline.infra.errors import step
 from pipeline.infra.hardware import Hardware
@@ -192,19 +193,24 @@ def _negatives(
             dataset.train_corpus_fingerprint, dataset.train_corpus, miner, config.index, cache
         )
     seed = config.dataset.seed
+    filter_by = None
+    if mining.filter is not None:
+        filter_by = find_scorer("mining.filter", mining.filter, config, cache)
     settings = asdict(mining)
-    del settings["chunk_size"]  # bounds memory only
+    del settings["chunk_size"], settings["filter"]  # bounds memory only; its content is what counts
     inputs = {
         "dataset": dataset.fingerprint,
         "index": index.name,  # and so the miner's weights
         "mining": settings,
+        "filter": filter_by.inputs() if filter_by else None,
         "precision": miner.hardware.precision,
         "seed": seed,
         "code": code_version("negatives"),
     }
 
     def build(folder: Path) -> None:
-        mine_negatives(folder, dataset, PassageTable(index), miner, mining, seed)
+        scorer = filter_by.load() if filter_by else None
+        mine_negatives(folder, dataset, PassageTable(index), miner, mining, seed, scorer)
 
     return cache.get("negatives", inputs, build)
 

@@ -50,7 +50,16 @@ STAGES = {
         ("data.own_documents", "data.text", "infra.hardware", "records", "retrieval"), SEARCH
     ),
     "negatives": Code(
-        ("data.text", "infra.hardware", "records", "retrieval", "training.negatives"), SEARCH
+        (
+            "data.text",
+            "infra.hardware",
+            "records",
+            "retrieval",
+            "training.choice",
+            "training.negatives",
+            "training.passage_scores",
+        ),
+        SEARCH,
     ),
     "model": Code(
         ("data", "experiment.model", "infra.hardware", "rerankers", "retrieval", "training"),

@@ -6,8 +6,7 @@ memory does not grow with the training set.
 """
 
 import logging
-import random
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from heapq import nsmallest
 from itertools import groupby, islice
@@ -20,9 +19,11 @@ import pyarrow.parquet as pq
 from pipeline.config.stages import MiningConfig
 from pipeline.data.text import text_key
 from pipeline.infra.console import live_line
+from pipeline.protocols import Scorer
 from pipeline.records import Dataset, Hit, InputError, TrainingExample, TrainingRow
-from pipeline.retrieval.embedder import Embedder
+from pipeline.retrieval.embedder import Embedder, Vectors
 from pipeline.retrieval.index import PassageTable
+from pipeline.training.choice import Chooser
 
 log = logging.getLogger(__name__)
 
@@ -43,12 +44,14 @@ def mine_negatives(
     embedder: Embedder,
     config: MiningConfig,
     seed: int,
+    filter_by: Scorer | None = None,
 ) -> None:
     """Write one row per (training query, relevant passage) with ``config.depth`` negatives.
 
     Passages that were judged irrelevant to the query come first, mined passages fill up. ``table``
-    holds ``dataset.train_corpus``, embedded by ``embedder``. A query with fewer than
-    ``config.depth`` negatives is dropped, for every run alike, and counted in the log.
+    holds ``dataset.train_corpus``, embedded by ``embedder``. ``filter_by`` throws out mined
+    passages, see ``Chooser``. A query with fewer than ``config.depth`` negatives is dropped, for
+    every run alike, and counted in the log.
 
     Never a negative, compared by text: what the data call relevant to the query, in any split;
     what they call relevant to a dev or test query, drawn or not; and the passage with the id or
@@ -56,9 +59,11 @@ def mine_negatives(
 
     Raises:
         InputError: no query has enough negatives.
+        RuntimeError: a score of ``filter_by`` is not finite.
     """
     dropped = most = 0
     query_ids = iter(dataset.train.queries)
+    chooser = Chooser(dataset, config, seed, filter_by)
     with (
         pq.ParquetWriter(folder / FILE, SCHEMA) as writer,
         live_line("mine negatives", "query", total=len(dataset.train)) as bar,
@@ -66,9 +71,13 @@ def mine_negatives(
         while chunk := list(islice(query_ids, config.chunk_size)):
             rows: list[TrainingRow] = []
             vectors = embedder.encode_queries([dataset.train.queries[q] for q in chunk])
-            ranked = table.search_vector(vectors, config.last_rank)
-            for query_id, hits in zip(chunk, ranked, strict=True):
-                negatives = _negatives(query_id, hits, dataset, config, seed)
+            found = table.search_vector(vectors, config.last_rank)
+            ranked = dict(zip(chunk, found, strict=True))
+            similar = {}
+            if config.margin is not None or config.relative_margin is not None:
+                similar = _similarity(ranked, vectors, dataset, embedder)
+            windows = {q: _window(hits, similar.get(q), config) for q, hits in ranked.items()}
+            for query_id, negatives in chooser.choose(windows).items():
                 most = max(most, len(negatives))
                 if len(negatives) < config.depth:
                     dropped += 1
@@ -79,61 +88,73 @@ def mine_negatives(
             writer.write_table(pa.Table.from_pylist([r._asdict() for r in rows], schema=SCHEMA))
             bar.update(len(chunk))
     if dropped == len(dataset.train):
-        margin = "" if config.margin is None else f", mining.margin={config.margin:g}"
         raise InputError(
             f"mining.depth={config.depth}: none of the {dropped} training queries has that many "
-            f"negatives, the most is {most} (of {len(table)} passages, mining.first_rank="
-            f"{config.first_rank}, mining.last_rank={config.last_rank}{margin}); lower "
+            f"negatives, the most is {most} (of {len(table)} passages, {_limits(config)}); lower "
             "mining.depth and negatives, or mining.first_rank, or add passages to search"
         )
     if dropped:
         log.warning(
             "mining: %d of %d training queries dropped, fewer than mining.depth=%d negatives "
-            "between ranks %d and %d; lower mining.depth or mining.first_rank to keep them",
+            "(%s); lower mining.depth or mining.first_rank to keep them",
             dropped,
             len(dataset.train),
             config.depth,
-            config.first_rank,
-            config.last_rank,
+            _limits(config),
         )
 
 
-def _negatives(
-    query_id: str, hits: Sequence[Hit], dataset: Dataset, config: MiningConfig, seed: int
-) -> tuple[str, ...]:
-    """Choose up to ``config.depth`` negatives of one query, whose ranked passages are ``hits``."""
-    rng = random.Random(sha256(f"{seed}:{query_id}".encode()).digest())
-    corpus, relevant = dataset.train_corpus, dataset.train.qrels[query_id]
-    known = list(dataset.train.irrelevant.get(query_id, ()))
-    rng.shuffle(known)
-    mined = [hit.doc_id for hit in _window(hits, relevant, config)]
-    if config.sampling == "random":
-        rng.shuffle(mined)
-    # Of the query's own text a person may have said that it is irrelevant, a search can't.
-    own = text_key(dataset.train.queries[query_id])
-    taken = {text_key(corpus[doc_id]) for doc_id in relevant}
-    taken |= dataset.also_relevant.get(query_id, frozenset())
-    chosen: list[str] = []
-    for place, doc_id in enumerate([*known, *mined]):
-        if len(chosen) == config.depth:
-            break
-        key = text_key(corpus[doc_id])
-        itself = doc_id == query_id or (place >= len(known) and key == own)
-        if not itself and key not in taken and key not in dataset.held_out:
-            chosen.append(doc_id)
-            taken.add(key)
-    return tuple(chosen)
+def _limits(config: MiningConfig) -> str:
+    """Name the settings that left too few passages."""
+    limits = {
+        name: getattr(config, name)
+        for name in ("first_rank", "last_rank", "margin", "relative_margin", "filter")
+    }
+    return ", ".join(
+        f"mining.{name}={value}" for name, value in limits.items() if value is not None
+    )
 
 
-def _window(hits: Sequence[Hit], relevant: Container[str], config: MiningConfig) -> Sequence[Hit]:
-    """Cut the ranked passages to the ranks and the similarity that negatives may have."""
+def _similarity(
+    ranked: Mapping[str, Sequence[Hit]], vectors: Vectors, dataset: Dataset, embedder: Embedder
+) -> dict[str, float]:
+    """Similarity of each query to its most similar relevant passage.
+
+    ``vectors`` are those of the queries, in order. A relevant passage that the search has not
+    found is embedded here, because its similarity is not known from the hits.
+    """
+    qrels = dataset.train.qrels
+    similar: dict[str, float] = {}
+    for query_id, hits in ranked.items():
+        found = [hit.score for hit in hits if hit.doc_id in qrels[query_id]]
+        if found:
+            similar[query_id] = max(found)
+    missing = [query_id for query_id in ranked if query_id not in similar]
+    ids = list(dict.fromkeys(doc_id for query_id in missing for doc_id in qrels[query_id]))
+    if ids:
+        encoded = embedder.encode_passages([dataset.train_corpus[doc_id] for doc_id in ids])
+        of_passage = dict(zip(ids, encoded, strict=True))
+        of_query = dict(zip(ranked, vectors, strict=True))
+        for query_id in missing:
+            relevant = [of_passage[doc_id] for doc_id in qrels[query_id]]
+            similar[query_id] = max(float(of_query[query_id] @ vector) for vector in relevant)
+    return similar
+
+
+def _window(hits: Sequence[Hit], positive: float | None, config: MiningConfig) -> list[str]:
+    """Cut the ranked passages to the ranks and the similarity that negatives may have.
+
+    ``positive`` is the similarity of the most similar relevant passage, None without a margin. A
+    relative margin is TopK-PercPos of NV-Retriever (arXiv 2407.15831): 0.05 keeps what is at most
+    95% as similar as the relevant passage.
+    """
     window = hits[config.first_rank : config.last_rank]
-    if config.margin is None:
-        return window
-    # A relevant passage that was not found is less similar than all that were.
-    found = [hit.score for hit in hits if hit.doc_id in relevant]
-    ceiling = (max(found) if found else hits[-1].score) - config.margin
-    return [hit for hit in window if hit.score <= ceiling]
+    if positive is None:
+        return [hit.doc_id for hit in window]
+    margins = [] if config.margin is None else [config.margin]
+    if config.relative_margin is not None:
+        margins.append(config.relative_margin * abs(positive))
+    return [hit.doc_id for hit in window if hit.score <= positive - max(margins)]
 
 
 class TrainingSet:

@@ -23,6 +23,8 @@ from tests.conftest import compose_config
         ("eval.top_k=[]", "eval.top_k=[]: needs one or more numbers >= 1"),
         ("mining.sampling=best", "mining.sampling=best: one of ('top', 'random')"),
         ("mining.last_rank=7", "mining.last_rank=7: the window must hold mining.depth=5 ranks"),
+        ("mining.relative_margin=1", "mining.relative_margin=1.0: a share, 0 <= margin < 1"),
+        ("mining.random_share=5", "mining.random_share=5.0: a share from 0 to 1"),
         ("hardware.precision=fp8", "hardware.precision=fp8: one of"),
         ("dataset.test_share=1", "dataset.test_share=1.0: must be above 0 and below 1"),
         ("dataset.dev_share=-0.1", "dataset.dev_share=-0.1: must be in [0, 1)"),
