@@ -63,6 +63,8 @@ def _fingerprint(point: Config, data_keys: Mapping[str, str]) -> str:
     for group, names in WITHOUT_EFFECT.items():
         for name in names:
             del settings[group][name]
+    if point.epochs == 0:  # A control is one point, whatever the others train with.
+        del settings["train"], settings["mining"]
     datasets = (point.dataset, point.forgetting.dataset)
     return content_key(
         {

@@ -65,6 +65,14 @@ def train_cached(
     determined_by = inputs(config, shared, base, teacher, machine)
     checkpoints = cache.unfinished("model", determined_by)
     curve: Curve = []
+    asked, rows = config.train.queries, _training_set(config, shared)
+    if asked is not None and rows.queries < asked:
+        log.warning(
+            "train.queries=%d: there are only %d training queries with negatives, so all of them "
+            "are used",
+            asked,
+            rows.queries,
+        )
 
     def on_log(step: int, metrics: Mapping[str, float]) -> None:
         named = name_by_cutoff(metrics, max(config.eval.top_k))
@@ -106,6 +114,8 @@ def inputs(
     assert shared.negatives is not None
     settings = asdict(config.train)
     del settings["checkpoint_minutes"], settings["teacher"]  # its content is what counts
+    if _training_set(config, shared).complete:  # More than all is the same as all.
+        settings["queries"] = None
     found: dict[str, object] = {
         "base": content_hash(base),
         "dedicated": config.base.dedicated,
@@ -148,7 +158,6 @@ def _train(
 
     ``on_restart`` is called if what was logged is void, as the training starts anew.
     """
-    assert shared.negatives is not None
     reranker = load_reranker(
         base,
         config.arch,
@@ -158,10 +167,11 @@ def _train(
         dedicated=config.base.dedicated,
     )
     assert reranker is not None
-    rows = TrainingSet(shared.negatives, shared.dataset, config.negatives, config.train.queries)
+    rows = _training_set(config, shared)
+    queries = rows.queries
     check_gains(config.arch.loss, rows.largest_gain)
     schedule = plan(
-        config.arch.loss, len(rows), rows.queries, config.negatives, config.epochs, config.train
+        config.arch.loss, len(rows), queries, config.negatives, config.epochs, config.train
     )
     log.info("train: %d pairs in %d steps", schedule.pairs, schedule.steps)
     scorer = None
@@ -190,6 +200,7 @@ def _train(
     seconds = effort.spent + cost.seconds
     dev = {"train/dev_before": outcome.dev_before, "train/dev_after": outcome.dev_after}
     metrics = {
+        "train/queries": queries,
         "train/steps": effort.steps,
         "train/pairs_seen": effort.pairs,
         "train/pairs_per_s": effort.pairs / seconds,
@@ -198,6 +209,13 @@ def _train(
         **{name: score for name, score in dev.items() if score is not None},
     }
     return reranker, metrics, _tags(outcome)
+
+
+def _training_set(config: Config, shared: Shared) -> TrainingSet:
+    """The rows that the run trains on."""
+    assert shared.negatives is not None
+    queries = config.train.queries
+    return TrainingSet(shared.negatives, shared.dataset, config.negatives, queries)
 
 
 def name_by_cutoff(metrics: Mapping[str, float], k: int) -> dict[str, float]:

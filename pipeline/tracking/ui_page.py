@@ -42,6 +42,7 @@ reranker), scratch (trained here), finetuned (a dedicated one, trained further) 
 | `.../hit_rate_at_10` | share of queries with a relevant passage among the first 10 |
 | `.../ndcg_at_10`, `mrr_at_10`, `recall_at_10` | measures as trec_eval defines them, 0 to 1 |
 | `latency/vector_50/total_p50_ms` | median for one query when 50 passages are reranked |
+| `train/queries` | labelled queries trained on |
 | `train/steps`, `train/pairs_seen` | compute; more negatives or epochs also mean more steps |
 """
 LINKS = " Newest sweep: **[table]({0}{1})**, **[report]({0}/artifacts/report/report.html{1})**."

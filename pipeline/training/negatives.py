@@ -178,6 +178,8 @@ class TrainingSet:
         if queries is None:
             return None
         ids = pads.dataset(self._file).to_table(["query_id"])["query_id"].unique().to_pylist()
+        if queries >= len(ids):
+            return None
         return frozenset(nsmallest(queries, ids, key=lambda i: sha256(i.encode()).digest()))
 
     def __len__(self) -> int:
@@ -191,6 +193,11 @@ class TrainingSet:
             for query_id, positive_id, ids in zip(*columns.values(), strict=True):
                 if self._taken is None or query_id in self._taken:
                     yield TrainingRow(query_id, positive_id, tuple(ids[: self.negatives]))
+
+    @property
+    def complete(self) -> bool:
+        """Whether it has every query that was mined."""
+        return self._taken is None
 
     @property
     def queries(self) -> int:

@@ -51,7 +51,9 @@ def grids() -> Grids:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.slow] if name in ("pydocs", "report") else [])
+        pytest.param(
+            name, marks=[pytest.mark.slow] if name in ("curve", "pydocs", "report") else []
+        )
         for group, name in FILES
         if group == "experiment"
     ],

@@ -33,6 +33,11 @@ def test_a_fingerprint_is_of_what_determines_the_result(small: Compose) -> None:
     assert len({key, *found[4:]}) == 5
 
 
+def test_a_control_is_one_point_whatever_others_train_with(small: Compose) -> None:
+    points = [small("epochs=0", f"train.queries={n}", f"mining.margin=0.{n}") for n in (1, 2)]
+    assert len(set(fingerprints(points))) == 1
+
+
 def test_changed_data_and_replaced_models_are_other_points(small: Compose, tmp_path: Path) -> None:
     (tmp_path / "qrels").mkdir()
     (tmp_path / "corpus.jsonl").write_text('{"_id": "d", "text": "t"}\n')

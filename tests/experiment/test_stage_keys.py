@@ -105,6 +105,16 @@ def test_the_number_of_processes_is_in_the_key_of_the_model(
     assert fingerprints([config]) == fingerprints([config])
 
 
+def test_to_train_on_more_queries_than_there_are_is_to_train_on_all(
+    small: Compose, shared: Shared, machine: Hardware
+) -> None:
+    limits = ("null", "48", "1000", "20")
+    points = [small("base=minilm_l3", f"train.queries={limit}") for limit in limits]
+    everything, *more, fewer = (keys(point, shared, machine) for point in points)
+    assert more == [everything] * 2
+    assert {stage for stage in everything if everything[stage] != fewer[stage]} == {"model"}
+
+
 def test_a_data_file_that_moves_changes_nothing(tmp_path: Path) -> None:
     rows = [{"query": f"query {n}", "text": f"passage {n}", "label": 1} for n in range(30)]
     before, after = tmp_path / "pairs.jsonl", tmp_path / "elsewhere" / "renamed.jsonl"
