@@ -1,28 +1,27 @@
 """A run trains on so many of the labelled queries, or on all that there are."""
 
-import logging
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 
-from pipeline.experiment import recipe
-from pipeline.tracking import reader
-from tests.conftest import BRIEF, Compose, Trained
+from pipeline.experiment.model import train_cached
+from pipeline.experiment.shared import Shared
+from pipeline.infra.distributed import leading
+from pipeline.infra.hardware import Hardware
+from pipeline.infra.model_files import prepare_base
+from pipeline.infra.stage_cache import StageCache
+from pipeline.tracking import writer
+from tests.conftest import BRIEF, Compose
 
 
 @pytest.mark.slow
-def test_more_queries_than_there_are_train_the_same_model(
-    small: Compose,
-    trained: Callable[[str], Trained],
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
+def test_a_run_logs_the_queries_that_it_trained_on(
+    small: Compose, shared: Shared, machine: Hardware, caplog: pytest.LogCaptureFixture
 ) -> None:
-    on_all = trained("colbert")
-    config = small("arch=colbert", *BRIEF, "train.queries=1000")
-    with caplog.at_level(logging.INFO, "pipeline"):
-        run = recipe.run(config, tmp_path)
-    assert "train.queries=1000: there are only 48" in caplog.text
-    assert "train: done before" in caplog.text
-    for run_id in (on_all.run_id, run):
-        assert reader.read_run(config.tracking, run_id).metrics["train/queries"] == 48
+    for asked, seen in ((20, 20), (1000, 48)):
+        words = ("arch=colbert", *BRIEF, f"train.queries={asked}", "train.max_steps=1")
+        config = small(*words)
+        cache = StageCache.of(config)
+        base = prepare_base(config.base, cache)
+        with writer.run(config.tracking, "run", {"kind": "point"}) as run, leading() as leader:
+            _, metrics = train_cached(config, shared, base, machine, cache, run, leader)
+        assert metrics["train/queries"] == seen
+        assert (f"train.queries={asked}: there are only 48" in caplog.text) == (asked > seen)
