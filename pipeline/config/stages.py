@@ -192,7 +192,7 @@ class LatencyConfig:
 
     enabled: bool = True
     limits: list[int] = field(default_factory=lambda: [20, 50, 100])  # candidates reranked
-    queries: int = 100  # timed per cell
+    queries: int = 100  # timed per cell at most: fewer once the median is known to 5%
     warmup: int = 5  # queries before, not timed
     rerank_modes: list[str] = field(
         default_factory=lambda: list(SEARCHES)

@@ -6,8 +6,12 @@ read. What is timed is what is evaluated: the queries of ``Searches`` and the ``
 The reranker sees ``limit`` passages cut at the same length, whichever search found them. So on a
 small machine reranking can be timed in some searches only (``latency.rerank_modes``). The other
 searches then get that time, query by query, from the first of them.
+
+A limit is timed until the medians of its searches are known to 5%. Then more queries would say
+little, and a slow reranker takes a second for each.
 """
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 from lancedb.rerankers import Reranker as LanceDBReranker
 from lancedb.table import Table
+from scipy.stats import binom
 
 from pipeline.config.stages import LatencyConfig
 from pipeline.infra.console import live_line
@@ -29,6 +34,10 @@ from pipeline.retrieval.searches import Searches
 
 PARTS = ("embed", "search", "rerank", "total")
 TOP_K = 10  # passages returned
+LEVEL = 0.95  # of the interval of a median
+PRECISE = 0.05  # of the median: how far the ends of the interval may be from it
+FEWEST = 20  # queries timed, if there are as many
+STEP = 10  # queries from one look at the intervals to the next
 
 
 def measure(
@@ -43,8 +52,9 @@ def measure(
     """Return metrics named ``latency/vector_20/total_p50_ms``: p50, p95, p99, mean of every part.
 
     ``queries`` are texts, the first ``config.warmup`` of them not timed. If there are no more than
-    that, all are timed after a warm-up with the same ones. ``search_depth`` is that of the
-    evaluation. ``queries_per_s`` is 1 / mean total, with one client.
+    that, all are timed after a warm-up with the same ones. A limit is done as soon as the medians
+    of its searches are precise; the metric ``latency/vector_20/queries`` is how many were timed.
+    ``search_depth`` is that of the evaluation, ``queries_per_s`` 1 / mean total, with one client.
     """
     times: dict[tuple[str, int], dict[str, list[float]]] = {
         (search, limit): {part: [] for part in PARTS}
@@ -54,18 +64,44 @@ def measure(
     searches = {limit: Searches(table, max(search_depth, limit)) for limit in config.limits}
     warmup = list(islice(cycle(queries), config.warmup))
     timed = queries[config.warmup :] or queries
-    for number, text in enumerate(live_line("latency", "query", [*warmup, *timed])):
-        for limit in config.limits:
+    limits = list(config.limits)
+    for number, text in enumerate(live_line("latency", "query", [*warmup, *timed]), -len(warmup)):
+        for limit in limits:
             measured = _serve(text, limit, searches[limit], embedder, reranker, hardware, config)
-            if number >= config.warmup:
+            if number >= 0:
                 for search, parts in measured.items():
                     for part, seconds in parts.items():
                         times[search, limit][part].append(seconds * 1000)
+        if number + 1 >= FEWEST and (number + 1) % STEP == 0:
+            cells = {limit: [times[s, limit]["total"] for s in SEARCHES] for limit in limits}
+            limits = [limit for limit in limits if not all(map(precise, cells[limit]))]
+        if not limits:
+            break
     return {
         name: value
         for (search, limit), parts in times.items()
         for name, value in _summary(f"latency/{search}_{limit}", parts).items()
     }
+
+
+def median_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Bound the median of what ``values`` are drawn from, whatever its distribution.
+
+    The number of values below the median is binomial, so two of the sorted values bound it with a
+    probability of at least 95% (Le Boudec, Performance Evaluation, 2010, theorem 2.1). Fewer than 6
+    values give no bound.
+    """
+    place = int(binom.ppf((1 - LEVEL) / 2, len(values), 0.5))
+    if place == 0:
+        return -math.inf, math.inf
+    ordered = sorted(values)
+    return ordered[place - 1], ordered[-place]
+
+
+def precise(values: Sequence[float]) -> bool:
+    """Whether both ends of the median's interval are within 5% of the median."""
+    middle = float(np.median(values))
+    return all(abs(end - middle) <= PRECISE * middle for end in median_interval(values))
 
 
 class _Timed(LanceDBReranker):  # type: ignore[misc]
@@ -148,5 +184,9 @@ def _summary(prefix: str, parts: Mapping[str, Sequence[float]]) -> dict[str, flo
         statistics = {"p50": p50, "p95": p95, "p99": p99, "mean": np.mean(milliseconds)}
         for name, value in statistics.items():
             metrics[f"{prefix}/{part}_{name}_ms"] = float(value)
+    low, high = median_interval(parts["total"])
+    if low > 0:
+        metrics |= {f"{prefix}/total_p50_low_ms": low, f"{prefix}/total_p50_high_ms": high}
+    metrics[f"{prefix}/queries"] = len(parts["total"])
     metrics[f"{prefix}/queries_per_s"] = 1000 / float(np.mean(parts["total"]))
     return metrics

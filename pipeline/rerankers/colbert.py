@@ -23,6 +23,7 @@ from pipeline.infra.console import live_line
 from pipeline.infra.hardware import Hardware
 from pipeline.protocols import Effort, FitRequest, Scores
 from pipeline.rerankers.contrastive import ContrastiveLoss
+from pipeline.rerankers.words import first_words
 from pipeline.training.adapters import adapters
 from pipeline.training.checkpoints import Resumable
 from pipeline.training.examples import training_rows
@@ -94,8 +95,10 @@ class ColbertReranker:
         query_tokens = dict(
             zip(query_ids, self._embed([queries[q] for q in query_ids], True), strict=True)
         )
+        words = self.model.document_length
+        passages = {d: first_words(passages[d], words) for d in {d for _, d in pairs}}
         # Passages are sorted by length, so that a batch pads little.
-        doc_ids = sorted({d for _, d in pairs}, key=lambda d: (-len(passages[d]), d))
+        doc_ids = sorted(passages, key=lambda d: (-len(passages[d]), d))
         places: dict[str, list[int]] = {doc_id: [] for doc_id in doc_ids}
         for index, (_, doc_id) in enumerate(pairs):
             places[doc_id].append(index)

@@ -36,6 +36,7 @@ from pipeline.protocols import Effort, FitRequest, Scores
 from pipeline.records import InputError
 from pipeline.rerankers.lce import LceLoss
 from pipeline.rerankers.mnrl import MnrlLoss
+from pipeline.rerankers.words import first_words
 from pipeline.training.adapters import adapters
 from pipeline.training.checkpoints import Resumable
 from pipeline.training.examples import training_rows
@@ -118,9 +119,10 @@ class CrossEncoderReranker:
     ) -> Scores:
         """Compute logits, shape (len(pairs),)."""
         asked = {passage for _, passage in pairs}
+        asking = sorted({queries[query] for query, _ in pairs})
+        passages = self._short(asking, {name: passages[name] for name in asked})
         if len(pairs) > 2 * len(asked) and self.model.tokenizer.is_fast:
-            asking = sorted({queries[query] for query, _ in pairs})
-            passages = self._readable(asking, {name: passages[name] for name in asked})
+            passages = self._readable(asking, passages)
         # Similar lengths together, so that a batch pads little; longest first, so that memory
         # fails at once.
         order = sorted(
@@ -139,6 +141,14 @@ class CrossEncoderReranker:
                     show_progress_bar=False,
                 )
         return scores
+
+    def _short(self, queries: list[str], passages: Mapping[str, str]) -> Mapping[str, str]:
+        """Cut each passage after more words than the model reads tokens, and than any query has."""
+        if self.model.tokenizer.truncation_side != "right":
+            return passages
+        longest = max((len(query.encode()) for query in queries), default=0)
+        words = max(self.model.max_length, longest) + 1
+        return {name: first_words(text, words) for name, text in passages.items()}
 
     def _readable(self, queries: list[str], passages: Mapping[str, str]) -> dict[str, str]:
         """Cut each passage after the words that can matter to its scores.

@@ -1,7 +1,7 @@
-"""Timing works on the smallest of inputs."""
+"""Timing works on the smallest of inputs, and ends when the medians are known."""
 
 from collections.abc import Mapping, Sequence
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.config.index import IndexConfig
 from pipeline.config.stages import LatencyConfig
-from pipeline.evaluation.latency import measure
+from pipeline.evaluation import latency
+from pipeline.evaluation.latency import measure, median_interval, precise
 from pipeline.infra.hardware import Hardware
 from pipeline.protocols import Scores
 from pipeline.retrieval.embedder import Embedder, Vectors
@@ -80,3 +81,41 @@ def test_full_text_that_finds_nothing_is_timed(tmp_path: Path, machine: Hardware
     metrics = measure(["吊扇"], table, 100, embedder, reranker, machine, config)
     assert metrics["latency/fts_2/total_p50_ms"] > 0
     assert reranker.passages == []
+
+
+def test_two_of_the_sorted_values_bound_the_median() -> None:
+    # Of 20 values 5 or fewer lie below the median with a probability of 2.1%, 6 or fewer of 5.8%.
+    assert median_interval(range(20, 0, -1)) == (6, 15)
+    assert median_interval([1.0] * 5) == (-inf, inf)
+    assert median_interval([1.0] * 6) == (1, 1)
+
+
+def test_a_median_is_precise_if_its_interval_is_within_five_percent() -> None:
+    assert precise(range(91, 111))  # 96 to 105 around 100.5
+    assert not precise(range(82, 122, 2))  # 92 to 110 around 101
+    assert not precise([100.0] * 5)
+
+
+def test_a_limit_is_timed_until_its_medians_are_precise(
+    tmp_path: Path, machine: Hardware, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[int] = []
+
+    def serve(text: str, limit: int, *_: object) -> dict[str, dict[str, float]]:
+        served.append(limit)
+        seconds = {"vector": 0.1, "fts": 0.1, "hybrid": 0.1}
+        if limit == 50:  # its FTS search takes 0.1 s or 0.2 s, in turns
+            seconds["fts"] += 0.1 * (served.count(50) % 2)
+        elif served.count(20) % 11 == 0:  # one of eleven in its hybrid search takes long
+            seconds["hybrid"] += 1
+        return {search: dict.fromkeys(latency.PARTS, took) for search, took in seconds.items()}
+
+    monkeypatch.setattr(latency, "_serve", serve)
+    build_table(tmp_path / "table", CORPUS, Equal(), IndexConfig(), tmp_path / "kept")
+    table = PassageTable(tmp_path / "table").table
+    config = LatencyConfig(limits=[20, 50], queries=100, warmup=5)
+    metrics = measure([f"{n}" for n in range(105)], table, 100, Equal(), None, machine, config)
+    assert (served.count(20), served.count(50)) == (5 + 20, 5 + 100)
+    assert (metrics["latency/fts_20/queries"], metrics["latency/vector_50/queries"]) == (20, 100)
+    assert metrics["latency/fts_50/total_p50_low_ms"] == pytest.approx(100)
+    assert metrics["latency/fts_50/total_p50_high_ms"] == pytest.approx(200)

@@ -15,6 +15,7 @@ from pipeline.report.blocks import Figure, Section, Table
 from pipeline.report.comparison import Comparison
 from pipeline.report.format import MISSING, SEARCH_NAMES, milliseconds, number
 from pipeline.report.plotting import GREY, HEIGHT, PALETTE, bars, to_html
+from pipeline.report.points import Point
 from pipeline.report.study import Study
 from pipeline.report.timed_on import TimedOn, timed_on
 from pipeline.report.uncertainty import COLUMNS, order_of
@@ -35,6 +36,7 @@ class Timed:
     quality: float
     p50: float  # milliseconds of one query
     p95: float
+    interval: str = ""  # of p50, 95%
     front: bool = False  # nothing is at once as fast and better, or faster and as good
 
 
@@ -122,9 +124,18 @@ def _timed(comparison: Comparison, i: int) -> list[Timed]:
                         quality=row[column].value,
                         p50=p50,
                         p95=p50 if isnan(p95) else p95,
+                        interval=_interval(point, f"latency/{search}_{limit}/total_p50"),
                     )
                 )
     return sorted(systems, key=lambda s: (SEARCHES.index(s.search), s.order, s.limit))
+
+
+def _interval(point: Point, median: str) -> str:
+    """Return `` (540 to 551)``, the 95% interval of a median; empty if it was not logged."""
+    low, high = (point.metrics.get(f"{median}_{end}_ms", nan) for end in ("low", "high"))
+    if isnan(low) or isnan(high):
+        return ""
+    return f" ({milliseconds(low).removesuffix(' ms')} to {milliseconds(high).removesuffix(' ms')})"
 
 
 def _front(systems: Sequence[Timed]) -> list[Timed]:
@@ -143,7 +154,7 @@ def _table(device: Device, measure: str, name: str) -> Table:
     for system in device.systems:
         row = times.setdefault((system.label, system.search), {})
         row["reranked" if system.order == "alone" else system.order] = number(system.quality)
-        row[f"p50 of {system.limit}"] = milliseconds(system.p50)
+        row[f"p50 of {system.limit}"] = milliseconds(system.p50) + system.interval
         row[f"p95 of {system.limit}"] = milliseconds(system.p95)
     heads = ["reranked", "fused"]
     heads += [f"{p} of {limit}" for limit in device.limits for p in ("p50", "p95")]
@@ -151,7 +162,10 @@ def _table(device: Device, measure: str, name: str) -> Table:
         [label, SEARCH_NAMES[search], *(row.get(head, MISSING) for head in heads)]
         for (label, search), row in times.items()
     ]
-    caption = f"{name}: {measure}, and latency by the number of passages reranked"
+    caption = (
+        f"{name}: {measure}, and latency by the number of passages reranked, with the 95% interval "
+        "of the median"
+    )
     return Table(caption, ["run", "search", *heads], rows, names=2)
 
 
