@@ -5,7 +5,7 @@ queries that were really trained on. What an architecture is worth with more lab
 can't be measured; the last doubling can.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil, isnan, log2, nan
@@ -15,6 +15,7 @@ import numpy as np
 from pipeline.report.axes import Measured, ablations
 from pipeline.report.comparison import Comparison
 from pipeline.report.format import SEARCH_NAMES
+from pipeline.report.points import Point
 from pipeline.report.uncertainty import COLUMNS, mean_intervals
 
 AXIS = "train.queries"
@@ -69,7 +70,7 @@ def curves(comparison: Comparison) -> list[Curve]:
     A point that asked for more queries than there are trained on all of them. Of several points
     with the same queries the first is kept.
     """
-    if len({_seen(point.metrics) for point in comparison.points} - {0}) < 2:
+    if len({seen(point) for point in comparison.points} - {0}) < 2:
         return []
     metric = comparison.qualities[0].metric
     found = []
@@ -77,12 +78,17 @@ def curves(comparison: Comparison) -> list[Curve]:
         for ablation in ablations(comparison, column, [AXIS]):
             for series in ablation.series:
                 points: dict[int, Measured] = {}
-                for one in sorted(series.points, key=lambda one: _seen(one.point.metrics)):
-                    points.setdefault(_seen(one.point.metrics), one)
+                for one in sorted(series.points, key=lambda one: seen(one.point)):
+                    points.setdefault(seen(one.point), one)
                 points.pop(0, None)
                 if len(points) > 1:
                     found.append(_curve(series.fixed, column, metric, points))
     return found
+
+
+def seen(point: Point) -> int:
+    """Return how many labelled queries a point trained on, 0 if that was not logged."""
+    return round(point.metrics.get("train/queries", 0))
 
 
 def sentences(comparison: Comparison, search: str) -> list[str]:
@@ -153,8 +159,3 @@ def _steps(
         for pair in pairs
         for start, end in [pair]
     ]
-
-
-def _seen(metrics: Mapping[str, float]) -> int:
-    """Return how many labelled queries were trained on, 0 if that was not logged."""
-    return round(metrics.get("train/queries", 0))

@@ -8,8 +8,9 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 
 from pipeline.report.blocks import Figure, Section, Table
+from pipeline.report.comparison import Comparison
 from pipeline.report.format import MISSING, SEARCH_NAMES, number
-from pipeline.report.labels import Curve, curves
+from pipeline.report.labels import AXIS, Curve, curves, seen
 from pipeline.report.plotting import GREY, HEIGHT, PALETTE, bars, to_html
 from pipeline.report.study import Study
 from pipeline.report.systems import Glance
@@ -20,9 +21,12 @@ DASHES = {"fused": "solid", "reranked": "dash"}
 
 def section(study: Study) -> Section | None:
     """Draw the learning curves, if runs differ in the labelled queries that they trained on."""
-    found = curves(study.comparison) if study.comparison.qualities else []
-    if not found:
+    if not study.comparison.qualities:
         return None
+    title, found = "Would more labels help?", curves(study.comparison)
+    if not found:
+        text = _too_few(study.comparison)
+        return Section(title, [text]) if text else None
     measure = study.comparison.qualities[0].name
     text = (
         "A line joins runs that differ in the number of labelled queries only; a run with more of "
@@ -42,7 +46,19 @@ def section(study: Study) -> Section | None:
                     table=_table(here, title, measure),
                 )
             )
-    return Section("Would more labels help?", [text, *figures])
+    return Section(title, [text, *figures])
+
+
+def _too_few(comparison: Comparison) -> str:
+    """Say so if runs asked for different numbers of queries, but there were not that many."""
+    trained = [point for point in comparison.points if seen(point)]
+    numbers = {seen(point) for point in trained}
+    if len(numbers) != 1 or len({point.params.get(AXIS) for point in trained}) < 2:
+        return ""
+    return (
+        f"All runs trained on the same {numbers.pop():,} labelled queries, as there are no more. "
+        f"Take smaller numbers, such as {AXIS}=50,100,200."
+    )
 
 
 def _table(found: Sequence[Curve], title: str, measure: str) -> Table:

@@ -113,3 +113,5 @@ def test_the_section_shows_every_search_with_gains() -> None:
 def test_without_different_numbers_of_queries_there_is_no_section() -> None:
     assert section(Study(compare(RECORDS, read), NOTHING, 100)) is None
     assert section(Study(trained({500: (0.0, 0.0)}), NOTHING, 100)) is None
+    few = section(Study(trained(RISING, seen=300), NOTHING, 100))
+    assert few is not None and "on the same 300 labelled queries" in str(few.blocks[0])
