@@ -16,6 +16,7 @@ from pipeline.report.study import Study
 from pipeline.report.systems import Glance
 from pipeline.report.uncertainty import COLUMNS, order_of
 
+TITLE = "Would more labels help?"
 DASHES = {"fused": "solid", "reranked": "dash"}
 
 
@@ -23,10 +24,10 @@ def section(study: Study) -> Section | None:
     """Draw the learning curves, if runs differ in the labelled queries that they trained on."""
     if not study.comparison.qualities:
         return None
-    title, found = "Would more labels help?", curves(study.comparison)
+    found = curves(study.comparison)
     if not found:
         text = _too_few(study.comparison)
-        return Section(title, [text]) if text else None
+        return Section(TITLE, [text]) if text else None
     measure = study.comparison.qualities[0].name
     text = (
         "A line joins runs that differ in the number of labelled queries only; a run with more of "
@@ -46,7 +47,7 @@ def section(study: Study) -> Section | None:
                     table=_table(here, title, measure),
                 )
             )
-    return Section(title, [text, *figures])
+    return Section(TITLE, [text, *figures])
 
 
 def _too_few(comparison: Comparison) -> str:

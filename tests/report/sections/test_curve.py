@@ -103,6 +103,7 @@ def test_the_section_shows_every_search_with_gains() -> None:
     assert rows[-1][7] == "200"
     document = documented(comparison)
     assert document.study.verdict.sentences[-1].startswith("More labels are likely to help")
+    assert "## Would more labels help?" in markdown(document)
     assert "**More labels are likely to help (colbert" in markdown(document)
     assert "| colbert, minilm_l6, 1 neg, 2 ep | fused | 2,000 | 0.450 |" in markdown(document)
     # Drawn here, so not once more among the ablations.
