@@ -4,8 +4,6 @@ Gao, Dai and Callan, "Rethink Training of BERT Rerankers in Multi-Stage Retrieva
 https://arxiv.org/abs/2101.08751, equation 3.
 """
 
-from collections.abc import Iterator
-
 import torch
 from sentence_transformers import CrossEncoder
 from sentence_transformers.cross_encoder.losses import MultipleNegativesRankingLoss
@@ -20,8 +18,12 @@ class LceLoss(MultipleNegativesRankingLoss):  # type: ignore[misc]
     def __init__(self, model: CrossEncoder) -> None:
         super().__init__(model, scale=1, activation_fn=torch.nn.Identity())
 
-    def get_in_batch_negatives(
-        self, anchors: list[str], candidates: list[list[str]]
-    ) -> Iterator[list[str]]:
-        """Draw none; with ``num_negatives=0`` the library would fail to draw."""
-        yield from ()
+    def forward(self, inputs: list[list[str]], labels: torch.Tensor) -> torch.Tensor:
+        """Compute the loss of a batch, a scalar, in one forward pass over all pairs.
+
+        ``inputs`` are columns: the queries, their relevant passages, and each further negative.
+        """
+        queries, *columns = inputs
+        pairs = [list(pair) for column in columns for pair in zip(queries, column, strict=True)]
+        loss: torch.Tensor = self.calculate_loss([self.call_model_with_pairs(pairs)], len(queries))
+        return loss

@@ -69,8 +69,8 @@ def test_lce_is_the_softmax_over_the_passages_of_a_query(small: Compose, machine
     reranker = load_reranker(folder, config.arch, machine, 32, seed=1)
     assert isinstance(reranker, CrossEncoderReranker)
     loss = LceLoss(reranker.model)
-    # One forward pass a column: the relevant passages of two queries, then two negatives of each.
-    logits = [torch.tensor([2.0, 0.0]), torch.tensor([1.0, 0.0]), torch.tensor([0.0, 0.0])]
+    # The relevant passages of two queries, then two negatives of each.
+    logits = [torch.tensor([2.0, 0.0, 1.0, 0.0, 0.0, 0.0])]
     # By hand: -log(e^2 / (e^2 + e + 1)) = 0.4076 and -log(1/3) = 1.0986, on average 0.7531.
     assert loss.calculate_loss(logits, 2).item() == pytest.approx(0.7531, abs=1e-4)
     columns = [["merge", "draw"], ["merges one", "a graph"], ["tea", "tea"], ["kettle", "kettle"]]
