@@ -25,9 +25,9 @@ def percent(share: float) -> str:
     return MISSING if isnan(share) else f"{share:+.1%}"
 
 
-def span(low: float, high: float, joint: str = " to ") -> str:
-    """Return ``+6.2% to +17.3%``."""
-    return MISSING if isnan(low) or isnan(high) else f"{percent(low)}{joint}{percent(high)}"
+def span(low: float, high: float, form: str = "+.1%", joint: str = " to ") -> str:
+    """Return ``+6.2% to +17.3%``, or both ends in another ``form``."""
+    return MISSING if isnan(low) or isnan(high) else f"{low:{form}}{joint}{high:{form}}"
 
 
 def probability(p_value: float) -> str:

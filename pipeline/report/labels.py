@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.report.axes import Measured, ablations
 from pipeline.report.comparison import Comparison
-from pipeline.report.format import SEARCH_NAMES
+from pipeline.report.format import SEARCH_NAMES, span
 from pipeline.report.points import Point
 from pipeline.report.uncertainty import COLUMNS, mean_intervals
 
@@ -133,7 +133,7 @@ def _sentence(fused: Curve, own: Curve | None, measure: str) -> str:
 
 
 def _interval(step: Step) -> str:
-    return f"95% interval {step.low:+.3f} to {step.high:+.3f}"
+    return f"95% interval {span(step.low, step.high, '+.3f')}"
 
 
 def _curve(name: str, column: str, metric: str, points: dict[int, Measured]) -> Curve:

@@ -10,7 +10,6 @@ from math import isnan, nan
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.evaluation.bootstrap import (
     intervals,
@@ -21,13 +20,12 @@ from pipeline.evaluation.bootstrap import (
 )
 from pipeline.evaluation.significance import max_t
 from pipeline.records import SEARCHES
-from pipeline.report.points import Point
+from pipeline.report.points import Column, Point
 
 COLUMNS = {f"{search}_{order}": search for search in SEARCHES for order in ("reranked", "fused")}
 """The columns of a table, each with the search that it starts from."""
 
 Key = TypeVar("Key", bound=Hashable)
-Column = NDArray[np.float64]
 Ends = tuple[float, float]
 """The low and the high end of a 95% interval."""
 Place = tuple[int, str]

@@ -85,9 +85,8 @@ def _next_best(systems: Sequence[System], best: System) -> str:
     second = best_of(others)
     low, high = (-end for end in reversed(second.cell.to_best))
     behind = best.cell.value - second.cell.value
-    text = (
-        f"; the next reranker there is {behind:.3f} behind (95% interval {low:.3f} to {high:.3f})"
-    )
+    ends = span(low, high, ".3f")
+    text = f"; the next reranker there is {behind:.3f} behind (95% interval {ends})"
     reaching = sum(system.cell.as_good for system in others)
     if reaching > 1:
         text += f", and the intervals of {reaching} include 0"

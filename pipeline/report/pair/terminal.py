@@ -11,11 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.evaluation.significance import LEVEL
+from pipeline.report.format import MISSING, number, span
 from pipeline.report.pair.difference import Answer, Case, Difference, Row
 
 TEXT = 160  # characters of a text that are shown
 PIPE = 200  # columns where the output is no terminal
-MISSING = "-"
 
 Grid = tuple[list[str], list[list[str]]]  # heads and rows
 
@@ -46,9 +46,9 @@ def show(difference: Difference) -> None:
     for heading, cases in difference.cases:
         if cases:
             say(f"\n{heading}", "bold")
-        for number, case in enumerate(cases, start=1):
+        for place, case in enumerate(cases, start=1):
             name = f"{_short(case.query)}  [{case.query_id}]" if case.query else case.query_id
-            say(f"{number:2}. {values(case, difference.labels)}  {name}")
+            say(f"{place:2}. {values(case, difference.labels)}  {name}")
             for role, text in texts(case, difference.labels):
                 say(f"    {role}: {_short(text)}", "dim")
 
@@ -58,18 +58,18 @@ def quality(labels: tuple[str, str], rows: Sequence[Row]) -> Grid:
     a, b = labels
     columns = [("", [row.name for row in rows])]
     if any(not isnan(row.alone) for row in rows):
-        columns.append(("no reranking", [_number(row.alone) for row in rows]))
+        columns.append(("no reranking", [number(row.alone, ".4f") for row in rows]))
     compared = any(not isnan(row.a) for row in rows)
     if compared:
-        columns.append((a, [_number(row.a) for row in rows]))
-    columns.append((b, [_number(row.b) for row in rows]))
-    columns.append(("95%", [_span(row.low, row.high, ".4f") for row in rows]))
+        columns.append((a, [number(row.a, ".4f") for row in rows]))
+    columns.append((b, [number(row.b, ".4f") for row in rows]))
+    columns.append(("95%", [span(row.low, row.high, ".4f", "..") for row in rows]))
     if compared:
-        columns.append(("difference", [_number(row.b - row.a, "+.4f") for row in rows]))
+        columns.append(("difference", [number(row.b - row.a, "+.4f") for row in rows]))
         tests = [(row, row.difference) for row in rows]
         columns += [
-            ("95%", [_span(d.low, d.high, "+.4f") if d else MISSING for _, d in tests]),
-            ("gain", [_number(row.gain, "+.1%") for row in rows]),
+            ("95%", [span(d.low, d.high, "+.4f", "..") if d else MISSING for _, d in tests]),
+            ("gain", [number(row.gain, "+.1%") for row in rows]),
             ("p", [f"{d.p_value:.4f}" if d else MISSING for _, d in tests]),
             (
                 "wins/ties/losses",
@@ -99,9 +99,7 @@ def costs(difference: Difference) -> Grid:
     rows = []
     for row in difference.costs:
         ratio = row.b / row.a if row.a else float("nan")
-        rows.append(
-            [row.name, _number(row.a, ",.1f"), _number(row.b, ",.1f"), _number(ratio, ".2f")]
-        )
+        rows.append([row.name, number(row.a, ",.1f"), number(row.b, ",.1f"), number(ratio, ".2f")])
     return ["", a, b, f"{b} / {a}"], rows
 
 
@@ -147,14 +145,6 @@ def _table(
         style = styles[place] if styles else ""
         table.add_row(*(Text(cell, style=style) for cell in row))
     return table
-
-
-def _number(value: float, form: str = ".4f") -> str:
-    return MISSING if isnan(value) else f"{value:{form}}"
-
-
-def _span(low: float, high: float, form: str) -> str:
-    return MISSING if isnan(low) else f"{low:{form}}..{high:{form}}"
 
 
 def _short(text: str) -> str:

@@ -1,7 +1,6 @@
 """Section "Ablations": what one axis of the grid changes while the others are held fixed."""
 
 from html import escape
-from math import isnan
 from typing import Any
 
 import plotly.graph_objects as go
@@ -10,7 +9,7 @@ from plotly.subplots import make_subplots
 
 from pipeline.report.axes import AXES, Ablation, Series, ablations, first_column
 from pipeline.report.blocks import Figure, Section, Table
-from pipeline.report.format import MISSING, SEARCH_NAMES, listed, number
+from pipeline.report.format import SEARCH_NAMES, listed, number, span
 from pipeline.report.plotting import HEIGHT, PALETTE, bars, to_html
 from pipeline.report.study import Study
 from pipeline.report.uncertainty import COLUMNS, order_of
@@ -69,7 +68,7 @@ def _table(ablation: Ablation, measure: str) -> Table:
             series.fixed,
             point.level(ablation.axis),
             number(point.value),
-            MISSING if isnan(point.low) else f"{point.low:.3f} to {point.high:.3f}",
+            span(point.low, point.high, ".3f"),
             number(point.steps, ",.0f"),
             number(point.pairs, ",.0f"),
         ]

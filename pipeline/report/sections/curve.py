@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from html import escape
-from math import isnan
 
 import plotly.graph_objects as go
 from markupsafe import Markup
 
 from pipeline.report.blocks import Figure, Section, Table
 from pipeline.report.comparison import Comparison
-from pipeline.report.format import MISSING, SEARCH_NAMES, number
+from pipeline.report.format import MISSING, SEARCH_NAMES, number, span
 from pipeline.report.labels import AXIS, Curve, curves, seen
 from pipeline.report.plotting import GREY, HEIGHT, PALETTE, bars, to_html
 from pipeline.report.study import Study
@@ -70,9 +69,9 @@ def _table(found: Sequence[Curve], title: str, measure: str) -> Table:
             order_of(curve.column),
             f"{queries:,}",
             number(point.value),
-            _interval(point.low, point.high, ".3f"),
+            span(point.low, point.high, ".3f"),
             number(step.gain if step else None, "+.3f"),
-            _interval(step.low, step.high, "+.3f") if step else MISSING,
+            span(step.low, step.high, "+.3f") if step else MISSING,
             number(point.steps, ",.0f"),
         ]
         for curve in found
@@ -81,10 +80,6 @@ def _table(found: Sequence[Curve], title: str, measure: str) -> Table:
     ends = "95% interval"
     heads = ["held fixed", "order", "queries", measure, ends, "gain", ends, "steps"]
     return Table(f"{title}, as figures", heads, rows, names=2)
-
-
-def _interval(low: float, high: float, form: str) -> str:
-    return MISSING if isnan(low) else f"{low:{form}} to {high:{form}}"
 
 
 def _plot(found: Sequence[Curve], glance: Glance, measure: str, identifier: str) -> Markup:

@@ -166,8 +166,8 @@ def cell(figure: Cell) -> dict[str, str | list[str]]:
     low, high = figure.to_best
     lines = [
         "" if isnan(figure.p_value) else percent(figure.relative),
-        "" if isnan(figure.low + figure.high) else f"[{span(figure.low, figure.high, ', ')}]",
-        "" if isnan(low + high) else f"to best [{low:+.3f}, {high:+.3f}]",
+        "" if isnan(figure.low + figure.high) else f"[{span(figure.low, figure.high, joint=', ')}]",
+        "" if isnan(low + high) else f"to best [{span(low, high, '+.3f', ', ')}]",
         "" if isnan(figure.spread) else f"± {figure.spread:.3f} over seeds",
     ]
     return {
