@@ -100,6 +100,7 @@ def version_under(package: Path, *stages: str) -> str:
     return digest.hexdigest()[:16]
 
 
+@cache
 def _syntax(source: str) -> str:
     """The syntax tree of ``source`` without docstrings; comments are no part of it."""
     tree = ast.parse(source)
