@@ -88,6 +88,7 @@ def test_all_twelve_planted_faults_are_named(texts: Texts, tmp_path: Path) -> No
     assert "txet" in examples(report, "missing_column")
 
 
+@pytest.mark.slow
 def test_exit_codes_and_files(
     texts: Texts,
     tmp_path: Path,

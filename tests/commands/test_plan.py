@@ -8,6 +8,7 @@ import pytest
 from tests.commands.conftest import code_of
 
 
+@pytest.mark.slow
 def test_the_plan_of_the_report_writes_nothing(
     elsewhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -26,6 +27,7 @@ def test_what_only_the_data_can_tell_is_a_question_mark(
     assert rows == [("1", "-", "-"), ("2", "?", "?")]
 
 
+@pytest.mark.slow
 def test_a_data_set_without_training_queries_is_named(
     elsewhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

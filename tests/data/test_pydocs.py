@@ -59,6 +59,7 @@ def test_lengths(dataset: Dataset) -> None:
     assert not any("\n" in text or "  " in text for text in dataset.corpus.values())
 
 
+@pytest.mark.slow
 def test_a_known_docstring(tmp_path: Path) -> None:
     place = "networkx/algorithms/core.py:k_shell"
     pairs = {pair.place: pair for pair in pydocs.read_pairs(config(), Counter())}
@@ -67,6 +68,7 @@ def test_a_known_docstring(tmp_path: Path) -> None:
     assert not any("/tests/" in name for name in pairs)
 
 
+@pytest.mark.slow
 def test_same_build_twice_is_byte_identical(dataset: Dataset, tmp_path: Path) -> None:
     again = [load(config(packages=PACKAGES[::-1]), tmp_path / str(n)) for n in range(2)]
 
@@ -78,6 +80,7 @@ def test_same_build_twice_is_byte_identical(dataset: Dataset, tmp_path: Path) ->
             assert path.read_bytes() == other.read_bytes(), path
 
 
+@pytest.mark.slow
 def test_seed_and_limits(dataset: Dataset, tmp_path: Path) -> None:
     fewer = load(config(max_eval_queries=20), tmp_path)
     assert list(fewer.test.queries) == list(dataset.test.queries)[:20]
@@ -94,6 +97,7 @@ def test_second_load_only_reads(tmp_path: Path) -> None:
     assert (folder / "dataset.json").stat().st_mtime_ns == stamp
 
 
+@pytest.mark.slow
 def test_nothing_is_imported(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from pipeline.config import PydocsConfig\n"

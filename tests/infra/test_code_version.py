@@ -29,6 +29,7 @@ def test_a_copy_has_the_same_versions(package: Path) -> None:
     assert versions(package) == versions(PACKAGE)
 
 
+@pytest.mark.slow
 def test_docstrings_and_comments_change_nothing(package: Path) -> None:
     before = versions(package)
     edited = 0

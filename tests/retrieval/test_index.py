@@ -19,6 +19,7 @@ from pipeline.retrieval.ties import tie_key
 ODD = ['"quoted', "a AND b", "co:lon", "wild*card", "😀", "the of and", "(((", "x" * 5000, "-not"]
 
 
+@pytest.mark.slow
 def test_vector_search_is_exact(shared: Shared) -> None:
     ids = list(shared.dataset.corpus)[:200]
     queries = list(shared.dataset.test.queries.values())[:5]
@@ -113,6 +114,7 @@ class Counting(Embedder):
         return self.inner.encode_passages(texts)
 
 
+@pytest.mark.slow
 def test_embedding_goes_on_where_it_was_interrupted(shared: Shared, tmp_path: Path) -> None:
     corpus = dict(list(shared.dataset.corpus.items())[:50])
     config = IndexConfig(batch_size=10)

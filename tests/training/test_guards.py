@@ -143,6 +143,7 @@ def test_memory_is_tried_before_anything_is_logged(
     assert seen[:2] == [8, 8]  # the first step, and the rehearsal
 
 
+@pytest.mark.slow
 def test_memory_for_nothing_fails(fitted: Train) -> None:
     with pytest.raises(RuntimeError, match="No executable batch size"):
         fitted("train.batch_size=4", wrap=lambda inner: ShortOfMemory(inner, 0))
@@ -163,6 +164,7 @@ def test_a_worse_model_is_undone(fitted: Train, caplog: pytest.LogCaptureFixture
     assert not np.allclose(ours, other, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_training_stops_when_patience_is_over(fitted: Train) -> None:
     scores = iter([0.5, 0.9, 0.4, 0.3])  # a fifth evaluation would raise StopIteration
     _, outcome = fitted(
@@ -189,6 +191,7 @@ def test_the_last_steps_can_be_the_best(arch: str, fitted: Train) -> None:
     assert np.array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", ["1e-8", "0.1"])
 def test_an_unusual_learning_rate_is_named(
     rate: str, fitted: Train, caplog: pytest.LogCaptureFixture
@@ -198,11 +201,13 @@ def test_an_unusual_learning_rate_is_named(
     assert outcome.warnings[0] in caplog.text
 
 
+@pytest.mark.slow
 def test_a_flat_loss_is_named(fitted: Train) -> None:
     _, outcome = fitted("train.learning_rate=1e-9", "train.max_steps=16")
     assert any(warning.startswith("the loss is flat") for warning in outcome.warnings)
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_stops_the_run(fitted: Train) -> None:
     def broken(reranker: Reranker) -> Reranker:
         with torch.no_grad():

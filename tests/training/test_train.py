@@ -82,6 +82,7 @@ def test_the_best_checkpoint_remains(
     assert not np.array_equal(scores, last.score_pairs(QUERIES, PASSAGES, PAIRS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arch", ARCHES)
 def test_the_new_layers_learn_at_their_own_rate(
     arch: str, shared: Shared, small: Compose, machine: Hardware, tmp_path: Path
