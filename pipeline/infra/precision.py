@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 WORTH = 1.3  # times as fast as fp32 a half precision must be; below it is a near tie
 LAYER_FLOPS = 1e10  # of one pass over the timed layer on a CPU; larger batches are cut
+DROPOUT = 0.1  # in training, as in BERT; on a CPU it takes a good part of a step
 ROUNDS = 15  # timed per precision, in turns; the fastest counts, as other work only delays
 SECONDS = 1.5  # after which no further round starts
 FILE = "precision.json"
@@ -218,9 +219,14 @@ class _Layer(torch.nn.Module):
         """Keep the shape (texts, tokens, hidden)."""
         texts, tokens, _ = hidden.shape
         mixed = self.mix(hidden).view(texts, tokens, 3, self._heads, -1).permute(2, 0, 3, 1, 4)
-        read = functional.scaled_dot_product_attention(*mixed)
-        hidden = self.norms[0](hidden + self.out(read.transpose(1, 2).reshape(hidden.shape)))
-        normed: torch.Tensor = self.norms[1](hidden + self.down(functional.gelu(self.up(hidden))))
+        dropped = DROPOUT if self.training else 0.0
+        read = functional.scaled_dot_product_attention(*mixed, dropout_p=dropped)
+        read = self.out(read.transpose(1, 2).reshape(hidden.shape))
+        hidden = self.norms[0](hidden + functional.dropout(read, dropped, self.training))
+        read = self.down(functional.gelu(self.up(hidden)))
+        normed: torch.Tensor = self.norms[1](
+            hidden + functional.dropout(read, dropped, self.training)
+        )
         return normed
 
 
