@@ -9,6 +9,7 @@ import hashlib
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from math import ceil
 
 import pyarrow as pa
 
@@ -41,7 +42,7 @@ class Chooser:
     def choose(self, ranked: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
         """Return up to ``config.depth`` negatives per query id, from its ranked passages.
 
-        ``mining.random_share`` of every first n of them is drawn from the whole corpus.
+        ``mining.random_share`` of every first n, rounded, is drawn from the whole corpus.
         """
         queries = {query_id: _Query(query_id, self._dataset, self._seed) for query_id in ranked}
         wanted = self._config.depth - self._drawn(self._config.depth)
@@ -91,8 +92,8 @@ class Chooser:
         return tuple(doc_id for turn in turns for doc_id in islice(turn, 1))
 
     def _drawn(self, negatives: int) -> int:
-        """How many of the first ``negatives`` are drawn from the whole corpus."""
-        return int(self._config.random_share * negatives + 1e-9)  # 0.29 x 100 is 28.999...
+        """How many of the first ``negatives`` are drawn from the corpus; halves are rounded down."""
+        return ceil(self._config.random_share * negatives - 0.5)
 
 
 class _Query:
