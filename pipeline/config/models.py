@@ -40,9 +40,19 @@ class BaseConfig:
         require(valid, "base.gpu_share", self.gpu_share, "must be above 0, up to 1")
 
 
-CROSS_ENCODER_LOSSES = ("lce", "bce", "lambda", "ranknet", "listnet", "mnrl", "margin_mse")
+CROSS_ENCODER_LOSSES = (
+    "lce",
+    "bce",
+    "lambda",
+    "ranknet",
+    "listnet",
+    "mnrl",
+    "margin_mse",
+    "mse",
+    "kl",
+)
 COLBERT_LOSSES = ("contrastive", "distillation")
-DISTILLING = ("margin_mse", "distillation")
+DISTILLING = ("margin_mse", "mse", "kl", "distillation")
 """The losses that learn from a teacher's scores, ``train.teacher``."""
 
 

@@ -20,6 +20,8 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 FUSIONS = ("weighted", "rrf")
 SAMPLINGS = ("top", "random")
 POOLINGS = ("max", "first")
+RECORDED = "recorded"
+"""The value of ``train.teacher_fusion`` that takes the fusion weight of the teacher's run."""
 
 
 @dataclass
@@ -60,7 +62,7 @@ class TrainConfig:
 
     learning_rate: float = 1e-4
     head_learning_rate: float | None = None  # of the layers that the base lacks; null: the same
-    batch_size: int = 16  # rows per step: a query with its passages, or a pair for arch.loss=bce
+    batch_size: int = 16  # rows per step: a query with its passages; for bce and mse pairs
     queries: int | None = None  # train on the first N in a seeded order; null: all
     gradient_accumulation: int = 1
     warmup: float = 0.1  # share of the steps
@@ -70,7 +72,9 @@ class TrainConfig:
     patience: int | None = None  # dev evaluations without improvement before training stops
     lora_rank: int | None = None  # train adapters of this rank instead of all weights
     checkpoint_minutes: float | None = 5.0  # between checkpoints; null: none are written
-    teacher: str | None = None  # cross-encoder whose scores margin_mse and distillation learn
+    teacher: str | None = None  # reranker whose scores the distilling losses learn
+    teacher_fusion: str | None = None  # recorded, or the weight of the teacher beside vector search
+    teacher_temperature: float = 1.0  # the teacher's scores are divided by it
 
     def __post_init__(self) -> None:
         valid = 0 < self.learning_rate < 1
@@ -95,6 +99,15 @@ class TrainConfig:
         )
         at_least("train.lora_rank", self.lora_rank, 1)
         at_least("train.checkpoint_minutes", self.checkpoint_minutes, 0)
+        if self.teacher_fusion is not None and self.teacher_fusion != RECORDED:
+            try:
+                valid = 0 <= float(self.teacher_fusion) <= 1
+            except ValueError:
+                valid = False
+            expected = f"{RECORDED}, or a weight from 0 to 1"
+            require(valid, "train.teacher_fusion", self.teacher_fusion, expected)
+        valid = self.teacher_temperature > 0
+        require(valid, "train.teacher_temperature", self.teacher_temperature, "must be above 0")
 
 
 @dataclass

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pipeline.config import Config
-from pipeline.config.models import DISTILLING
 from pipeline.evaluation.quality import evaluate
 from pipeline.experiment.shared import Shared
+from pipeline.experiment.teacher import teacher_scores
 from pipeline.infra import distributed
 from pipeline.infra.code_version import code_version
 from pipeline.infra.distributed import Leader
@@ -19,14 +19,13 @@ from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import OnLog, Reranker
 from pipeline.records import TrainingExample
 from pipeline.rerankers import load_reranker
-from pipeline.rerankers.saved import load_saved
 from pipeline.rerankers.scores import score_candidates
 from pipeline.rerankers.windows import windowed
-from pipeline.tracking import references, writer
-from pipeline.training.examples import with_teacher
+from pipeline.tracking import writer
 from pipeline.training.guards import check_gains
 from pipeline.training.negatives import TrainingSet
 from pipeline.training.schedule import plan
+from pipeline.training.teacher import with_teacher
 from pipeline.training.train import Outcome, train
 
 log = logging.getLogger(__name__)
@@ -61,7 +60,7 @@ def train_cached(
     ``warnings``, and the tag ``best`` says whether the trained weights or those it started from
     were better on the dev queries.
     """
-    teacher = _teacher_folder(config, cache)
+    teacher = teacher_scores(config, shared, cache)
     determined_by = inputs(config, shared, base, teacher, machine)
     checkpoints = cache.unfinished("model", determined_by)
     curve: Curve = []
@@ -101,7 +100,7 @@ def assist(
     config: Config, shared: Shared, base: Path, machine: Hardware, cache: StageCache
 ) -> None:
     """Take part in the training that rank 0 has begun in ``train_cached``."""
-    teacher = _teacher_folder(config, cache)
+    teacher = teacher_scores(config, shared, cache)
     determined_by = inputs(config, shared, base, teacher, machine)
     checkpoints = cache.unfinished("model", determined_by)
     _train(config, shared, base, teacher, machine, checkpoints)
@@ -113,7 +112,8 @@ def inputs(
     """What determines the trained weights, for the key of the stage output."""
     assert shared.negatives is not None
     settings = asdict(config.train)
-    del settings["checkpoint_minutes"], settings["teacher"]  # its content is what counts
+    del settings["checkpoint_minutes"]
+    del settings["teacher"], settings["teacher_fusion"]  # the scores stand for them
     if _training_set(config, shared).complete:  # More than all is the same as all.
         settings["queries"] = None
     found: dict[str, object] = {
@@ -140,7 +140,7 @@ def inputs(
             "code": code_version("dev score"),
         }
     if teacher is not None:
-        found["teacher"] = content_hash(teacher)
+        found["teacher"] = teacher.name
     return found
 
 
@@ -174,13 +174,11 @@ def _train(
         config.arch.loss, len(rows), queries, config.negatives, config.epochs, config.train
     )
     log.info("train: %d pairs in %d steps", schedule.pairs, schedule.steps)
-    scorer = None
-    if teacher is not None:
-        key = f"train.teacher={config.train.teacher}"
-        scorer = load_saved(key, teacher, machine, config.eval.batch_size)
 
     def examples() -> Iterable[TrainingExample]:
-        return with_teacher(rows.examples(), scorer) if scorer else rows.examples()
+        if teacher is None:
+            return rows.examples()
+        return with_teacher(rows.examples(), teacher, config.train.teacher_temperature)
 
     with measured(machine.device) as cost:
         outcome = train(
@@ -234,14 +232,6 @@ def dev_score(config: Config, shared: Shared, reranker: Reranker) -> float:
     at_k = replace(config.eval, top_k=[k], depth=max(depth, k))
     result = evaluate(hybrid, dev.qrels, at_k, scores, None)
     return result.metrics()[f"hybrid_reranked/ndcg_at_{k}"]
-
-
-def _teacher_folder(config: Config, cache: StageCache) -> Path | None:
-    """The folder of the reranker whose scores the loss learns, if the loss learns from one."""
-    if config.arch.loss not in DISTILLING:
-        return None
-    assert config.train.teacher is not None
-    return references.locate("train.teacher", config.train.teacher, config.tracking, cache)
 
 
 def _tags(outcome: Outcome) -> dict[str, str]:

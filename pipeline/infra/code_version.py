@@ -61,6 +61,19 @@ STAGES = {
         ),
         SEARCH,
     ),
+    "teacher": Code(
+        (
+            "infra.hardware",
+            "records",
+            "rerankers",
+            "retrieval.embedder",
+            "retrieval.fusion",
+            "training.negatives",
+            "training.passage_scores",
+            "training.teacher",
+        ),
+        RERANKER,
+    ),
     "model": Code(
         ("data", "experiment.model", "infra.hardware", "rerankers", "retrieval", "training"),
         TRAINING,

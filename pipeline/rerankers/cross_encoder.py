@@ -24,6 +24,7 @@ from sentence_transformers.cross_encoder.losses import (
     LambdaLoss,
     ListNetLoss,
     MarginMSELoss,
+    MSELoss,
     RankNetLoss,
 )
 from torch.nn.parallel import DistributedDataParallel
@@ -237,6 +238,9 @@ def _loss(name: str, model: CrossEncoder, negatives: int, in_batch: InBatch) -> 
         "listnet": lambda: ListNetLoss(model),
         "mnrl": lambda: MnrlLoss(model, in_batch),
         "margin_mse": lambda: MarginMSELoss(model),
+        "mse": lambda: MSELoss(model),
+        # Cross-entropy to the teacher's softmax: the KL divergence plus the teacher's entropy.
+        "kl": lambda: ListNetLoss(model),
     }
     return build[name]()
 

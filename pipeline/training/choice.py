@@ -92,7 +92,7 @@ class Chooser:
         return tuple(doc_id for turn in turns for doc_id in islice(turn, 1))
 
     def _drawn(self, negatives: int) -> int:
-        """How many of the first ``negatives`` are drawn from the corpus; halves are rounded down."""
+        """How many of the first ``negatives`` are drawn from the corpus, halves rounded down."""
         return ceil(self._config.random_share * negatives - 0.5)
 
 

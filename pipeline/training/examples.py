@@ -1,56 +1,41 @@
-"""Training examples: the teacher's scores, and the columns that each loss reads.
+"""Write training examples as the columns that each loss reads.
 
 A loss reads (query, passage) pairs, or a query with one relevant passage and its negatives, or a
 query with the list of all its passages. Pairs are labelled from 0 to 1, as binary cross-entropy
-expects, and lists with the gains, as LambdaLoss, RankNet and ListNet are defined on them.
+expects, and lists with the gains, as LambdaLoss, RankNet and ListNet are defined on them. A loss
+that distils has the teacher's scores as labels.
 """
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from heapq import nlargest
-from itertools import groupby, islice
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
 from datasets.arrow_writer import ArrowWriter
 
+from pipeline.config.models import DISTILLING
 from pipeline.infra.distributed import rank
-from pipeline.protocols import FitRequest, Scorer
+from pipeline.protocols import FitRequest
 from pipeline.records import TrainingExample
 from pipeline.training.in_batch import InBatch
-from pipeline.training.schedule import IN_BATCH, LISTWISE
-
-TEACHER_ROWS = 64  # rows that the teacher scores at a time
+from pipeline.training.schedule import IN_BATCH, LISTWISE, PAIRWISE
 
 Columns = Iterator[dict[str, Any]]
 
 
 def columns(loss: str, rows: Iterable[TrainingExample]) -> Columns:
     """Yield the rows as the columns that ``loss`` reads."""
-    if loss == "bce":
-        return _pairs(rows)
+    scored = loss in DISTILLING
+    if loss in PAIRWISE:
+        return _pairs(rows, scored)
     if loss in LISTWISE:
-        return _lists(rows)
+        return _lists(rows, scored)
     if loss == "distillation":
         return _scored_lists(rows)
-    return _tuples(rows, scored=loss == "margin_mse")
-
-
-def with_teacher(rows: Iterable[TrainingExample], teacher: Scorer) -> Iterator[TrainingExample]:
-    """Add the scores of ``teacher`` for the relevant passage and every negative to the rows."""
-    remaining = iter(rows)
-    while chunk := list(islice(remaining, TEACHER_ROWS)):
-        queries = {str(i): row.query for i, row in enumerate(chunk)}
-        passages = {
-            f"{i}/{j}": text
-            for i, row in enumerate(chunk)
-            for j, text in enumerate([row.positive, *row.negatives])
-        }
-        pairs = [(passage_id.split("/")[0], passage_id) for passage_id in passages]
-        scores = iter(teacher.score_pairs(queries, passages, pairs).tolist())
-        for row in chunk:
-            yield row._replace(teacher=list(islice(scores, 1 + len(row.negatives))))
+    return _tuples(rows, scored)
 
 
 def training_rows(
@@ -96,11 +81,11 @@ def _characters(row: Mapping[str, Any]) -> int:
     return sum(len(text) for cell in cells for text in cell if isinstance(text, str))
 
 
-def _pairs(rows: Iterable[TrainingExample]) -> Columns:
+def _pairs(rows: Iterable[TrainingExample], scored: bool) -> Columns:
     for row in rows:
-        yield {"query": row.query, "passage": row.positive, "label": row.label}
-        for negative in row.negatives:
-            yield {"query": row.query, "passage": negative, "label": 0.0}
+        labels = row.teacher if scored else [row.label] + [0.0] * len(row.negatives)
+        for passage, label in zip([row.positive, *row.negatives], labels, strict=True):
+            yield {"query": row.query, "passage": passage, "label": label}
 
 
 def _tuples(rows: Iterable[TrainingExample], scored: bool) -> Columns:
@@ -111,15 +96,17 @@ def _tuples(rows: Iterable[TrainingExample], scored: bool) -> Columns:
         yield {"query": row.query, "positive": row.positive, **negatives, "label": label}
 
 
-def _lists(rows: Iterable[TrainingExample]) -> Columns:
+def _lists(rows: Iterable[TrainingExample], scored: bool) -> Columns:
     """Yield one list per query, whose rows all have the same negatives."""
     for query, group in groupby(rows, key=lambda row: row.query):
         members = list(group)
         negatives = members[0].negatives
+        gains = [float(row.gain) for row in members] + [0.0] * len(negatives)
+        scores = [*(row.teacher[0] for row in members if scored), *members[0].teacher[1:]]
         yield {
             "query": query,
             "passages": [row.positive for row in members] + negatives,
-            "label": [float(row.gain) for row in members] + [0.0] * len(negatives),
+            "label": scores if scored else gains,
         }
 
 

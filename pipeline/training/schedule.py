@@ -7,7 +7,10 @@ from typing import Literal
 from pipeline.config.stages import TrainConfig
 from pipeline.records import InputError
 
-LISTWISE = ("lambda", "ranknet", "listnet")
+PAIRWISE = ("bce", "mse")
+"""Losses that read one passage of a query at a time."""
+
+LISTWISE = ("lambda", "ranknet", "listnet", "kl")
 """Losses that read the list of all passages of a query."""
 
 IN_BATCH = ("contrastive", "mnrl")
@@ -27,7 +30,7 @@ class Schedule:
 
 def counted_by(loss: str) -> Literal["pairs", "rows", "queries"]:
     """Name what one example of ``loss`` is, which is what a batch counts."""
-    if loss == "bce":
+    if loss in PAIRWISE:
         return "pairs"
     return "queries" if loss in LISTWISE else "rows"
 
@@ -37,8 +40,8 @@ def plan(
 ) -> Schedule:
     """Count steps and pairs of a run over ``rows`` (query, relevant passage) rows of ``queries``.
 
-    A batch counts pairs for "bce", queries with the list of their passages for a listwise loss,
-    and rows with their negatives for the other losses.
+    A batch counts pairs for a pairwise loss, queries with the list of their passages for a
+    listwise loss, and rows with their negatives for the other losses.
 
     Raises:
         InputError: ``train.eval_every`` is longer than the run, so no checkpoint would be compared.

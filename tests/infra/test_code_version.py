@@ -9,6 +9,9 @@ import pytest
 
 from pipeline.infra.code_version import PACKAGE, STAGES, version_under
 
+SCORED = {"teacher", "model", "scores", "latency"}
+"""The stages in which a reranker computes."""
+
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
@@ -57,14 +60,14 @@ def test_docstrings_and_comments_change_nothing(package: Path) -> None:
         ("config/suggestions.py", set()),
         ("infra/stage_cache.py", set()),
         ("infra/model_files.py", {"base"}),
-        ("infra/hardware.py", {"index", "candidates", "negatives", "model", "scores", "latency"}),
+        ("infra/hardware.py", {*SCORED, "index", "candidates", "negatives"}),
         ("data/splits.py", {"dataset", "audit", "model"}),
         ("audit/checks/labels.py", {"audit"}),
         ("retrieval/index.py", {"index", "candidates", "negatives", "model", "latency"}),
-        ("retrieval/fusion.py", {"candidates", "negatives", "model", "latency"}),
-        ("training/negatives.py", {"negatives", "model"}),
+        ("retrieval/fusion.py", {"candidates", "negatives", "teacher", "model", "latency"}),
+        ("training/negatives.py", {"negatives", "teacher", "model"}),
         ("training/train.py", {"model"}),
-        ("rerankers/colbert.py", {"model", "scores", "latency"}),
+        ("rerankers/colbert.py", SCORED),
         ("evaluation/quality.py", {"dev score", "point"}),
         ("evaluation/latency.py", {"latency", "point"}),
         ("experiment/recipe.py", {"point"}),
@@ -85,7 +88,7 @@ def test_a_line_of_code_changes_the_stages_that_it_is_part_of(
         ("accelerate", {"model"}),
         ("peft", {"model"}),
         ("lancedb", {"index", "candidates", "negatives", "latency"}),
-        ("pylate", {"model", "scores", "latency"}),
+        ("pylate", SCORED),
         ("mlflow", set()),
     ],
 )

@@ -1,5 +1,6 @@
 """Every loss trains on the columns that it is given."""
 
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pipeline.experiment.shared import Shared
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
 from pipeline.infra.stage_cache import StageCache
+from pipeline.records import TrainingExample
 from pipeline.rerankers import load_reranker
 from pipeline.rerankers.cross_encoder import CrossEncoderReranker
 from pipeline.rerankers.lce import LceLoss
@@ -61,6 +63,51 @@ def test_every_loss_learns_eight_rows_by_heart(
     assert np.isfinite(losses).all()
     # 0.95: listnet can't fall below the entropy of its labels, 0.976 here, from log(3) = 1.099
     assert np.mean(losses[-6:]) < 0.95 * np.mean(losses[:3])
+
+
+TEACHER = (3.0, 0.0, -1.0)
+
+
+def squares(scores: np.ndarray) -> float:
+    return float(np.mean((scores - TEACHER) ** 2))
+
+
+def cross_entropy(scores: np.ndarray) -> float:
+    # softmax(3, 0, -1) by hand
+    return float(-np.log(np.exp(scores) / np.exp(scores).sum()) @ [0.9362, 0.0466, 0.0171])
+
+
+@pytest.mark.parametrize(("loss", "by_hand"), [("mse", squares), ("kl", cross_entropy)])
+def test_a_distilling_loss_is_what_its_formula_says(
+    loss: str,
+    by_hand: Callable[[np.ndarray], float],
+    small: Compose,
+    machine: Hardware,
+    tmp_path: Path,
+) -> None:
+    overrides = ["base=modernbert_tiny", f"arch.loss={loss}", "train.teacher=unused", "negatives=2"]
+    config = small(*overrides, "train.max_steps=1", "train.batch_size=3")
+    folder = prepare_base(config.base, StageCache.of(config))
+    reranker = load_reranker(folder, config.arch, machine, 32, seed=1)
+    assert reranker is not None
+    row = TrainingExample("merge", "merges one", 1, 1.0, ["a graph", "tea"], teacher=TEACHER)
+    passages = dict(enumerate([row.positive, *row.negatives]))
+    before = reranker.score_pairs(
+        {"q": row.query}, {str(n): text for n, text in passages.items()}, [("q", n) for n in "012"]
+    )
+    losses: list[float] = []
+    train(
+        reranker,
+        lambda: [row],
+        plan(loss, 1, 1, 2, 1, config.train),
+        config.train,
+        machine,
+        1,
+        tmp_path,
+        None,
+        lambda _, metrics: losses.extend(v for k, v in metrics.items() if k == "train/loss"),
+    )
+    assert losses == [pytest.approx(by_hand(before), abs=2e-3)]
 
 
 def test_lce_is_the_softmax_over_the_passages_of_a_query(small: Compose, machine: Hardware) -> None:

@@ -1,23 +1,17 @@
-"""What each training example looks like, by hand, and the teacher's scores."""
+"""What each training example looks like, by hand."""
 
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.config.models import DISTILLING
 from pipeline.data.text import text_key
-from pipeline.experiment.shared import Shared
-from pipeline.infra.hardware import Hardware
-from pipeline.infra.model_files import prepare_base
-from pipeline.infra.stage_cache import StageCache
 from pipeline.records import Dataset, QuerySet, TrainingExample, TrainingRow
-from pipeline.rerankers import load_reranker
-from pipeline.training.examples import columns, with_teacher
+from pipeline.training.examples import columns
 from pipeline.training.negatives import FILE, SCHEMA, TrainingSet
 from pipeline.training.schedule import LISTWISE
-from tests.conftest import Compose
 
 ROWS = [
     TrainingExample("q", "good", 2, 1.0, ["bad", "worse"], teacher=(3.0, 1.0, 0.5)),
@@ -36,7 +30,7 @@ def test_pairs_carry_graded_labels_up_to_one() -> None:
     ]
 
 
-@pytest.mark.parametrize("loss", LISTWISE)
+@pytest.mark.parametrize("loss", [loss for loss in LISTWISE if loss not in DISTILLING])
 def test_lists_hold_every_passage_of_a_query_once_with_its_gain(loss: str) -> None:
     (row,) = columns(loss, ROWS)
     assert row["passages"] == ["good", "fair", "bad", "worse"]
@@ -68,17 +62,9 @@ def test_tuples_and_the_teachers_scores() -> None:
     assert scored == {**texts, "label": [3.0, 1.0, 0.5]}
     listed, _ = columns("distillation", ROWS)
     assert listed["documents"] == ["good", "bad", "worse"]
-
-
-def test_the_teacher_scores_positive_and_negatives(
-    shared: Shared, small: Compose, machine: Hardware
-) -> None:
-    config = small("arch=colbert", "base=modernbert_tiny")
-    folder = prepare_base(config.base, StageCache.of(config))
-    teacher = load_reranker(folder, config.arch, machine, 32, seed=2)
-    assert teacher is not None and shared.negatives is not None
-    row = next(iter(TrainingSet(shared.negatives, shared.dataset, 2).examples()))
-    (scored,) = with_teacher([row], teacher)
-    passages = {"p": row.positive, "0": row.negatives[0], "1": row.negatives[1]}
-    alone = teacher.score_pairs({"q": row.query}, passages, [("q", name) for name in passages])
-    assert np.allclose(scored.teacher, alone, atol=1e-4)
+    (whole,) = columns("kl", ROWS)
+    assert whole["passages"] == ["good", "fair", "bad", "worse"]
+    assert whole["label"] == [3.0, 2.0, 1.0, 0.5]
+    pairs = [tuple(row.values()) for row in columns("mse", ROWS)]
+    assert pairs[:3] == [("q", "good", 3.0), ("q", "bad", 1.0), ("q", "worse", 0.5)]
+    assert pairs[3] == ("q", "fair", 2.0)
