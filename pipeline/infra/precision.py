@@ -185,22 +185,31 @@ def measured_speedup(device: str, half: str, sizes: Sizes, batch: Batch, trains:
     gpus = [torch.cuda.current_device()] if device == "cuda" else []
     torch.set_num_threads(1)
     try:
-        with torch.random.fork_rng(gpus):  # The model's own weights are drawn later.
+        with torch.random.fork_rng(gpus):  # The model's own weights and dropout are drawn later.
             layer = _Layer(sizes).to(device).train(trains)
             hidden = torch.randn(*batch, sizes.hidden, device=device)
-        run = _seconds_to_train if trains else _seconds_to_score
-        best = {"fp32": math.inf, half: math.inf}
-        start = _clock(device)
-        for number in range(1 + ROUNDS):  # The first round warms up.
-            for precision in best:
-                seconds = run(layer, hidden, precision)
-                if number:
-                    best[precision] = min(best[precision], seconds)
-            if number and _clock(device) - start > SECONDS:
-                break
+            best = _best_seconds(layer, hidden, ("fp32", half), trains)
     finally:
         torch.set_num_threads(threads)
     return best["fp32"] / best[half]
+
+
+def _best_seconds(
+    layer: "_Layer", hidden: torch.Tensor, precisions: tuple[str, str], trains: bool
+) -> dict[str, float]:
+    """Time the layer in each precision, in turns; return the best time of each."""
+    device = hidden.device.type
+    run = _seconds_to_train if trains else _seconds_to_score
+    best = dict.fromkeys(precisions, math.inf)
+    start = _clock(device)
+    for number in range(1 + ROUNDS):  # The first round warms up.
+        for precision in best:
+            seconds = run(layer, hidden, precision)
+            if number:
+                best[precision] = min(best[precision], seconds)
+        if number and _clock(device) - start > SECONDS:
+            break
+    return best
 
 
 class _Layer(torch.nn.Module):
@@ -220,7 +229,8 @@ class _Layer(torch.nn.Module):
         texts, tokens, _ = hidden.shape
         mixed = self.mix(hidden).view(texts, tokens, 3, self._heads, -1).permute(2, 0, 3, 1, 4)
         dropped = DROPOUT if self.training else 0.0
-        read = functional.scaled_dot_product_attention(*mixed, dropout_p=dropped)
+        query, key, value = mixed
+        read = functional.scaled_dot_product_attention(query, key, value, dropout_p=dropped)
         read = self.out(read.transpose(1, 2).reshape(hidden.shape))
         hidden = self.norms[0](hidden + functional.dropout(read, dropped, self.training))
         read = self.down(functional.gelu(self.up(hidden)))
