@@ -31,7 +31,7 @@ class Code:
 
 STAGES = {
     "base": Code(("infra.model_files",), TRANSFORMER),
-    "precision": Code(("infra.precision",), ("torch",)),
+    "precision": Code(("infra.precision", "infra.layer_speed"), ("torch",)),
     "dataset": Code(("data",), ("datasets", "datasketch", "numpy", "scipy")),
     "audit": Code(
         ("audit", "data", "experiment.audit"), ("datasketch", "numpy", "tokenizers", "transformers")

@@ -11,8 +11,9 @@ from sentence_transformers import SentenceTransformer
 from pipeline.config.models import EmbedderConfig
 from pipeline.config.saved_models import check_lengths
 from pipeline.infra.hardware import Hardware
+from pipeline.infra.layer_speed import Batch
 from pipeline.infra.model_files import content_hash, locate
-from pipeline.infra.precision import Batch, settled
+from pipeline.infra.precision import settled
 from pipeline.infra.stage_cache import StageCache
 
 QUERY_PROMPTS = ("query",)

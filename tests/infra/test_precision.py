@@ -9,9 +9,10 @@ import torch
 
 from pipeline.config.models import ColbertConfig, CrossEncoderConfig
 from pipeline.config.stages import HardwareConfig
-from pipeline.infra import hardware, precision
+from pipeline.infra import hardware, layer_speed, precision
 from pipeline.infra.hardware import Hardware
-from pipeline.infra.precision import Batch, Sizes, settled, sizes_of
+from pipeline.infra.layer_speed import Batch, Sizes
+from pipeline.infra.precision import settled, sizes_of
 from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError
 
@@ -97,7 +98,7 @@ def test_measuring_changes_neither_random_numbers_nor_threads() -> None:
     expected, threads = torch.rand(4), torch.get_num_threads()
     torch.manual_seed(3)
     for trains in (False, True):
-        speedup = precision.measured_speedup("cpu", "bf16", SMALL, Batch(2, 8), trains)
+        speedup = layer_speed.measured_speedup("cpu", "bf16", SMALL, Batch(2, 8), trains)
         assert 0 < speedup < 100
     assert torch.equal(torch.rand(4), expected)
     assert torch.get_num_threads() == threads
