@@ -21,6 +21,7 @@ from pipeline.report.format import (
     span,
 )
 from pipeline.report.points import Point
+from pipeline.report.reads import reads
 from pipeline.report.sections import trained
 from pipeline.report.study import Study
 from pipeline.report.systems import Glance
@@ -67,6 +68,8 @@ def facts(comparison: Comparison) -> list[str]:
         f"{comparison.queries:,} queries{over}" if comparison.queries else "no per-query values"
     )
     lines = [f"{runs} run{'s' * (runs > 1)} on {comparison.title}: {queries}"]
+    if lengths := reads(comparison.points):
+        lines.append(lengths)
     if shared := trained.note(comparison):
         lines.append(shared)
     for quality in comparison.qualities[:1]:
