@@ -72,6 +72,13 @@ class Row:
         """Whether the difference is more than chance."""
         return self.difference is not None and self.difference.p_value < LEVEL
 
+    @property
+    def direction(self) -> str:
+        """``up`` where B is better, ``down`` where A is, empty if that may be chance."""
+        if not self.significant:
+            return ""
+        return "up" if self.b > self.a else "down"
+
 
 @dataclass(frozen=True)
 class Answer:

@@ -1,7 +1,7 @@
 """Write two systems as one HTML page; the template escapes everything it shows."""
 
 from pipeline.infra.html import render
-from pipeline.report.pair.difference import Difference, Row
+from pipeline.report.pair.difference import Difference
 from pipeline.report.pair.terminal import costs, legend, quality, texts, values
 
 
@@ -19,15 +19,8 @@ def html(difference: Difference) -> str:
         title=difference.title,
         difference=difference,
         quality=quality(labels, rows),
-        looks=[_look(row) for row in rows],
+        looks=[row.direction for row in rows],
         legend=legend(difference),
         costs=costs(difference),
         cases=cases,
     )
-
-
-def _look(row: Row) -> str:
-    """Return the CSS class of a row's figures."""
-    if not row.significant:
-        return ""
-    return "up" if row.b > row.a else "down"

@@ -15,6 +15,7 @@ from pipeline.report.format import MISSING, number, span
 from pipeline.report.pair.difference import Answer, Case, Difference, Row
 
 TEXT = 160  # characters of a text that are shown
+STYLES = {"up": "bold green", "down": "bold red", "": ""}
 PIPE = 200  # columns where the output is no terminal
 
 Grid = tuple[list[str], list[list[str]]]  # heads and rows
@@ -37,7 +38,7 @@ def show(difference: Difference) -> None:
             say("the same")
     say("\nquality", "bold")
     heads, rows = quality(difference.labels, difference.rows)
-    console.print(_table(heads, rows, styles=[_style(row) for row in difference.rows]))
+    console.print(_table(heads, rows, styles=[STYLES[row.direction] for row in difference.rows]))
     for line in legend(difference):
         say(line, "dim")
     if difference.costs:
@@ -122,13 +123,6 @@ def texts(case: Case, labels: tuple[str, str]) -> list[tuple[str, str]]:
 def _answers(case: Case, labels: tuple[str, str]) -> list[tuple[str, Answer]]:
     a, b = labels
     return [(a, case.a), (b, case.b)] if case.a else [(b, case.b)]
-
-
-def _style(row: Row) -> str:
-    """Return green where B is better and red where A is, beyond chance."""
-    if not row.significant:
-        return ""
-    return "bold green" if row.b > row.a else "bold red"
 
 
 def _table(
