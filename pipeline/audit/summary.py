@@ -1,15 +1,13 @@
 """Print the report on the terminal; prepare the figures that terminal and page share."""
 
-from collections.abc import Sequence
 from textwrap import fill
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from pipeline.audit.findings import SEVERITIES, Report
+from pipeline.infra.tables import filled
 
 STYLES = {"unusable": "bold red", "warning": "yellow", "info": "dim"}
 WIDTH = 100  # columns at most; also in a pipe
@@ -66,7 +64,7 @@ def show(report: Report, console: Console) -> None:
     console.print(Text(headline(report)))
     console.print(Text(size(report)))
     for _, heads, rows in figures(report):
-        console.print(_table(heads, rows))
+        console.print(filled(heads, rows, gap=2))
     for finding in report.findings:
         title = Text(f"\n{finding.severity:<8} ", style=STYLES[finding.severity])
         title.append(f"{finding.count:,} {finding.message}", style="default")
@@ -78,12 +76,3 @@ def show(report: Report, console: Console) -> None:
         for line in lines:
             wrapped = fill(line, console.width, initial_indent=" " * 9, subsequent_indent=" " * 11)
             console.print(Text(wrapped), soft_wrap=True)
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
-    for place, head in enumerate(heads):
-        table.add_column(head, justify="right" if place else "left")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    return table

@@ -2,13 +2,13 @@
 
 from math import isnan
 
-from rich import box
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from pipeline.evaluation.significance import LEVEL
+from pipeline.infra.tables import filled, framed
 from pipeline.report import blocks
 from pipeline.report.comparison import Cell, Comparison, Quality
 from pipeline.report.format import MISSING
@@ -46,14 +46,9 @@ def print_tables(comparison: Comparison, console: Console) -> None:
 
 def print_table(table: blocks.Table, console: Console) -> None:
     """Print a table of the report, on a terminal in its width."""
-    shown = _framed()
-    for place, head in enumerate(table.heads):
-        word = place < table.names
-        shown.add_column(
-            head, justify="left" if word else "right", no_wrap=not word, overflow="fold"
-        )
-    for row in table.rows:
-        shown.add_row(*map(Text, row))
+    shown = filled(table.heads, table.rows, table.names)
+    for column in shown.columns[table.names :]:
+        column.no_wrap = True
     console.print(table.caption, style="bold", markup=False, soft_wrap=True)
     if not console.is_terminal:
         console.width = max(console.width, _needed(shown, console))
@@ -63,10 +58,6 @@ def print_table(table: blocks.Table, console: Console) -> None:
 def _needed(table: Table, console: Console) -> int:
     """Return the width of the table in which nothing is cut or folded."""
     return Measurement.get(console, console.options.update(width=10_000), table).maximum
-
-
-def _framed() -> Table:
-    return Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
 
 
 def _legend(comparison: Comparison) -> list[str]:
@@ -88,7 +79,7 @@ def _print_fitting(comparison: Comparison, quality: Quality, console: Console) -
 
 
 def _table(comparison: Comparison, quality: Quality, hidden: tuple[str, ...]) -> Table:
-    table = _framed()
+    table = framed()
     shown = [head for head in heads(comparison) if head not in hidden]
     for head in shown:
         if head in ("group", "run"):

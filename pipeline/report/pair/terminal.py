@@ -5,12 +5,10 @@ from collections.abc import Sequence
 from math import isnan
 from textwrap import shorten
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from pipeline.evaluation.significance import LEVEL
+from pipeline.infra.tables import filled
 from pipeline.report.format import MISSING, number, span
 from pipeline.report.pair.difference import Answer, Case, Difference, Row
 
@@ -33,17 +31,17 @@ def show(difference: Difference) -> None:
     if difference.config is not None:
         say("\nconfiguration", "bold")
         if difference.config:
-            console.print(_table(("", *difference.labels), difference.config, words=3))
+            console.print(filled(("", *difference.labels), difference.config, words=3))
         else:
             say("the same")
     say("\nquality", "bold")
     heads, rows = quality(difference.labels, difference.rows)
-    console.print(_table(heads, rows, styles=[STYLES[row.direction] for row in difference.rows]))
+    console.print(filled(heads, rows, styles=[STYLES[row.direction] for row in difference.rows]))
     for line in legend(difference):
         say(line, "dim")
     if difference.costs:
         say("\ncost", "bold")
-        console.print(_table(*costs(difference)))
+        console.print(filled(*costs(difference)))
     for heading, cases in difference.cases:
         if cases:
             say(f"\n{heading}", "bold")
@@ -123,22 +121,6 @@ def texts(case: Case, labels: tuple[str, str]) -> list[tuple[str, str]]:
 def _answers(case: Case, labels: tuple[str, str]) -> list[tuple[str, Answer]]:
     a, b = labels
     return [(a, case.a), (b, case.b)] if case.a else [(b, case.b)]
-
-
-def _table(
-    heads: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    styles: Sequence[str] = (),
-    words: int = 1,
-) -> Table:
-    """Lay out a table; the first ``words`` columns are on the left."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for place, head in enumerate(heads):
-        table.add_column(head, justify="left" if place < words else "right", overflow="fold")
-    for place, row in enumerate(rows):
-        style = styles[place] if styles else ""
-        table.add_row(*(Text(cell, style=style) for cell in row))
-    return table
 
 
 def _short(text: str) -> str:
