@@ -1,6 +1,8 @@
 """What several test files share: composed configurations and one small real experiment."""
 
+import gc
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock
 from hydra import compose, initialize_config_dir
 from mlflow import MlflowClient
 
@@ -32,6 +35,8 @@ if TYPE_CHECKING:  # A test of pure functions must not wait for torch and transf
     from pipeline.infra.hardware import Hardware
 
 Compose = Callable[..., Config]
+NewStore = Callable[..., TrackingConfig]
+Prepare = Callable[..., Path]
 
 SMALL = (
     "dataset.packages=[hydra-core,omegaconf,networkx]",
@@ -57,6 +62,9 @@ TINY = (  # for sweeps from the command line: what takes time is their start
     "latency.enabled=false",
     "hardware.precision=fp32",
 )
+
+QUIET = ("hydra/job_logging=none", "hydra/hydra_logging=none")
+"""In this process Hydra must not replace the log handlers of the tests."""
 
 BRIEF = (  # one layer, four steps, half the candidates
     "base=minilm_l3",
@@ -150,6 +158,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in slow)
 
 
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the imported libraries: it would search them all the time."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
 @pytest.fixture(autouse=True)
 def handler_of_sigterm() -> Iterator[None]:
     """What a test that calls ``exit_code`` changes in this process is put back."""
@@ -159,26 +174,49 @@ def handler_of_sigterm() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One output folder, so that shared stages are computed once for all tests."""
+def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of pytest-xdist share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def outputs(common: Path, new_store: NewStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An output folder, whose stages are computed once for all tests in all processes."""
     from pipeline.infra import quiet
 
     quiet.silence()
-    return tmp_path_factory.mktemp("outputs")
+    folder = tmp_path_factory.mktemp("outputs")
+    (common / "stages").mkdir(exist_ok=True)
+    (folder / "cache").symlink_to(common / "stages")
+    new_store(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")
-def pair_store(tmp_path_factory: pytest.TempPathFactory) -> TrackingConfig:
+def pair_store(tmp_path_factory: pytest.TempPathFactory, new_store: NewStore) -> TrackingConfig:
     """A store with the runs of ``tests.pair_runs``."""
-    return record_runs(tmp_path_factory.mktemp("pair"))
+    folder = tmp_path_factory.mktemp("pair")
+    return record_runs(new_store(folder, "points"), folder)
 
 
 @pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tracking database without runs, to be copied: MLflow takes seconds to create one."""
-    file = tmp_path_factory.mktemp("database") / "mlflow.db"
-    MlflowClient(f"sqlite:///{file}").search_experiments(max_results=1)
-    return file
+def new_store(common: Path) -> NewStore:
+    """Make a tracking store without runs in a folder: ``new_store(folder, experiment="e")``.
+
+    It is a copy, as MLflow takes seconds to create one.
+    """
+    file = common / "empty.db"
+    with FileLock(common / ".empty.lock"):
+        if not file.exists():
+            MlflowClient(f"sqlite:///{file}").search_experiments(max_results=1)
+
+    def copied(folder: Path, experiment: str = "pydocs") -> TrackingConfig:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, folder / "mlflow.db")
+        return TrackingConfig(uri=f"sqlite:///{folder}/mlflow.db", experiment=experiment)
+
+    return copied
 
 
 @pytest.fixture(scope="session")
@@ -201,6 +239,28 @@ def shared(small: Compose, machine: "Hardware") -> "Shared":
 
     config = small("epochs=1")
     return prepare_shared(config, machine, StageCache.of(config))
+
+
+@pytest.fixture(scope="session")
+def prepare(outputs: Path, machine: "Hardware", new_store: NewStore) -> Prepare:
+    """Put what points share, and a store without runs, into a folder to run a command in.
+
+    ``prepare(folder, *words)`` returns ``folder / "outputs"``.
+    """
+    from pipeline.experiment.shared import prepare_shared
+    from pipeline.infra.model_files import prepare_base
+
+    def fill(folder: Path, *words: str) -> Path:
+        config = compose_config([*words, f"output_dir={outputs}"])
+        cache = StageCache.of(config)
+        prepare_base(config.base, cache)
+        prepare_shared(config, machine, cache)
+        for name in cache.used:
+            shutil.copytree(cache.folder / name, folder / "outputs" / "cache" / name)
+        new_store(folder / "outputs")
+        return folder / "outputs"
+
+    return fill
 
 
 @dataclass(frozen=True)

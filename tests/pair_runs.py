@@ -15,9 +15,8 @@ HIGH = LOW | dict.fromkeys(QUERIES[:6], 1.0) | {"q7": 0.0}  # 6 better, 1 equal,
 SCRIPT = "<script>alert('x')</script>"
 
 
-def record_runs(folder: Path) -> TrackingConfig:
+def record_runs(config: TrackingConfig, folder: Path) -> TrackingConfig:
     """Record the runs low, high, elsewhere (on other data) and control (the search alone)."""
-    config = TrackingConfig(uri=f"sqlite:///{folder}/mlflow.db", experiment="points")
     _record(config, folder, "low", LOW, {"epochs": "1"})
     _record(config, folder, "high", HIGH, {"epochs": "2", "run_name": "high"})
     _record(config, folder, "elsewhere", HIGH, {"data.fingerprint": "b" * 64})

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config.stages import TrackingConfig
 from pipeline.infra.stage_cache import StageCache
 from pipeline.tracking import writer
 from tests.commands.conftest import code_of
+from tests.conftest import NewStore
 
 
 def folders(output: Path) -> int:
@@ -15,10 +15,10 @@ def folders(output: Path) -> int:
 
 
 def test_only_unused_folders_are_removed(
-    elsewhere: Path, capsys: pytest.CaptureFixture[str]
+    elsewhere: Path, new_store: NewStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = TrackingConfig(uri=f"sqlite:///{elsewhere}/outputs/mlflow.db")
     output = elsewhere / "outputs"
+    config = new_store(output)
     paths = [
         StageCache(output / "cache").get("index", {"words": words}, lambda f: (f / "x").touch())
         for words in (1, 2)

@@ -7,14 +7,15 @@ import pytest
 from pipeline.config.stages import TrackingConfig
 from pipeline.tracking import artifacts, registry, writer
 from tests.commands.conftest import code_of
+from tests.conftest import NewStore
 
 FTS = ["search=fts", "order=fused"]
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> TrackingConfig:
+def store(tmp_path: Path, new_store: NewStore) -> TrackingConfig:
     """A store with two equal runs, first and second."""
-    config = TrackingConfig(uri=f"sqlite:///{tmp_path}/mlflow.db")
+    config = new_store(tmp_path)
     for name in ("first", "second"):
         folder = tmp_path / name
         folder.mkdir()

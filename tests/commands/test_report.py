@@ -13,6 +13,7 @@ from pipeline.records import InputError
 from pipeline.tracking import artifacts, reader, writer
 from pipeline.tracking.reader import RunRecord
 from tests.commands.conftest import code_of
+from tests.conftest import NewStore
 from tests.report.sample import RECORDS, read
 
 
@@ -38,8 +39,8 @@ def store_sweep(config: TrackingConfig) -> str:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> TrackingConfig:
-    return TrackingConfig(uri=f"sqlite:///{tmp_path}/mlflow.db", experiment="e")
+def config(tmp_path: Path, new_store: NewStore) -> TrackingConfig:
+    return new_store(tmp_path, "e")
 
 
 @pytest.fixture
@@ -49,12 +50,14 @@ def words(tmp_path: Path) -> list[str]:
 
 
 def test_nothing_yet(
-    tmp_path: Path, words: list[str], config: TrackingConfig, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, words: list[str], new_store: NewStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    message = f"no finished run in experiment e of {config.uri}; make sweep makes some\n"
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    message = f"no finished run in experiment e of {uri}; make sweep makes some\n"
     main(words)
     assert capsys.readouterr().out == message
     assert list(tmp_path.iterdir()) == []
+    config = new_store(tmp_path, "e")
     with writer.run(config, "sweep", {"kind": "sweep"}) as empty:
         store_run(replace(config, parent_run_id=empty.run_id), RECORDS[1])  # which fails
     (tmp_path / "report").mkdir()

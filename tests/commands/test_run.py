@@ -6,10 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.conftest import code_of
-from tests.conftest import SMALL
-
-QUIET = ("hydra/job_logging=none", "hydra/hydra_logging=none")
-"""In this process Hydra must not replace the log handlers of the tests."""
+from tests.conftest import QUIET, SMALL
 
 
 def write_lines(path: Path, lines: Sequence[str]) -> None:

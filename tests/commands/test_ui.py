@@ -18,7 +18,7 @@ import pytest
 from pipeline.config.stages import TrackingConfig
 from pipeline.tracking import artifacts, reader, writer
 from tests.commands.conftest import code_of
-from tests.conftest import free_port
+from tests.conftest import NewStore, free_port
 
 BEST, WORSE, FAILED = (f"cross_encoder_ms_marco_minilm_{n}neg_1ep" for n in (1, 2, 3))
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -50,10 +50,9 @@ def command(port: int, uri: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> TrackingConfig:
+def store(tmp_path_factory: pytest.TempPathFactory, new_store: NewStore) -> TrackingConfig:
     """A sweep of two points and one that failed, the best neither first nor last."""
-    folder = tmp_path_factory.mktemp("ui")
-    config = TrackingConfig(uri=f"sqlite:///{folder}/mlflow.db", experiment="pydocs")
+    config = new_store(tmp_path_factory.mktemp("ui"))
     with writer.run(config, "sweep", {"kind": "sweep"}) as parent:
         parent.log_note("- the note of the sweep")
         child = replace(config, parent_run_id=parent.run_id)

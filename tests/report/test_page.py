@@ -23,15 +23,15 @@ from pipeline.report.write import show
 from pipeline.tracking import artifacts, reader, writer
 from pipeline.tracking.artifacts import Text
 from pipeline.tracking.reader import RunRecord
+from tests.conftest import NewStore
 from tests.pages import Page
 from tests.report.sample import RECORDS, VALUES, page, read, whole, written_page
 
 EVIL = "<script>alert('x')</script> & <b>bold</b>"
 
 
-def sweep(folder: Path) -> tuple[TrackingConfig, str]:
-    """A store with the runs of RECORDS, with rankings, qrels and texts of one query each."""
-    config = TrackingConfig(uri=f"sqlite:///{folder}/mlflow.db", experiment="e")
+def sweep(config: TrackingConfig, folder: Path) -> str:
+    """Record the runs of RECORDS, with rankings, qrels and texts of one query each; their sweep."""
     qrels: Qrels = {f"q{i}": {"a b%": 1} for i in range(60)}
     hits = [Hit("other", 2.0), Hit("a b%", 1.0)]
     rankings = {"before": dict.fromkeys(qrels, hits), "after": dict.fromkeys(qrels, hits[::-1])}
@@ -62,13 +62,16 @@ def sweep(folder: Path) -> tuple[TrackingConfig, str]:
                     after = folder / f"{search}_reranked_at_10.run"
                     after.write_bytes((folder / "after").read_bytes())
                     active.log_file(after, "runs")
-    return config, parent.run_id
+    return parent.run_id
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[RunRecord]]:
+def written(
+    tmp_path_factory: pytest.TempPathFactory, new_store: NewStore
+) -> tuple[str, list[RunRecord]]:
     folder = tmp_path_factory.mktemp("page")
-    config, parent = sweep(folder)
+    config = new_store(folder)
+    parent = sweep(config, folder)
     files = show(config, ReportConfig(), parent, folder)
     assert [file.name for file in files] == ["report.html", "report.md", "report.csv"]
     return files[0].read_text(encoding="utf-8"), reader.read_runs(config, parent)

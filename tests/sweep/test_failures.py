@@ -1,4 +1,4 @@
-"""A point that fails, from the command line: repeated, stopping the sweep or not, gone on with."""
+"""A point that fails: repeated, stopping the sweep or not, gone on with."""
 
 import shutil
 from pathlib import Path
@@ -11,7 +11,8 @@ from pipeline.infra.model_files import prepare_base
 from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError
 from pipeline.tracking import reader, writer
-from tests.conftest import TINY, command, compose_config, tracked
+from tests.commands.conftest import code_of
+from tests.conftest import QUIET, TINY, Prepare, compose_config, tracked
 
 SWEEP = (
     *TINY,
@@ -39,23 +40,37 @@ def sweep_of(folder: Path) -> str:
     return str(sweep.info.run_id)
 
 
-def test_retries_and_fail_fast_and_going_on(tmp_path: Path) -> None:
+def test_retries_and_fail_fast_and_going_on(
+    tmp_path: Path,
+    prepare: Prepare,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    outputs = prepare(tmp_path, *TINY, "base=modernbert_tiny")
+    monkeypatch.chdir(tmp_path)
+    caplog.set_level("INFO")
+
+    def sweep(*words: str) -> str:
+        """What a sweep that fails says."""
+        caplog.clear()
+        assert code_of(["sweep", *SWEEP, *QUIET, f"output_dir={outputs}", *words]) == 1
+        return "".join(capsys.readouterr()) + caplog.text
+
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "config.json").write_text('{"model_type": "modernbert"}')
     (tmp_path / "broken" / "model.safetensors").write_bytes(b"half")
-    done = command(*SWEEP, "retries=1", "fail_fast=true", cwd=tmp_path, to="sweep")
-    assert done.returncode == 1, done.stderr
+    said = sweep("retries=1", "fail_fast=true")
     assert attempts(tmp_path) == [("broken", "FAILED")] * 2
-    assert "failed and is run again: " in done.stderr
-    assert "0 of 2 points" in done.stdout
-    assert "failed: RuntimeError: 1 point failed" in done.stderr
-    assert "SKIPPED cross_encoder_modernbert_tiny_1neg_1ep: not started" in done.stdout
+    assert "failed and is run again: " in said
+    assert "0 of 2 points" in said
+    assert "failed: RuntimeError: 1 point failed" in said
+    assert "SKIPPED cross_encoder_modernbert_tiny_1neg_1ep: not started" in said
 
-    done = command(*SWEEP, cwd=tmp_path, to="sweep")
-    assert done.returncode == 1, done.stderr
-    assert "0 points finished before" in done.stderr
+    said = sweep()
+    assert "0 points finished before" in said
     assert attempts(tmp_path)[2:] == [("broken", "FAILED"), ("random:modernbert", "FINISHED")]
-    assert "1 of 2 points" in done.stdout
+    assert "1 of 2 points" in said
     stages = {
         tag
         for run in reader.read_runs(tracked(tmp_path), sweep_of(tmp_path))

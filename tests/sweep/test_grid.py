@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from pipeline.sweep import run as sweep
 from pipeline.sweep.grid import Grid, expand
 from pipeline.tracking import reader
-from tests.conftest import command, tracked
+from tests.conftest import QUIET, NewStore
 from tests.data.beir_folder import CORPUS, jsonl, write
 
 CONTROL = ("arch=none", "base=none", "negatives=0", "epochs=0")
@@ -19,34 +20,40 @@ LINES = ",".join(
 
 
 @pytest.mark.slow
-def test_a_sweep_over_two_data_sets_is_one_sweep(tmp_path: Path) -> None:
+def test_a_sweep_over_two_data_sets_is_one_sweep(
+    tmp_path: Path,
+    new_store: NewStore,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outputs = tmp_path / "outputs"
+    config = new_store(outputs)  # of the data set of the sweep itself, pydocs
     write(tmp_path / "first")
     write(tmp_path / "second", corpus=jsonl([*CORPUS, {"_id": "d7", "text": "Elks swim."}]))
-    words = (*CONTROL, *BRIEF, f"grid=[{LINES}]")
-    done = command(*words, cwd=tmp_path, to="sweep")
-    assert done.returncode == 0, done.stderr
-    assert "2 of 2 points" in done.stdout
+    words = (*CONTROL, *BRIEF, *QUIET, f"output_dir={outputs}", f"grid=[{LINES}]")
+    sweep.run(words)
+    shown = capsys.readouterr().out
+    assert "2 of 2 points" in shown
     for name in ("first", "second"):
-        assert f"\n1 run on {name} " in f"\n{done.stdout}"
+        assert f"\n1 run on {name} " in f"\n{shown}"
 
-    config = tracked(tmp_path)  # of the data set of the sweep itself, pydocs
-    sweep = reader.latest_sweep(config)
-    assert sweep is not None
-    runs = reader.read_attempts(config, sweep)
+    parent = reader.latest_sweep(config)
+    assert parent is not None
+    runs = reader.read_attempts(config, parent)
     assert [(run.tags["dataset"], run.status) for run in runs] == [
         ("first", "FINISHED"),
         ("second", "FINISHED"),
     ]
     experiments = {e.name for e in MlflowClient(config.uri).search_experiments()}
     assert experiments == {"Default", "pydocs"}
-    with (tmp_path / "outputs" / "report" / "report.csv").open() as file:
-        shown = [(row["dataset"], row["run_id"]) for row in csv.DictReader(file)]
-    assert shown == [(run.tags["dataset"], run.run_id) for run in runs]
+    with (outputs / "report" / "report.csv").open() as file:
+        rows = [(row["dataset"], row["run_id"]) for row in csv.DictReader(file)]
+    assert rows == [(run.tags["dataset"], run.run_id) for run in runs]
 
-    again = command(*words, cwd=tmp_path, to="sweep")
-    assert again.returncode == 0, again.stderr
-    assert "complete: all 2 points had finished" in again.stdout
-    assert reader.read_attempts(config, sweep) == runs
+    sweep.run(words)
+    assert "complete: all 2 points had finished" in capsys.readouterr().out
+    assert reader.read_attempts(config, parent) == runs
 
 
 def test_the_first_data_set_names_the_experiment(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Which points of a sweep are timed after it, and where."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,14 +16,12 @@ from pipeline.sweep import latency
 from pipeline.sweep.grid import Grid
 from pipeline.sweep.latency import Timing, time_points, untimed
 from pipeline.tracking import writer
-from tests.conftest import compose_config, tracked
+from tests.conftest import NewStore, compose_config
 
 
 @pytest.fixture
-def config(tmp_path: Path, empty_database: Path) -> TrackingConfig:
-    (tmp_path / "outputs").mkdir()
-    shutil.copy(empty_database, tmp_path / "outputs" / "mlflow.db")
-    return tracked(tmp_path)
+def config(tmp_path: Path, new_store: NewStore) -> TrackingConfig:
+    return new_store(tmp_path / "outputs")
 
 
 def test_finished_points_without_timings_are_to_be_timed(config: TrackingConfig) -> None:

@@ -25,14 +25,17 @@ from pipeline.sweep.launch import Launched
 from pipeline.sweep.resume import KILLED
 from pipeline.sweep.task import Reported
 from pipeline.tracking import attempts, reader, writer
+from tests.conftest import QUIET, NewStore
 
 KEYS = ["a", "b", "c", "d"]  # the fingerprints of the points
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """For all sweeps here: a tracking store takes seconds to make."""
-    return tmp_path_factory.mktemp("launch")
+def folder(tmp_path_factory: pytest.TempPathFactory, new_store: NewStore) -> Path:
+    """The output folder of all sweeps here."""
+    folder = tmp_path_factory.mktemp("launch")
+    new_store(folder)
+    return folder
 
 
 @pytest.fixture
@@ -42,7 +45,7 @@ def grid(folder: Path) -> Grid:
 
 def four_points(folder: Path, *overrides: str) -> Grid:
     words = ("arch=colbert", "seed=0,1,2,3", f"output_dir={folder}")
-    return Grid([*words, "hydra/job_logging=none", "hydra/hydra_logging=none", *overrides])
+    return Grid([*words, *QUIET, *overrides])
 
 
 @dataclass

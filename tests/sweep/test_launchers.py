@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,19 +13,15 @@ from mlflow import MlflowClient
 from omegaconf import OmegaConf
 
 from pipeline.config.stages import TrackingConfig
+from pipeline.sweep import run as sweep
 from pipeline.sweep.grid import Grid
 from pipeline.sweep.launch import at_once
 from pipeline.sweep.resume import KILLED
 from pipeline.tracking import reader
-from tests.conftest import CHILD, TINY, command, tracked
+from tests.conftest import CHILD, QUIET, TINY, Prepare, command, tracked
 
-SWEEP = (
-    *TINY,
-    "hardware.threads=1",
-    "base=modernbert_tiny",
-    "train.max_steps=10",
-    "arch=cross_encoder,colbert",
-)
+POINT = (*TINY, "hardware.threads=1", "base=modernbert_tiny", "train.max_steps=10")
+SWEEP = (*POINT, "arch=cross_encoder,colbert")
 JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
 LOCAL = {
     "submitit": ("hydra/launcher=submitit_local", "hydra.launcher.timeout_min=10"),
@@ -40,24 +35,17 @@ LOCAL = {
 
 
 @pytest.fixture(scope="module")
-def basic(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the sweep through the basic launcher."""
+def expected(
+    tmp_path_factory: pytest.TempPathFactory, prepare: Prepare
+) -> dict[str, dict[str, float]]:
+    """What comes out of the sweep through the basic launcher, in this process."""
     folder = tmp_path_factory.mktemp("basic")
-    done = command(*SWEEP, cwd=folder, to="sweep")
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
-@pytest.fixture
-def prepared(basic: Path, empty_database: Path, tmp_path: Path) -> Path:
-    """A folder with the stages that both points share, but no model, score or run."""
-    ignored = shutil.ignore_patterns("model", "scores")
-    shutil.copytree(basic / "outputs" / "cache", tmp_path / "outputs" / "cache", ignore=ignored)
-    shutil.copy(empty_database, tmp_path / "outputs" / "mlflow.db")
-    return tmp_path
+    sweep.run([*SWEEP, *QUIET, f"output_dir={prepare(folder, *POINT)}"])
+    return quality(folder)
 
 
 def quality(folder: Path) -> dict[str, dict[str, float]]:
+    """Name of a point -> its figures; asserts that each has finished once."""
     config = tracked(folder)
     parent = reader.latest_sweep(config)
     assert parent is not None
@@ -73,30 +61,33 @@ def quality(folder: Path) -> dict[str, dict[str, float]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", list(LOCAL))
 def test_a_launcher_gives_what_the_basic_one_gives(
-    launcher: str, basic: Path, prepared: Path
+    launcher: str, expected: dict[str, dict[str, float]], prepare: Prepare, tmp_path: Path
 ) -> None:
-    done = command(*SWEEP, *LOCAL[launcher], cwd=prepared, to="sweep")
+    prepare(tmp_path, *POINT)
+    done = command(*SWEEP, *LOCAL[launcher], cwd=tmp_path, to="sweep")
     assert done.returncode == 0, done.stderr
     assert "2 of 2 points" in done.stdout
-    expected = quality(basic)
-    assert quality(prepared) == expected
+    assert quality(tmp_path) == expected
     assert "Traceback" not in done.stderr
     for name in expected:  # each point has its own log
-        (log,) = prepared.glob(f"outputs/sweeps/*/*_{name}/pipeline.log")
+        (log,) = tmp_path.glob(f"outputs/sweeps/*/*_{name}/pipeline.log")
         assert re.search(rf"pipeline.experiment.recipe: {name} on ", log.read_text())
 
 
 @pytest.mark.slow
-def test_points_of_a_killed_worker_are_run_again(basic: Path, prepared: Path) -> None:
+def test_points_of_a_killed_worker_are_run_again(
+    expected: dict[str, dict[str, float]], prepare: Prepare, tmp_path: Path
+) -> None:
+    prepare(tmp_path, *POINT)
     process = subprocess.Popen(
         [sys.executable, "-m", "pipeline", "sweep", *SWEEP, *JOBLIB],
-        cwd=prepared,
+        cwd=tmp_path,
         env=CHILD,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    config = tracked(prepared)
+    config = tracked(tmp_path)
     victim = None
     while victim is None:
         assert process.poll() is None, process.communicate()
@@ -112,7 +103,7 @@ def test_points_of_a_killed_worker_are_run_again(basic: Path, prepared: Path) ->
     lost = [run for run in children(config) if run.run_id == victim.run_id]
     assert [run.status for run in lost] == ["FAILED"]
     assert lost[0].tags["failure"] == KILLED
-    assert quality(prepared) == quality(basic)
+    assert quality(tmp_path) == expected
 
 
 def children(config: TrackingConfig) -> list[reader.RunRecord]:

@@ -19,14 +19,14 @@ from pipeline.sweep import resume
 from pipeline.tracking import attempts, reader, writer
 from pipeline.tracking.liveness import process_tags
 from pipeline.tracking.store import open_experiment
+from tests.conftest import NewStore
 
 POINTS = ["a" * 16, "b" * 16]
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> TrackingConfig:
-    folder = tmp_path_factory.mktemp("resume")
-    return TrackingConfig(uri=f"sqlite:///{folder}/mlflow.db", experiment="first")
+def store(tmp_path_factory: pytest.TempPathFactory, new_store: NewStore) -> TrackingConfig:
+    return new_store(tmp_path_factory.mktemp("resume"))
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The run of a sweep: from before its first work, gone on with, and only one process at a time."""
 
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from pipeline.sweep import launch, resume
 from pipeline.sweep import run as sweep
 from pipeline.sweep.launch import Launched
 from pipeline.tracking import reader, writer
-from tests.conftest import tracked
+from tests.conftest import NewStore
 
 LINES = ["arch=none base=none negatives=0 epochs=0", "arch=colbert"]
 
@@ -29,10 +28,8 @@ def run(tmp_path: Path) -> Callable[[Sequence[str]], int]:
 
 
 @pytest.fixture
-def config(tmp_path: Path, empty_database: Path) -> TrackingConfig:
-    (tmp_path / "outputs").mkdir()
-    shutil.copy(empty_database, tmp_path / "outputs" / "mlflow.db")
-    return tracked(tmp_path)
+def config(tmp_path: Path, new_store: NewStore) -> TrackingConfig:
+    return new_store(tmp_path / "outputs")
 
 
 def test_a_sweep_is_running_before_what_its_points_share_is_made(

@@ -13,6 +13,7 @@ from pipeline.records import InputError, Refused
 from pipeline.tracking import artifacts, promotion, reader, references, registry, writer
 from pipeline.tracking.promotion import System
 from pipeline.tracking.store import contact
+from tests.conftest import NewStore
 
 QUERIES = [f"q{i}" for i in range(40)]
 VECTOR, FTS = System("vector", "reranked"), System("fts", "fused")
@@ -20,9 +21,8 @@ SAME_DATA = {"data.fingerprint": "a" * 64, "embedder.path": "package:x", "eval.o
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> TrackingConfig:
-    folder = tmp_path_factory.mktemp("registry")
-    return TrackingConfig(uri=f"sqlite:///{folder}/mlflow.db", experiment="points")
+def store(tmp_path_factory: pytest.TempPathFactory, new_store: NewStore) -> TrackingConfig:
+    return new_store(tmp_path_factory.mktemp("registry"), "points")
 
 
 def make_run(

@@ -8,11 +8,12 @@ from pipeline.config.stages import TrackingConfig
 from pipeline.infra.stage_cache import StageCache, only_builder
 from pipeline.tracking import reader, writer
 from pipeline.tracking.stale_stages import entries, remove
+from tests.conftest import NewStore
 
 
 @pytest.fixture
-def config(tmp_path_factory: pytest.TempPathFactory) -> TrackingConfig:
-    return TrackingConfig(uri=f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db")
+def config(tmp_path_factory: pytest.TempPathFactory, new_store: NewStore) -> TrackingConfig:
+    return new_store(tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Descriptions in the UI: of an experiment, and of a sweep."""
 
 import hashlib
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +9,12 @@ from mlflow import MlflowClient
 
 from pipeline.config.stages import TrackingConfig
 from pipeline.tracking import reader, store, ui_page, writer
+from tests.conftest import NewStore
 
 
 @pytest.fixture
-def config(tmp_path: Path, empty_database: Path) -> TrackingConfig:
-    shutil.copy(empty_database, tmp_path / "mlflow.db")
-    return TrackingConfig(uri=f"sqlite:///{tmp_path}/mlflow.db", experiment="e")
+def config(tmp_path: Path, new_store: NewStore) -> TrackingConfig:
+    return new_store(tmp_path, "e")
 
 
 def test_a_long_note_is_cut_after_a_line(config: TrackingConfig) -> None:
