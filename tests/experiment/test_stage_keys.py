@@ -18,9 +18,10 @@ from pipeline.experiment.shared import Shared, prepare_shared
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import locate, prepare_base
 from pipeline.infra.stage_cache import StageCache, content_key
-from tests.conftest import TINY, Compose, compose_config
+from tests.conftest import TINY, Compose, Prepare, compose_config
 
 
+@pytest.mark.slow
 def test_an_embedder_trained_again_in_its_folder_is_another(
     tmp_path: Path, machine: Hardware
 ) -> None:
@@ -85,6 +86,7 @@ def keys(config: Config, shared: Shared, machine: Hardware) -> dict[str, str]:
     return used | {"model": content_key(inputs(config, shared, base, None, machine))}
 
 
+@pytest.mark.slow
 def test_what_only_bounds_memory_or_is_shown_is_in_no_key(
     small: Compose, shared: Shared, machine: Hardware
 ) -> None:
@@ -94,6 +96,7 @@ def test_what_only_bounds_memory_or_is_shown_is_in_no_key(
     assert fingerprints([turned]) == fingerprints([config])
 
 
+@pytest.mark.slow
 def test_the_number_of_processes_is_in_the_key_of_the_model(
     small: Compose, shared: Shared, machine: Hardware, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +108,7 @@ def test_the_number_of_processes_is_in_the_key_of_the_model(
     assert fingerprints([config]) == fingerprints([config])
 
 
+@pytest.mark.slow
 def test_to_train_on_more_queries_than_there_are_is_to_train_on_all(
     small: Compose, shared: Shared, machine: Hardware
 ) -> None:
@@ -115,6 +119,7 @@ def test_to_train_on_more_queries_than_there_are_is_to_train_on_all(
     assert {stage for stage in everything if everything[stage] != fewer[stage]} == {"model"}
 
 
+@pytest.mark.slow
 def test_a_data_file_that_moves_changes_nothing(tmp_path: Path) -> None:
     rows = [{"query": f"query {n}", "text": f"passage {n}", "label": 1} for n in range(30)]
     before, after = tmp_path / "pairs.jsonl", tmp_path / "elsewhere" / "renamed.jsonl"
@@ -140,10 +145,11 @@ def test_a_data_file_that_moves_changes_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_by_force_a_point_is_made_anew_from_what_points_share(
-    tmp_path: Path, outputs: Path
+    tmp_path: Path, prepare: Prepare
 ) -> None:
-    point = ["base=modernbert_tiny", "train.max_steps=2", "seed=77"]  # of no other test
-    config = compose_config([*TINY, f"output_dir={outputs}", *point])
+    point = (*TINY, "base=modernbert_tiny", "train.max_steps=2")
+    outputs = prepare(tmp_path, *point)
+    config = compose_config([*point, f"output_dir={outputs}"])
 
     def built() -> dict[str, dict[str, int]]:
         """Stage -> key -> when."""
