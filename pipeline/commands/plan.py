@@ -2,13 +2,17 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pipeline.commands.arguments import Parser
+from pipeline.config import Config
 
 EPILOG = """\
-Composes and checks every point, and prints its pairs and steps. Loads no data and no model: rows
-are those that the configuration names, before the splits are made disjoint. A ? stands where only
-the data can tell.
+Composes and checks every point, and prints its pairs and steps. Loads no data: rows are those that
+the configuration names, before the splits are made disjoint. A ? stands where only the data can
+tell. The time is the work by the speed of this machine, measured for some seconds for every kind of
+point whose base is here, as if nothing were cached.
 
 examples:
   python -m pipeline plan experiment=report
@@ -57,3 +61,34 @@ def main(words: Sequence[str]) -> None:
     console.print(table)
     points = f"{len(grid.points)} point{'s' * (len(grid.points) != 1)}"
     console.print(f"{points} on {grid.config.dataset.name}, {total:,} pairs at most")
+    for line in _time(grid.points):
+        console.print(line, highlight=False)
+
+
+def _time(points: Sequence[Config]) -> list[str]:
+    """Say how much work there is, and how long it takes here if that can be told."""
+    from pipeline.sweep import plan
+
+    timed: set[str] = set()
+    counted = [plan.work(point, timed) for point in points]
+    known = [work for work in counted if work is not None]
+    if len(known) < len(points):
+        return ["time: ?, only the data can tell how much there is to train and to score"]
+    trained, scored, served, _ = map(sum, zip(*known, strict=True))
+    lines = [f"{trained:,} pairs to train, {scored:,} to score, {served:,} to time"]
+    away = {point.base.name: None for point in points if not plan.is_here(point)}
+    if away:
+        return [*lines, f"time: ?, the speed of {', '.join(away)} is not known here (not local)"]
+
+    from pipeline.infra import quiet
+    from pipeline.infra.stage_cache import StageCache
+    from pipeline.sweep.estimate import in_words, seconds
+
+    quiet.silence()
+    with TemporaryDirectory() as folder:
+        cache = StageCache(Path(folder))
+        ready = [plan.with_speed(p, w, cache) for p, w in zip(points, known, strict=True)]
+        return [
+            *lines,
+            f"time: {in_words(seconds(ready))}, once data, index and negatives are made",
+        ]

@@ -24,7 +24,7 @@ from pipeline.rerankers.windows import windowed
 from pipeline.tracking import writer
 from pipeline.training.guards import check_gains
 from pipeline.training.negatives import TrainingSet
-from pipeline.training.schedule import plan
+from pipeline.training.schedule import Schedule, plan
 from pipeline.training.teacher import with_teacher
 from pipeline.training.train import Outcome, train
 
@@ -64,7 +64,7 @@ def train_cached(
     determined_by = inputs(config, shared, base, teacher, machine)
     checkpoints = cache.unfinished("model", determined_by)
     curve: Curve = []
-    asked, rows = config.train.queries, _training_set(config, shared)
+    asked, rows = config.train.queries, training_set(config, shared)
     if asked is not None and rows.queries < asked:
         log.warning(
             "train.queries=%d: there are only %d training queries with negatives, so all of them "
@@ -114,7 +114,7 @@ def inputs(
     settings = asdict(config.train)
     del settings["checkpoint_minutes"]
     del settings["teacher"], settings["teacher_fusion"]  # the scores stand for them
-    if _training_set(config, shared).complete:  # More than all is the same as all.
+    if training_set(config, shared).complete:  # More than all is the same as all.
         settings["queries"] = None
     found: dict[str, object] = {
         "base": content_hash(base),
@@ -167,13 +167,10 @@ def _train(
         dedicated=config.base.dedicated,
     )
     assert reranker is not None
-    rows = _training_set(config, shared)
-    queries = rows.queries
+    rows = training_set(config, shared)
     check_gains(config.arch.loss, rows.largest_gain)
-    schedule = plan(
-        config.arch.loss, len(rows), queries, config.negatives, config.epochs, config.train
-    )
-    log.info("train: %d pairs in %d steps", schedule.pairs, schedule.steps)
+    planned = schedule(config, shared)
+    log.info("train: %d pairs in %d steps", planned.pairs, planned.steps)
 
     def examples() -> Iterable[TrainingExample]:
         if teacher is None:
@@ -184,7 +181,7 @@ def _train(
         outcome = train(
             reranker,
             examples,
-            schedule,
+            planned,
             config.train,
             machine,
             config.seed,
@@ -198,7 +195,7 @@ def _train(
     seconds = effort.spent + cost.seconds
     dev = {"train/dev_before": outcome.dev_before, "train/dev_after": outcome.dev_after}
     metrics = {
-        "train/queries": queries,
+        "train/queries": rows.queries,
         "train/steps": effort.steps,
         "train/pairs_seen": effort.pairs,
         "train/pairs_per_s": effort.pairs / seconds,
@@ -209,11 +206,19 @@ def _train(
     return reranker, metrics, _tags(outcome)
 
 
-def _training_set(config: Config, shared: Shared) -> TrainingSet:
+def training_set(config: Config, shared: Shared) -> TrainingSet:
     """The rows that the run trains on."""
     assert shared.negatives is not None
     queries = config.train.queries
     return TrainingSet(shared.negatives, shared.dataset, config.negatives, queries)
+
+
+def schedule(config: Config, shared: Shared) -> Schedule:
+    """How much the run trains."""
+    rows = training_set(config, shared)
+    return plan(
+        config.arch.loss, len(rows), rows.queries, config.negatives, config.epochs, config.train
+    )
 
 
 def name_by_cutoff(metrics: Mapping[str, float], k: int) -> dict[str, float]:

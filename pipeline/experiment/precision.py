@@ -16,6 +16,11 @@ def settle(
     """The machine with the precisions for ``base``, or those of the embedder for ``arch=none``."""
     if config.arch.name == "none":
         return shared.embedder.hardware
+    return of_reranker(config, machine, base, cache)
+
+
+def of_reranker(config: Config, machine: Hardware, base: Path, cache: StageCache) -> Hardware:
+    """The machine with the precisions for ``base``; fp32 for ``arch=none``."""
     texts = config.train.batch_size
     if counted_by(config.arch.loss) != "pairs":
         texts *= 1 + config.negatives

@@ -29,7 +29,22 @@ def score(
     Also returns the metrics ``eval/seconds`` and ``eval/peak_mib`` of the pass that made them.
     """
     queries = shared.dataset.dev.queries | shared.dataset.test.queries
-    inputs: dict[str, object] = {
+
+    def build(folder: Path) -> None:
+        with measured(machine.device) as cost:
+            scores = score_candidates(scorer, queries, shared.dataset.corpus, shared.candidates)
+        write_scores(folder, scores)
+        metrics = {"eval/seconds": cost.seconds, "eval/peak_mib": cost.peak_mib}
+        (folder / COST).write_text(json.dumps(metrics))
+
+    folder = cache.get("scores", inputs(config, shared, model, machine), build)
+    costs: dict[str, float] = json.loads((folder / COST).read_text())
+    return read_scores(folder, queries), costs
+
+
+def inputs(config: Config, shared: Shared, model: Path, machine: Hardware) -> dict[str, object]:
+    """What determines the scores, for the key of the stage output."""
+    return {
         "model": content_hash(model),
         "arch": config.arch.in_use(),
         "dedicated": config.base.dedicated or config.epochs > 0,
@@ -41,14 +56,3 @@ def score(
         "machine": machine.scoring(),
         "code": code_version("scores"),
     }
-
-    def build(folder: Path) -> None:
-        with measured(machine.device) as cost:
-            scores = score_candidates(scorer, queries, shared.dataset.corpus, shared.candidates)
-        write_scores(folder, scores)
-        metrics = {"eval/seconds": cost.seconds, "eval/peak_mib": cost.peak_mib}
-        (folder / COST).write_text(json.dumps(metrics))
-
-    folder = cache.get("scores", inputs, build)
-    costs: dict[str, float] = json.loads((folder / COST).read_text())
-    return read_scores(folder, queries), costs

@@ -97,6 +97,11 @@ class StageCache:
         self.used.add(name)
         return final
 
+    def find(self, stage: str, inputs: Inputs) -> Path | None:
+        """Return the folder ``STAGE/KEY`` if it is here and not too old, without a check."""
+        final = self._final(stage, inputs)
+        return final if final.is_dir() and not self._too_old(final) else None
+
     def unfinished(self, stage: str, inputs: Inputs) -> Path:
         """Folder with the partial result of an interrupted build; may not exist."""
         final = self._final(stage, inputs)

@@ -1,7 +1,11 @@
-"""Tell how long a sweep has taken, over all its attempts."""
+"""Tell how long a sweep has taken, over all its attempts, and how long it will take."""
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+TRUST = 0.1  # of the estimated time: how much of it must pass until the estimate counts for half
 
 
 @dataclass(frozen=True)
@@ -14,6 +18,9 @@ class Clock:
 
     started: float = field(default_factory=time.time)
     earlier: float = 0.0  # seconds
+    begun: float = field(default_factory=time.time)  # when the first point began
+    expected: Mapping[str, float] = field(default_factory=dict)  # seconds of a point, by its name
+    whole: float = 0.0  # expected seconds of all points, and of timing them afterwards
 
     def here(self) -> float:
         """Seconds since this attempt began."""
@@ -22,3 +29,36 @@ class Clock:
     def metrics(self) -> dict[str, float]:
         """The metric ``sweep/seconds`` of all attempts."""
         return {"sweep/seconds": self.earlier + self.here()}
+
+    def expecting(self, points: Sequence[tuple[str, float]], after: float) -> Self:
+        """Begin the points, of which each is to take so many seconds; ``after`` comes at the end.
+
+        Points of the same name get their mean.
+        """
+        named: dict[str, list[float]] = {}
+        for name, seconds in points:
+            named.setdefault(name, []).append(seconds)
+        expected = {name: sum(seconds) / len(seconds) for name, seconds in named.items()}
+        whole = sum(seconds for _, seconds in points) + after
+        return replace(self, begun=time.time(), expected=expected, whole=whole)
+
+    def left(self, ended: Sequence[str], total: int) -> float:
+        """Estimate the seconds left, when the points of these names of ``total`` have ended.
+
+        What is left of the expected time, at the pace so far. At first the pace is close to the
+        expected one, as the first point may tell little. If nothing is expected, points take as
+        long as those so far.
+        """
+        passed = time.time() - self.begun
+        if not self.expected:
+            return passed / len(ended) * (total - len(ended))
+        done, trust = sum(self.expected.get(name, 0.0) for name in ended), TRUST * self.whole
+        pace = (passed + trust) / (done + trust)
+        return pace * max(0.0, self.whole - done)
+
+
+def duration(seconds: float) -> str:
+    """Return ``40 s``, ``24 min`` or ``2.5 h``, rounded as an estimate should be."""
+    if seconds < 90:
+        return f"{max(10, round(seconds, -1)):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

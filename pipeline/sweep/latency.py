@@ -39,6 +39,11 @@ def untimed(
     return found
 
 
+def elsewhere(grid: Grid) -> bool:
+    """Return whether the points may run on other machines."""
+    return str(grid.master.hydra.launcher._target_).endswith(ELSEWHERE)
+
+
 @dataclass(frozen=True)
 class Timing:
     """A job that times recorded points, by run id; launchers pickle it."""
@@ -61,7 +66,7 @@ def time_points(grid: Grid, parent_run_id: str, points: Mapping[str, Config]) ->
         Exception: the timing failed.
     """
     timing = Timing(points)
-    if not str(grid.master.hydra.launcher._target_).endswith(ELSEWHERE):
+    if not elsewhere(grid):
         timing(grid.master)
         return
     (result,) = call_launcher(grid, timing, parent_run_id, [0], len(grid.points))

@@ -1,8 +1,19 @@
-"""Count the pairs and steps of a point from its configuration alone."""
+"""Count the work of a point from its configuration alone, and estimate its time."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.config import Config
-from pipeline.config.datasets import GooaqConfig
+from pipeline.config.datasets import GooaqConfig, PydocsConfig
 from pipeline.training.schedule import Schedule, plan
+
+if TYPE_CHECKING:
+    from pipeline.experiment.work import Work
+    from pipeline.infra.stage_cache import StageCache
+    from pipeline.sweep.estimate import Counted
+
+LOCAL = ("none", "package:", "random:")  # how a base.path begins that needs no hub and no run
+SHARE = 0.62  # of the candidates of three searches are different passages, as measured on pydocs
 
 
 def planned(point: Config) -> Schedule | None:
@@ -25,3 +36,65 @@ def training_rows(point: Config) -> int | None:
         rows = min(rows or available, available)
     limits = [limit for limit in (rows, point.train.queries) if limit is not None]
     return min(limits, default=None)
+
+
+def candidate_pairs(point: Config) -> int | None:
+    """Pairs of query and candidate; None where only the data can tell how many queries there are.
+
+    A source of one's own may have fewer queries than its limits.
+    """
+    dataset = point.dataset
+    if not isinstance(dataset, (PydocsConfig, GooaqConfig)) or dataset.max_eval_queries is None:
+        return None
+    queries = dataset.max_eval_queries + (dataset.max_dev_queries or 0)
+    return round(SHARE * 3 * point.eval.candidates * queries)
+
+
+def work(point: Config, timed: set[str]) -> "Work | None":
+    """Count what a point computes if nothing is cached; None where only the data can tell.
+
+    ``timed`` collects what has been timed, as points share latencies.
+    """
+    from pipeline.experiment.work import Work, dev_pairs, time_work
+
+    pairs, counted = candidate_pairs(point), Work()
+    if pairs is None:
+        return None
+    key = str((point.dataset, point.base, point.arch.in_use(), point.rerank, point.latency))
+    if point.latency.enabled and key not in timed:
+        timed.add(key)
+        counted = time_work(point.latency, reranks=point.arch.name != "none")
+    if point.arch.name == "none":
+        return counted
+    if point.epochs > 0:
+        schedule = planned(point)
+        if schedule is None:
+            return None
+        pairs += dev_pairs(point, schedule, point.dataset.max_dev_queries or 0)
+        counted = counted._replace(trained=schedule.pairs)
+    return counted._replace(scored=pairs)
+
+
+def is_here(point: Config) -> bool:
+    """Whether the base can be loaded without a download."""
+    return point.base.path.startswith(LOCAL) or Path(point.base.path).is_dir()
+
+
+def with_speed(point: Config, counted: "Work", cache: "StageCache") -> "Counted":
+    """What the point's speed is measured with, on invented texts; ``cache`` keeps the base.
+
+    Raises:
+        InputError: the base can't be used.
+    """
+    from pipeline.experiment.precision import of_reranker
+    from pipeline.experiment.speed import invented
+    from pipeline.infra import hardware
+    from pipeline.infra.model_files import prepare_base
+    from pipeline.sweep.estimate import Counted
+
+    base = prepare_base(point.base, cache)
+    machine = hardware.resolve(point.hardware)
+    machine = of_reranker(point, machine, base, cache)
+    pairs = counted.scored
+    shared_by = max(1, round(pairs / min(pairs or 1, point.dataset.max_corpus or pairs or 1)))
+    return Counted(point, base, machine, counted, lambda: invented(point, shared_by))

@@ -22,6 +22,7 @@ from pipeline.sweep.clock import Clock
 from pipeline.sweep.grid import Grid
 
 if TYPE_CHECKING:
+    from pipeline.experiment.shared import Shared
     from pipeline.sweep.launch import Launched
     from pipeline.tracking.reader import RunRecord
     from pipeline.tracking.writer import ActiveRun
@@ -129,6 +130,8 @@ def _run_points(
     attempts have left it.
     """
     from pipeline.infra import redact
+    from pipeline.infra.errors import step
+    from pipeline.sweep.estimate import expect
     from pipeline.sweep.launch import Launched, launch
     from pipeline.tracking import artifacts
 
@@ -142,7 +145,11 @@ def _run_points(
     names = [{"name": p.run_name, "dataset": p.dataset.name} for p in grid.points]
     artifacts.log_points(parent, dict(zip(keys, names, strict=True)))
     log.info("%s, first what they share", _points(len(pending)))
-    spent = _prepare([grid.points[number] for number in pending])
+    spent: dict[str, float] = {}
+    ready = _prepare([grid.points[number] for number in pending], spent)
+    with step("estimate", spent):
+        clock = expect(clock, grid, ready)
+    del ready  # The points load what they need, in this process or in others.
     parent.log_seconds({n: s + before.metrics.get(f"seconds/{n}", 0.0) for n, s in spent.items()})
     launched = launch(grid, keys, parent.run_id, pending, clock)
     recorded = [launched.finished.get(number, key) for number, key in enumerate(keys)]
@@ -185,24 +192,30 @@ def _start_log(grid: Grid) -> None:
     configure_log(grid.master.hydra.job_logging, False)
 
 
-def _prepare(points: Sequence[Config]) -> dict[str, float]:
-    """Make what the points share; return the seconds of each step."""
+def _prepare(points: Sequence[Config], spent: dict[str, float]) -> list[tuple[Config, "Shared"]]:
+    """Make what the points share, and return it with each; ``spent`` collects the seconds."""
     from pipeline.experiment import lengths
     from pipeline.experiment.shared import announce, prepare_shared
     from pipeline.infra import hardware
     from pipeline.infra.stage_cache import StageCache
 
-    cache, spent = StageCache.of(points[0]), dict[str, float]()
-    # The points that train need the negatives as well; one of each data set prepares all.
-    shared = {str((p.dataset, p.embedder, p.mining, p.epochs > 0)): p for p in points}
-    announced = set()
-    for point in shared.values():
-        made = prepare_shared(point, hardware.resolve(point.hardware), cache, spent)
-        if made.candidates_key not in announced:
-            announce(made)
-            lengths.warn_of_embedder(made)
-        announced.add(made.candidates_key)
-    return spent
+    cache = StageCache.of(points[0])
+    made: dict[str, Shared] = {}
+    ready, announced = [], set()
+    for point in points:
+        search = (point.dataset, point.embedder, point.index, point.search_depth)
+        depth = (point.eval.candidates, point.eval.rrf_k)
+        # The points that train need the negatives as well.
+        key = str((search, depth, point.mining, point.epochs > 0))
+        if key not in made:
+            machine = hardware.resolve(point.hardware)
+            made[key] = prepare_shared(point, machine, cache, spent)
+            if made[key].candidates_key not in announced:
+                announce(made[key])
+                lengths.warn_of_embedder(made[key])
+            announced.add(made[key].candidates_key)
+        ready.append((point, made[key]))
+    return ready
 
 
 def _points(number: int) -> str:

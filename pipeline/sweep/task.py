@@ -12,7 +12,7 @@ from pipeline.config import typed
 from pipeline.experiment.job import job
 from pipeline.infra.console import own_line
 from pipeline.infra.errors import end_on_sigterm, one_line
-from pipeline.sweep.clock import Clock
+from pipeline.sweep.clock import Clock, duration
 from pipeline.sweep.places import take_share
 
 log = logging.getLogger("pipeline")
@@ -28,8 +28,7 @@ class Reported:
     24 min left)``.
 
     Ended points are counted as lines of a file in the sweep's folder, because a launcher may run
-    them in several processes. Machines that share no disk count their own points. The time left
-    is estimated from the time per point so far.
+    them in several processes. Machines that share no disk count their own points.
     """
 
     total: int
@@ -62,11 +61,11 @@ class Reported:
 
     def say(self, name: str, what: str, begun: float) -> None:
         """Log the line of a point that began at ``begun`` (in seconds since 1970) and ends now."""
-        place = self._place(name)
-        took = f"{(now := time.time()) - begun:.0f}"
-        minutes, seconds = divmod(int(took), 60)
-        left = (now - self.clock.started) / place * (self.total - place)
-        rest = f"; about {duration(left)} left" if place < self.total else ""
+        ended = self._ended(name)
+        place = len(ended)
+        minutes, seconds = divmod(round(time.time() - begun), 60)
+        left = self.clock.left(ended, self.total)
+        rest = f"; about {duration(left)} left" if left else ""
         log.info(
             "[%d/%d] %s: %s (%d:%02d%s)", place, self.total, name, what, minutes, seconds, rest
         )
@@ -79,14 +78,15 @@ class Reported:
         if tracking.parent_run_id is not None:
             writer.reopen(tracking, tracking.parent_run_id).log_metrics(self.clock.metrics())
 
-    def _place(self, name: str) -> int:
+    def _ended(self, name: str) -> list[str]:
+        """Add the name to those of the points that have ended, and return all of them."""
         file = Path(self.folder) / ENDED
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("a+", encoding="utf-8") as ended:
             ended.write(f"{name}\n")  # One short write in append mode is never torn or lost.
             ended.flush()
             ended.seek(0)
-            return sum(1 for _ in ended)
+            return ended.read().splitlines()
 
 
 def _outcome(config: DictConfig, run_id: str) -> str:
@@ -94,10 +94,3 @@ def _outcome(config: DictConfig, run_id: str) -> str:
     from pipeline.tracking import reader
 
     return headline(reader.read_run(typed(config).tracking, run_id).metrics)
-
-
-def duration(seconds: float) -> str:
-    """Return ``40 s``, ``24 min`` or ``2.5 h``, rounded as an estimate should be."""
-    if seconds < 90:
-        return f"{max(10, round(seconds, -1)):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.experiment.speed import Speed
+from pipeline.sweep import estimate
 from tests.commands.conftest import code_of
 
 
@@ -15,6 +17,7 @@ def test_the_plan_of_the_report_writes_nothing(
     assert code_of(["plan", "experiment=report"]) == 0
     shown = capsys.readouterr().out
     assert re.search(r"colbert_modernbert_2neg_4ep .* 24,000,000 .* 62,500", shown)
+    assert re.search(r"^time: \?, the speed of minilm, modernbert, .* is not known", shown, re.M)
     assert list(elsewhere.iterdir()) == []
 
 
@@ -23,8 +26,27 @@ def test_what_only_the_data_can_tell_is_a_question_mark(
 ) -> None:
     labelled = ["dataset=labelled", "dataset.path=."]
     assert code_of(["plan", *labelled, "grid=['epochs=0','epochs=2']"]) == 0
-    rows = re.findall(r"^│ (\d) .* │ +(\S+) │ +(\S+) │$", capsys.readouterr().out, re.M)
+    shown = capsys.readouterr().out
+    rows = re.findall(r"^│ (\d) .* │ +(\S+) │ +(\S+) │$", shown, re.M)
     assert rows == [("1", "-", "-"), ("2", "?", "?")]
+    assert "time: ?, only the data can tell" in shown
+
+
+def test_the_time_is_the_work_by_the_speed(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimate, "measure", lambda *_: Speed(train=3, score=0.1, serve=0.2))
+    sizes = ("max_train_queries=100", "max_dev_queries=20", "max_eval_queries=80")
+    words = [*(f"dataset.{size}" for size in sizes), "eval.depth=10", "latency.limits=[20]"]
+    points = ["arch=none base=none negatives=0 epochs=0", "base=modernbert_tiny epochs=1,2"]
+    assert code_of(["plan", f"grid={points}", *words]) == 0
+    shown = capsys.readouterr().out
+    # 100 rows of two pairs in 1 + 2 epochs; twice 100 queries of 0.62 x 3 x 10 candidates; 35
+    # queries of 20 passages, timed once for both.
+    assert "600 pairs to train, 3,720 to score, 700 to time" in shown
+    # 1,800 s, 372 s, and 140 s with the searches
+    assert re.search(r"time: about 39 min: 30 min to train, 6 min to score, 2 min to time", shown)
+    assert list(elsewhere.iterdir()) == []
 
 
 @pytest.mark.slow

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from pipeline.experiment.record import headline
-from pipeline.sweep.clock import Clock
-from pipeline.sweep.task import Reported, duration
+from pipeline.sweep.clock import Clock, duration
+from pipeline.sweep.task import Reported
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_places_go_on_in_another_process(
     caplog.set_level(logging.INFO, "pipeline")
     for module in ("task", "clock"):
         monkeypatch.setattr(f"pipeline.sweep.{module}.time", SimpleNamespace(time=lambda: 1600.0))
-    first = Reported(3, str(tmp_path), Clock(1000.0))
+    first = Reported(3, str(tmp_path), Clock(1000.0, begun=1000.0))
     for worker in (first, pickle.loads(pickle.dumps(first)), first):
         worker.say("point", "done", 1500.0)
     lines = [record.getMessage() for record in caplog.records]

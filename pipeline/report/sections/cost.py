@@ -16,7 +16,7 @@ STEPS = {
     "score": ("score",),
     "latency": ("latency",),
     "record": ("record",),
-    "rest": ("base", "audit", "evaluate", "rest"),
+    "rest": ("base", "audit", "evaluate", "estimate", "rest"),
 }
 """Column of the table of times -> the steps of the recipe that it adds up."""
 

@@ -1,0 +1,128 @@
+"""Estimate how long points take: their counted work by the speed that is measured here."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.config import Config
+from pipeline.experiment import precision
+from pipeline.experiment.base import as_found, locate_base
+from pipeline.experiment.resources import open_cache
+from pipeline.experiment.shared import Shared
+from pipeline.experiment.speed import Sample, Speed, measure, sample
+from pipeline.experiment.work import Work, count
+from pipeline.infra import hardware
+from pipeline.infra.errors import one_line
+from pipeline.infra.hardware import Hardware
+from pipeline.sweep.clock import Clock, duration
+from pipeline.sweep.grid import Grid
+from pipeline.sweep.latency import elsewhere
+
+log = logging.getLogger("pipeline")
+
+LITTLE = 10_000  # pairs: fewer are done before an estimate would help
+SEARCH = 0.03  # seconds of a search of one query
+REST = 8.0  # seconds in which a point loads, evaluates and records
+
+
+class Seconds(NamedTuple):
+    """The estimated seconds of a point, by step."""
+
+    train: float
+    score: float
+    time: float
+    rest: float
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A point with its work, and what its speed is measured with."""
+
+    config: Config
+    base: Path
+    machine: Hardware
+    work: Work
+    texts: Callable[[], Sample]
+
+    @property
+    def kind(self) -> str:
+        """The same for points that train and score at the same speed per pair."""
+        config, train = self.config, self.config.train
+        steps = (train.batch_size, train.gradient_accumulation, train.lora_rank)
+        scoring = (config.eval.batch_size, config.rerank, config.hardware)
+        return str((config.dataset, config.base, config.arch, steps, scoring))
+
+
+def expect(clock: Clock, grid: Grid, ready: Sequence[tuple[Config, Shared]]) -> Clock:
+    """Log how long the points will take, and begin them on the clock.
+
+    ``ready`` has each point with what it shares. There is no estimate if the points run on other
+    machines, if they have hardly any work, or if it fails.
+    """
+    estimated: list[Seconds] = []
+    if not elsewhere(grid):
+        try:
+            estimated = of_sweep(ready)
+        except Exception as error:  # The points themselves report what is wrong.
+            log.debug("no estimate", exc_info=True)
+            log.warning("how long the points take is not known: %s", one_line(error))
+    if estimated:
+        log.info("the points take %s", in_words(estimated))
+    names = [point.run_name for point, _ in ready]
+    before_timing = [sum(seconds) - seconds.time for seconds in estimated]
+    after = sum(seconds.time for seconds in estimated)
+    return clock.expecting(list(zip(names, before_timing, strict=False)), after)
+
+
+def of_sweep(ready: Sequence[tuple[Config, Shared]]) -> list[Seconds]:
+    """Estimate every point from the data; empty if the points have hardly any work."""
+    timed: set[str] = set()
+    counted = [_counted(point, shared, timed) for point, shared in ready]
+    pairs = sum(p.work.trained + p.work.scored + p.work.served for p in counted)
+    if pairs < LITTLE:
+        return []
+    log.info("measuring how fast this machine trains and scores")
+    return seconds(counted)
+
+
+def _counted(config: Config, shared: Shared, timed: set[str]) -> Counted:
+    cache = open_cache(config)
+    base = locate_base(config, cache)
+    config = as_found(config, base)
+    machine = hardware.resolve(config.hardware)
+    machine = precision.settle(config, machine, base, shared, cache)
+    work = count(config, shared, base, machine, cache, timed)
+    return Counted(config, base, machine, work, lambda: sample(config, shared))
+
+
+def seconds(points: Sequence[Counted]) -> list[Seconds]:
+    """Measure each kind of point once, and estimate every point by its work."""
+    kinds: dict[str, list[Counted]] = {}
+    for point in points:
+        kinds.setdefault(point.kind, []).append(point)
+    speeds: dict[str, Speed] = {}
+    for kind, members in kinds.items():
+        most = Work(*map(max, zip(*(point.work for point in members), strict=True)))
+        first = max(members, key=lambda point: point.work.trained)
+        speeds[kind] = measure(first.config, first.base, first.machine, most, first.texts())
+    return [of_point(point.work, speeds[point.kind]) for point in points]
+
+
+def of_point(work: Work, speed: Speed) -> Seconds:
+    """Multiply the work of a point by the speed."""
+    return Seconds(
+        train=work.trained * speed.train,
+        score=work.scored * speed.score,
+        time=work.served * speed.serve + work.searched * SEARCH,
+        rest=REST,
+    )
+
+
+def in_words(points: Sequence[Seconds]) -> str:
+    """``about 24 min: 11 min to train, 9 min to score, 2 min to time, 2 min for the rest``."""
+    parts = [sum(part) for part in zip(*points, strict=True)]
+    names = ("to train", "to score", "to time", "for the rest")
+    named = [f"{duration(s)} {name}" for s, name in zip(parts, names, strict=True) if s > 0]
+    return f"about {duration(sum(parts))}: {', '.join(named)}"

@@ -1,0 +1,78 @@
+"""Work is counted as it will be done, and what the cache has is no work."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from pipeline.config.stages import LatencyConfig
+from pipeline.experiment.base import locate_base
+from pipeline.experiment.precision import settle
+from pipeline.experiment.shared import Shared
+from pipeline.experiment.speed import invented, measure, sample
+from pipeline.experiment.work import Work, candidate_pairs, count, dev_pairs, time_work
+from pipeline.infra.hardware import Hardware
+from pipeline.infra.model_files import prepare_base
+from pipeline.infra.stage_cache import StageCache
+from pipeline.records import Hit, QuerySet
+from pipeline.training.schedule import Schedule
+from tests.conftest import Compose, Trained, compose_config
+
+
+def test_a_pair_is_scored_once_for_all_searches() -> None:
+    found = {"vector": {"q": "ab", "p": "a"}, "fts": {"q": "bc", "p": ""}}
+    candidates = {
+        search: {query: [Hit(d, 1.0) for d in ids] for query, ids in of_search.items()}
+        for search, of_search in found.items()
+    }
+    splits = SimpleNamespace(dev=QuerySet({"q": ""}, {}), test=QuerySet({"p": ""}, {}))
+    shared = cast(Shared, SimpleNamespace(candidates=candidates, dataset=splits))
+    assert candidate_pairs(shared) == (4, 3)
+
+
+def test_dev_candidates_are_scored_at_every_evaluation() -> None:
+    config = compose_config(["eval.dev_depth=20"])
+    assert dev_pairs(config, Schedule("bce", 1, 10, 80, 4), queries=5) == 3 * 5 * 20
+    assert dev_pairs(config, Schedule("bce", 1, 10, 80, None), queries=5) == 0
+    config = replace(config, base=replace(config.base, dedicated=True))
+    assert dev_pairs(config, Schedule("bce", 1, 10, 80, None), queries=5) == 2 * 5 * 20
+
+
+def test_timing_is_for_every_limit_and_search() -> None:
+    config = LatencyConfig(limits=[20, 50], queries=100, warmup=5, rerank_modes=["hybrid"])
+    assert time_work(config, reranks=True) == Work(served=35 * 70, searched=35 * 2 * 3)
+    assert time_work(config, reranks=False) == Work(searched=35 * 2 * 3)
+    assert time_work(replace(config, queries=4), reranks=True).served == 9 * 70
+
+
+@pytest.mark.slow
+def test_what_is_cached_is_no_work(
+    trained: Callable[[str], Trained], shared: Shared, machine: Hardware
+) -> None:
+    config = trained("cross_encoder").config
+    cache = StageCache.of(config)
+    base = locate_base(config, cache)
+    settled = settle(config, machine, base, shared, cache)
+    # The run reranks half as many candidates as ``shared`` has.
+    pairs = candidate_pairs(shared)[0]
+    assert count(config, shared, base, settled, cache, set()) == Work(scored=pairs)
+    other = replace(config, seed=99)
+    assert count(other, shared, base, settled, cache, set()) == Work(trained=128, scored=pairs)
+    timed: set[str] = set()
+    for served in (35 * 170, 0):  # The second point shares the latency of the first.
+        other = replace(config, latency=LatencyConfig(rerank_modes=["hybrid"]))
+        assert count(other, shared, base, settled, cache, timed).served == served
+
+
+@pytest.mark.slow
+def test_the_speed_is_measured_of_what_there_is_to_do(
+    small: Compose, shared: Shared, machine: Hardware
+) -> None:
+    config = small("arch=colbert", "base=modernbert_tiny", "train.batch_size=4")
+    base = prepare_base(config.base, StageCache.of(config))
+    speed = measure(config, base, machine, Work(1, 1, 1), sample(config, shared))
+    assert all(seconds > 0 for seconds in speed)
+    assert measure(config, base, machine, Work(), invented(config, 3)) == (0, 0, 0)
+    assert measure(config, base, machine, Work(trained=1), invented(config, 3)).train > 0

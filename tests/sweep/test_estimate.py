@@ -1,0 +1,78 @@
+"""The time of a sweep is its counted work by the measured speed, then by the pace so far."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from pipeline.config import Config
+from pipeline.experiment.speed import Sample, Speed
+from pipeline.experiment.work import Work
+from pipeline.infra.hardware import Hardware
+from pipeline.sweep import estimate
+from pipeline.sweep.clock import Clock
+from pipeline.sweep.estimate import Counted, Seconds, in_words, of_point, seconds
+from tests.conftest import compose_config
+
+CPU = Hardware("cpu", "fp32", 2, "test")
+NOTHING = Sample([], [], [], 1)
+
+
+def counted(work: Work, *words: str) -> Counted:
+    return Counted(compose_config(words), Path("base"), CPU, work, lambda: NOTHING)
+
+
+def test_a_point_takes_its_work_by_the_speed() -> None:
+    work = Work(trained=100, scored=200, served=10, searched=20)
+    found = of_point(work, Speed(train=0.5, score=0.1, serve=0.2))
+    assert found == pytest.approx((50, 20, 10 * 0.2 + 20 * estimate.SEARCH, estimate.REST))
+
+
+def test_points_of_one_kind_are_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[tuple[str, int, Work]] = []
+
+    def measure(config: Config, base: Path, machine: Hardware, work: Work, texts: Sample) -> Speed:
+        measured.append((config.arch.name, config.negatives, work))
+        return Speed(1, 2, 3)
+
+    monkeypatch.setattr(estimate, "measure", measure)
+    found = seconds(
+        [
+            counted(Work(10, 5), "arch=colbert", "negatives=1", "epochs=1"),
+            counted(Work(40, 5), "arch=colbert", "negatives=2", "epochs=2", "seed=13"),
+            counted(Work(0, 5, 7), "arch=colbert", "negatives=0", "epochs=0"),
+            counted(Work(10, 5), "arch=cross_encoder"),
+        ]
+    )
+    assert measured == [("colbert", 2, Work(40, 5, 7)), ("cross_encoder", 1, Work(10, 5))]
+    assert [point.train for point in found] == [10, 40, 0, 10]
+    assert found[2].time == 21
+
+
+def test_the_estimate_is_a_sentence() -> None:
+    points = [Seconds(0, 0, 20, 8), Seconds(660, 540, 100, 52)]
+    assert in_words(points) == (
+        "about 23 min: 11 min to train, 9 min to score, 2 min to time, 60 s for the rest"
+    )
+
+
+def test_what_is_left_is_the_work_left_at_the_pace_so_far(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = SimpleNamespace(time=lambda: 1000.0)
+    monkeypatch.setattr("pipeline.sweep.clock.time", now)
+    clock = Clock(0.0).expecting([("a", 100.0), ("b", 300.0)], after=100.0)
+    now.time = lambda: 1200.0
+    # 200 s passed for the expected 100 s, both with 50 s more: a tenth of the whole 500 s.
+    assert clock.left(["a"], 2) == pytest.approx((200 + 50) / (100 + 50) * 400)
+    assert clock.left(["a", "b"], 2) == pytest.approx((200 + 50) / (400 + 50) * 100)
+    twice = Clock(0.0).expecting([("a", 100.0), ("a", 300.0)], after=0.0)
+    now.time = lambda: 1400.0
+    assert twice.left(["a"], 2) == pytest.approx(200)
+
+
+def test_without_an_estimate_points_take_as_long_as_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pipeline.sweep.clock.time", SimpleNamespace(time=lambda: 160.0))
+    assert Clock(0.0, begun=100.0).left(["a", "b"], 5) == 90
