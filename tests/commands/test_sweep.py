@@ -11,7 +11,7 @@ from mlflow.tracking import MlflowClient
 
 from pipeline.evaluation.metrics import means
 from pipeline.tracking import artifacts, reader
-from tests.conftest import SMALL, command, tracked
+from tests.conftest import SMALL, Prepare, command, tracked
 
 pytestmark = pytest.mark.slow
 
@@ -20,9 +20,10 @@ FAST = ("latency.limits=[5]", "latency.queries=4", "latency.warmup=1")
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+def swept(tmp_path_factory: pytest.TempPathFactory, prepare: Prepare) -> tuple[Path, str, str]:
     """Where a two-point sweep ran, and what it printed to stdout and stderr."""
     folder = tmp_path_factory.mktemp("sweep")
+    prepare(folder, *SMALL, *POINTS[1:])
     done = command("--multirun", *SMALL, *POINTS, *FAST, cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder, done.stdout, done.stderr

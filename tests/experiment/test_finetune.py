@@ -14,7 +14,6 @@ from tests.conftest import SMALL, Compose, compose_config
 TINY = (
     "experiment=finetune",
     "arch=colbert",
-    "base=minilm_l3",
     "negatives=2",
     "epochs=1",
     "max_length=48",
@@ -26,8 +25,8 @@ TINY = (
     "latency.enabled=false",
     "hardware.precision=fp32",
     f"forgetting.{SMALL[0]}",
-    "forgetting.dataset.max_corpus=200",
-    "forgetting.dataset.max_eval_queries=20",
+    "forgetting.dataset.max_corpus=100",
+    "forgetting.dataset.max_eval_queries=10",
 )
 
 
@@ -53,7 +52,8 @@ def test_one_run_from_file_to_record(
     labelled_file: Path, small: Compose, tmp_path: Path, outputs: Path
 ) -> None:
     overrides = [*TINY, "dataset=labelled", f"dataset.path={labelled_file}"]
-    config = compose_config([*overrides, f"output_dir={outputs}"])
+    scratch = ["base=minilm_l3", "base.keep_layers=[0]"]
+    config = compose_config([*overrides, f"output_dir={outputs}", *scratch])
     run_id = experiment.run(config, tmp_path / "run")
     record = reader.find_run(config.tracking, run_id)
     assert record.status == "FINISHED"
