@@ -10,15 +10,15 @@ import pytest
 from pipeline.config.stages import TrackingConfig
 from pipeline.infra.stage_cache import StageCache
 from pipeline.tracking import artifacts, reader, references, registry, writer
-from tests.conftest import mlflow_server
+from tests.conftest import NewStore, mlflow_server
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory, new_store: NewStore) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("server")
-    with mlflow_server(folder, f"sqlite:///{folder}/mlflow.db") as uri:
+    with mlflow_server(folder, new_store(folder).uri) as uri:
         yield uri
 
 
