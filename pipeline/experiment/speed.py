@@ -39,7 +39,7 @@ QUERIES = 8  # of these pairs at most
 
 
 class Speed(NamedTuple):
-    """Seconds per (query, passage) pair; 0 where nothing was measured."""
+    """Seconds per (query, passage) pair; 0 where there is nothing to do."""
 
     train: float = 0.0
     score: float = 0.0  # in large batches
@@ -98,12 +98,12 @@ def measure(config: Config, base: Path, machine: Hardware, work: Work, texts: Sa
         return Speed()
     scorer = windowed(reranker, config.rerank)
     score = serve = 0.0
-    if work.scored:
-        # A ColBERT embeds a passage once for all its queries.
-        together = min(texts.shared_by, QUERIES) if isinstance(config.arch, ColbertConfig) else 1
-        score = _seconds_a_pair(scorer, texts.queries[: max(together, 1)], texts.passages)
-    if work.served:
-        serve = _seconds_a_pair(scorer, texts.queries[:1], texts.passages)
+    if work.served or work.scored:
+        score = serve = _seconds_a_pair(scorer, texts.queries[:1], texts.passages)
+    if work.scored and isinstance(config.arch, ColbertConfig):
+        # A passage is embedded once for all its queries.
+        together = max(1, min(texts.shared_by, QUERIES))
+        score = _seconds_a_pair(scorer, texts.queries[:together], texts.passages)
     seconds = _seconds_to_train(config, reranker, machine, texts.examples) if work.trained else 0.0
     del reranker, scorer
     gc.collect()  # The trainer and the model form a cycle.

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-TRUST = 0.1  # of the estimated time: how much of it must pass until the estimate counts for half
+TRUST = 0.2  # of the estimated time: how much of it must pass until the estimate counts for half
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,9 @@ log = logging.getLogger("pipeline")
 
 LITTLE = 10_000  # pairs: fewer are done before an estimate would help
 SEARCH = 0.03  # seconds of a search of one query
-REST = 8.0  # seconds in which a point loads, evaluates and records
+TRAINER = 5.0  # seconds in which a training starts and saves its model
+TIMER = 2.0  # seconds in which a timing loads its model
+REST = 5.0  # seconds in which a point loads, evaluates and records
 
 
 class Seconds(NamedTuple):
@@ -111,11 +113,11 @@ def seconds(points: Sequence[Counted]) -> list[Seconds]:
 
 
 def of_point(work: Work, speed: Speed) -> Seconds:
-    """Multiply the work of a point by the speed."""
+    """Multiply the work of a point by the speed, and add what every step takes to start."""
     return Seconds(
-        train=work.trained * speed.train,
+        train=work.trained * speed.train + TRAINER * bool(work.trained),
         score=work.scored * speed.score,
-        time=work.served * speed.serve + work.searched * SEARCH,
+        time=work.served * speed.serve + work.searched * SEARCH + TIMER * bool(work.searched),
         rest=REST,
     )
 

@@ -25,7 +25,9 @@ def counted(work: Work, *words: str) -> Counted:
 def test_a_point_takes_its_work_by_the_speed() -> None:
     work = Work(trained=100, scored=200, served=10, searched=20)
     found = of_point(work, Speed(train=0.5, score=0.1, serve=0.2))
-    assert found == pytest.approx((50, 20, 10 * 0.2 + 20 * estimate.SEARCH, estimate.REST))
+    timing = 10 * 0.2 + 20 * estimate.SEARCH + estimate.TIMER
+    assert found == pytest.approx((50 + estimate.TRAINER, 20, timing, estimate.REST))
+    assert of_point(Work(), Speed(1, 1, 1)) == (0, 0, 0, estimate.REST)
 
 
 def test_points_of_one_kind_are_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,7 +47,8 @@ def test_points_of_one_kind_are_measured_once(monkeypatch: pytest.MonkeyPatch) -
         ]
     )
     assert measured == [("colbert", 2, Work(40, 5, 7)), ("cross_encoder", 1, Work(10, 5))]
-    assert [point.train for point in found] == [10, 40, 0, 10]
+    start = estimate.TRAINER
+    assert [point.train for point in found] == [10 + start, 40 + start, 0, 10 + start]
     assert found[2].time == 21
 
 
@@ -63,9 +66,9 @@ def test_what_is_left_is_the_work_left_at_the_pace_so_far(
     monkeypatch.setattr("pipeline.sweep.clock.time", now)
     clock = Clock(0.0).expecting([("a", 100.0), ("b", 300.0)], after=100.0)
     now.time = lambda: 1200.0
-    # 200 s passed for the expected 100 s, both with 50 s more: a tenth of the whole 500 s.
-    assert clock.left(["a"], 2) == pytest.approx((200 + 50) / (100 + 50) * 400)
-    assert clock.left(["a", "b"], 2) == pytest.approx((200 + 50) / (400 + 50) * 100)
+    # 200 s passed for the expected 100 s, both with 100 s more: a fifth of the whole 500 s.
+    assert clock.left(["a"], 2) == pytest.approx((200 + 100) / (100 + 100) * 400)
+    assert clock.left(["a", "b"], 2) == pytest.approx((200 + 100) / (400 + 100) * 100)
     twice = Clock(0.0).expecting([("a", 100.0), ("a", 300.0)], after=0.0)
     now.time = lambda: 1400.0
     assert twice.left(["a"], 2) == pytest.approx(200)
