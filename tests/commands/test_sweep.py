@@ -52,9 +52,7 @@ def test_a_sweep_is_one_parent_and_a_run_a_point(swept: tuple[Path, str, str]) -
             assert run.metrics[f"latency/{mode}_5/total_p50_ms"] > 0
         assert run.metrics["train/pairs_seen"] == 96
         history = MlflowClient(config.uri).get_metric_history(run.run_id, "train/loss")
-        assert len(history) == run.metrics["train/steps"]
-    assert runs["colbert_modernbert_tiny_1neg_1ep"].metrics["train/steps"] == 3
-    assert runs["cross_encoder_modernbert_tiny_1neg_1ep"].metrics["train/steps"] == 6
+        assert len(history) == run.metrics["train/steps"] == 3
 
 
 def test_metrics_follow_from_the_exported_run_files(
