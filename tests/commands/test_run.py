@@ -17,7 +17,7 @@ def write_lines(path: Path, lines: Sequence[str]) -> None:
 BAD = {
     "misspelt key": (["trian.learning_rate=1"], "did you mean train.learning_rate"),
     "misspelt key, appended": (["+train.lr=1"], "train.lr: no such key; did you mean train.le"),
-    "unknown group": (["arch=cross"], "colbert cross_encoder none"),
+    "unknown group": (["arch=cross"], "cross_encoder cross_encoder_published none"),
     "negative": (["negatives=-1"], "negatives=-1: must be at least 0"),
     "not a number": (["epochs=two"], "'two'"),
     "top_k over the corpus": (

@@ -15,7 +15,10 @@ LISTED = " (python -m pipeline run --help lists the keys)"
     ("key", "said"),
     [
         ("train.lr", "did you mean train.learning_rate or train.lora_rank?"),
-        ("learning_rat", "did you mean train.learning_rate or arch.learning_rate?"),
+        (
+            "learning_rat",
+            "did you mean train.learning_rate or arch.learning_rate or train.head_learning_rate?",
+        ),
         ("negatvies", "did you mean negatives or retries?"),
         ("eval.topk", "did you mean eval.top_k or eval.overfetch?"),
     ],

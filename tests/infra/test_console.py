@@ -88,7 +88,7 @@ def test_no_line_where_nobody_watches() -> None:
 def test_a_log_line_from_time_to_time_where_nobody_watches(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(console, "BEAT", 0.05)
+    monkeypatch.setattr(console, "BEAT", 0.3)
     monkeypatch.setattr("sys.stderr", StringIO())
 
     def build(folder: Path) -> None:
