@@ -1,7 +1,7 @@
 """List what a grid would do: ``python -m pipeline plan experiment=report``."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -65,7 +65,7 @@ def main(words: Sequence[str]) -> None:
         console.print(line, highlight=False)
 
 
-def _time(points: Sequence[Config]) -> list[str]:
+def _time(points: Sequence[Config]) -> Iterator[str]:
     """Say how much work there is, and how long it takes here if that can be told."""
     from pipeline.sweep import plan
 
@@ -73,12 +73,15 @@ def _time(points: Sequence[Config]) -> list[str]:
     counted = [plan.work(point, timed) for point in points]
     known = [work for work in counted if work is not None]
     if len(known) < len(points):
-        return ["time: ?, only the data can tell how much there is to train and to score"]
+        yield "time: ?, only the data can tell how much there is to train and to score"
+        return
     trained, scored, served, _ = map(sum, zip(*known, strict=True))
-    lines = [f"{trained:,} pairs to train, {scored:,} to score, {served:,} to time"]
+    yield f"{trained:,} pairs to train, {scored:,} to score, {served:,} to time"
     away = {point.base.name: None for point in points if not plan.is_here(point)}
     if away:
-        return [*lines, f"time: ?, the speed of {', '.join(away)} is not known here (not local)"]
+        yield f"time: ?, the speed of {', '.join(away)} is not known here (not local)"
+        return
+    yield "measuring how fast this machine trains and scores"
 
     from pipeline.infra import quiet
     from pipeline.infra.stage_cache import StageCache
@@ -88,7 +91,4 @@ def _time(points: Sequence[Config]) -> list[str]:
     with TemporaryDirectory() as folder:
         cache = StageCache(Path(folder))
         ready = [plan.with_speed(p, w, cache) for p, w in zip(points, known, strict=True)]
-        return [
-            *lines,
-            f"time: {in_words(seconds(ready))}, once data, index and negatives are made",
-        ]
+        yield f"time: {in_words(seconds(ready))}, once data, index and negatives are made"
