@@ -45,6 +45,7 @@ SMALL = (
     "dataset.max_dev_queries=20",
     "dataset.max_eval_queries=60",
     "mining.last_rank=60",
+    "max_length=48",
     "hardware.precision=fp32",
 )
 
@@ -58,6 +59,7 @@ TINY = (  # for sweeps from the command line: what takes time is their start
     "dataset.max_dev_queries=4",
     "dataset.max_eval_queries=10",
     "mining.last_rank=40",
+    "max_length=48",
     "eval.overfetch=1",
     "latency.enabled=false",
     "hardware.precision=fp32",

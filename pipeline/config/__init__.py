@@ -56,7 +56,7 @@ class Config:
     negatives: int = 1
     epochs: int = 1
     seed: int = 12
-    max_length: int = 48  # tokens that embedder and cross-encoder read, unless they set their own
+    max_length: int = 128  # tokens that embedder and cross-encoder read, unless they set their own
     run_name: str = MISSING
     output_dir: str = "outputs"
     cache_uri: str | None = None  # object store with a copy of every stage output

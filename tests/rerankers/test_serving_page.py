@@ -23,7 +23,7 @@ PAGE = Path("docs/serving.md")
 def test_the_page_serves_what_was_evaluated(
     above: int, small: Compose, machine: Hardware, tmp_path: Path
 ) -> None:
-    words = [*TINY, "dataset.packages=[networkx]", "arch=colbert"]
+    words = [*TINY, "dataset.packages=[networkx]", "arch=colbert", "max_length=128"]
     config = small(*words, f"index.vector_index_above={above}")
     config.eval.overfetch = 4
     cache = StageCache.of(config)
