@@ -79,14 +79,17 @@ def test_the_report_is_the_published_grid(grids: Grids) -> None:
 
 
 @pytest.mark.slow
-def test_the_default_grid_is_the_promised_one(grids: Grids) -> None:
+def test_the_default_grid_varies_every_axis(grids: Grids) -> None:
     points = grids("pydocs").points
     trained = {(p.arch.name, p.base.name, p.negatives, p.epochs) for p in points if p.epochs > 0}
     assert trained == {
         (arch, base, negatives, epochs)
         for arch in ("cross_encoder", "colbert")
-        for base in ("minilm_l6", "minilm_l3")
-        for negatives in (1, 2)
-        for epochs in (1, 2)
+        for base, negatives, epochs in (
+            ("minilm_l6", 2, 1),
+            ("minilm_l6", 1, 1),
+            ("minilm_l3", 2, 1),
+            ("minilm_l3", 2, 2),
+        )
     }
     assert {p.initialisation for p in points} == {"none", "untrained", "scratch"}

@@ -53,7 +53,7 @@ def test_queries_that_a_colbert_cuts_are_in_the_audit(
     pairs: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     base = locate("base", TINY_TOKENIZER)
-    config = point(pairs, "arch=colbert")
+    config = point(pairs, "arch=colbert", "arch.query_length=32")
     caplog.set_level(logging.INFO)
     audited(config, base)
     assert "queries longer than arch.query_length=32 tokens (50%)" in caplog.text
