@@ -13,6 +13,8 @@ from pipeline.experiment.shared import Shared
 
 log = logging.getLogger(__name__)
 
+RARE = 0.01  # share of the queries up to which a cut is no warning
+
 
 def warn_of_embedder(shared: Shared) -> None:
     """Log how many dev and test queries the embedder cuts, which is the same for many points."""
@@ -41,10 +43,11 @@ def _queries(shared: Shared) -> list[str]:
 
 
 def _warn(queries: Sequence[str], tokenizer: Any, key: str, limit: int, more: int = 0) -> None:
-    """Log ``12 of 40 queries are cut at ...`` unless all of them fit with ``more`` tokens each."""
+    """Log ``12 of 40 queries are cut at ...`` unless nearly all fit with ``more`` tokens each."""
     encoded = tokenizer(list(queries), verbose=False)["input_ids"] if queries else []
     lengths = [len(tokens) + more for tokens in encoded]
     cut = sum(length > limit for length in lengths)
     if cut:
+        level = logging.WARNING if cut > RARE * len(lengths) else logging.DEBUG
         text = "%d of %d queries are cut at %s=%d tokens, the longest needs %d: raise %s"
-        log.warning(text, cut, len(lengths), key, limit, max(lengths), key)
+        log.log(level, text, cut, len(lengths), key, limit, max(lengths), key)
