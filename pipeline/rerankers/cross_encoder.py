@@ -4,7 +4,6 @@ Weights are fp32, whatever the file holds. The classification head computes in f
 autocast, because bf16 logits tie often.
 """
 
-import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -34,7 +33,7 @@ from pipeline.config.saved_models import labels
 from pipeline.infra.console import live_line
 from pipeline.infra.hardware import Hardware
 from pipeline.protocols import Effort, FitRequest, Scores
-from pipeline.records import InputError
+from pipeline.rerankers.heads import HEAD_WEIGHTS, compute_in_fp32, ensure_padding, head_of
 from pipeline.rerankers.lce import LceLoss
 from pipeline.rerankers.mnrl import MnrlLoss
 from pipeline.rerankers.words import first_words
@@ -43,14 +42,6 @@ from pipeline.training.checkpoints import Resumable
 from pipeline.training.examples import training_rows
 from pipeline.training.in_batch import InBatch
 from pipeline.training.trainer import CountsPairs, DevEvaluator, on_one_gpu, rates, run_trainer
-
-log = logging.getLogger(__name__)
-
-HEADS = ("classifier", "score", "classification_head")
-"""What transformers calls the last layers: of encoders, of decoders, of BART."""
-
-HEAD_WEIGHTS = rf"\b({'|'.join(HEADS)})\."
-"""The names of their weights, as a regular expression."""
 
 SPACE = re.compile(r"\s")
 TOKENISED_TOGETHER = 256  # passages
@@ -108,8 +99,8 @@ class CrossEncoderReranker:
                 "ignore_mismatched_sizes": labels(folder) not in (None, 1),
             },
         )
-        _ensure_padding(self.model, folder)
-        _compute_in_fp32(_head(self.model.model))
+        ensure_padding(self.model, folder)
+        compute_in_fp32(head_of(self.model.model))
 
     def score_pairs(
         self,
@@ -243,41 +234,3 @@ def _loss(name: str, model: CrossEncoder, negatives: int, in_batch: InBatch) -> 
         "kl": lambda: ListNetLoss(model),
     }
     return build[name]()
-
-
-def _head(model: torch.nn.Module) -> torch.nn.Module:
-    """Find the layers that turn the encoded pair into a score."""
-    for name in HEADS:
-        if isinstance(head := getattr(model, name, None), torch.nn.Module):
-            return head
-    raise InputError(
-        f"arch=cross_encoder: {type(model).__name__} has no head called {', '.join(HEADS)}; use "
-        "another base or arch=colbert"
-    )
-
-
-def _ensure_padding(model: CrossEncoder, folder: Path) -> None:
-    """Pad with the end-of-text token if the model has no padding token, as decoders have none."""
-    tokenizer = model.tokenizer
-    if tokenizer.pad_token is None:
-        if tokenizer.eos_token is None:
-            raise InputError(
-                f"{folder}: its tokenizer has neither a padding token nor an end-of-text token, so "
-                "texts can't be scored together; save it with a pad_token"
-            )
-        tokenizer.pad_token = tokenizer.eos_token
-        log.debug("%s: padded with %r", folder, tokenizer.pad_token)
-    if model.config.pad_token_id is None:
-        model.config.pad_token_id = tokenizer.pad_token_id
-
-
-def _compute_in_fp32(head: torch.nn.Module) -> None:
-    """Take ``head`` out of autocast, without a wrapper that would rename its weights."""
-    forward = head.forward
-
-    def in_fp32(hidden: torch.Tensor) -> torch.Tensor:
-        with torch.autocast(hidden.device.type, enabled=False):
-            logits: torch.Tensor = forward(hidden.float())
-        return logits
-
-    head.forward = in_fp32
