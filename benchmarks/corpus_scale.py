@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.config.index import IndexConfig
-from pipeline.config.stages import MiningConfig
+from pipeline.config.training import MiningConfig
 from pipeline.data.corpus import Corpus, CorpusWriter
 from pipeline.infra.hardware import measured
 from pipeline.records import Dataset, QuerySet

@@ -35,13 +35,12 @@ from pipeline.config.stages import (
     ForgettingConfig,
     HardwareConfig,
     LatencyConfig,
-    MiningConfig,
     ReportConfig,
     RerankConfig,
     TrackingConfig,
-    TrainConfig,
 )
 from pipeline.config.suggestions import added, known_keys, no_such_key, text_keys
+from pipeline.config.training import MiningConfig, TrainConfig
 from pipeline.records import InputError
 
 

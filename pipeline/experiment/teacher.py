@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.config.models import DISTILLING
-from pipeline.config.stages import RECORDED
+from pipeline.config.training import RECORDED
 from pipeline.experiment.saved_scorer import find_scorer
 from pipeline.experiment.shared import Shared
 from pipeline.infra.code_version import code_version

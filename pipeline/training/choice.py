@@ -13,7 +13,7 @@ from math import ceil
 
 import pyarrow as pa
 
-from pipeline.config.stages import MiningConfig
+from pipeline.config.training import MiningConfig
 from pipeline.data.text import text_key
 from pipeline.protocols import Scorer
 from pipeline.records import Dataset

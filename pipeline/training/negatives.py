@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
-from pipeline.config.stages import MiningConfig
+from pipeline.config.training import MiningConfig
 from pipeline.data.text import text_key
 from pipeline.infra.console import live_line
 from pipeline.protocols import Scorer

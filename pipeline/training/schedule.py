@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.config.stages import TrainConfig
+from pipeline.config.training import TrainConfig
 from pipeline.records import InputError
 
 PAIRWISE = ("bce", "mse")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from accelerate.utils import find_executable_batch_size
 
-from pipeline.config.stages import TrainConfig
+from pipeline.config.training import TrainConfig
 from pipeline.infra.distributed import world_size
 from pipeline.infra.hardware import Hardware
 from pipeline.protocols import Effort, FitRequest, OnLog, Reranker

@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 import pytest
 
-from pipeline.config.stages import MiningConfig
+from pipeline.config.training import MiningConfig
 from pipeline.data.text import text_key
 from pipeline.records import Dataset, Hit, InputError, QuerySet
 from pipeline.retrieval.embedder import Embedder, Vectors

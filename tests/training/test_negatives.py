@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config.stages import MiningConfig
+from pipeline.config.training import MiningConfig
 from pipeline.data.text import text_key
 from pipeline.experiment.shared import Shared
 from pipeline.records import Dataset, InputError, QuerySet

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.config.stages import TrainConfig
+from pipeline.config.training import TrainConfig
 from pipeline.records import InputError
 from pipeline.training.schedule import plan
 
