@@ -23,7 +23,8 @@ import pytest
 from pipeline.config.stages import TrackingConfig
 from pipeline.tracking import reader, writer
 from pipeline.tracking.reader import RunRecord
-from tests.conftest import CHILD, TINY, Prepare, free_port, mlflow_server
+from tests.conftest import CHILD, TINY, Prepare
+from tests.servers import free_port, mlflow_server
 
 KILLS = int(os.environ.get("CHAOS_KILLS", "1"))
 SHORT = KILLS <= 2

@@ -18,7 +18,8 @@ import pytest
 from pipeline.config.stages import TrackingConfig
 from pipeline.tracking import artifacts, reader, writer
 from tests.commands.conftest import code_of
-from tests.conftest import NewStore, free_port
+from tests.conftest import NewStore
+from tests.servers import free_port
 
 BEST, WORSE, FAILED = (f"cross_encoder_ms_marco_minilm_{n}neg_1ep" for n in (1, 2, 3))
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 
 from pipeline.config.stages import TrackingConfig
 from pipeline.tracking import artifacts, reader, writer
-from tests.conftest import free_port, mlflow_server
+from tests.servers import free_port, mlflow_server
 
 INSTALLED = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))  # Debian's, not in PATH
 INITDB = shutil.which("initdb") or (str(INSTALLED[-1]) if INSTALLED else None)

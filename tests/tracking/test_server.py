@@ -10,7 +10,8 @@ import pytest
 from pipeline.config.stages import TrackingConfig
 from pipeline.infra.stage_cache import StageCache
 from pipeline.tracking import artifacts, reader, references, registry, writer
-from tests.conftest import NewStore, mlflow_server
+from tests.conftest import NewStore
+from tests.servers import mlflow_server
 
 pytestmark = pytest.mark.slow
 
