@@ -61,8 +61,8 @@ EARLY = {
         "output_dir=file/below: not writable ({}/file: is a file)",
     ),
     "windows": (
-        ["rerank.windows=96"],
-        "rerank.windows=96: the model reads 48 tokens, query included; take fewer",
+        ["rerank.windows=256"],
+        "rerank.windows=256: the model reads 128 tokens, query included; take fewer",
     ),
 }
 

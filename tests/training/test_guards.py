@@ -104,7 +104,7 @@ def test_out_of_memory_halves_the_batch_and_keeps_the_step(
     assert outcome.batch_size == 3
     assert [step for step, _ in curve] == [1, 2, 3, 4]  # of the last attempt only
     assert all(metrics["train/loss"] < 99 for _, metrics in curve)
-    assert (outcome.effort.steps, outcome.effort.pairs) == (4, 4 * 12)
+    assert (outcome.effort.steps, outcome.effort.pairs) == (4, 4 * 12 * 2)
     assert "out of memory: 3 examples at a time instead of 12, accumulated 4 times" in caplog.text
     # the same step from the same start: as if it had been asked for so
     plain, _ = fitted("train.batch_size=3", "train.gradient_accumulation=4")
