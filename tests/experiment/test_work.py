@@ -59,7 +59,7 @@ def test_what_is_cached_is_no_work(
     pairs = candidate_pairs(shared)[0]
     assert count(config, shared, base, settled, cache, set()) == Work(scored=pairs)
     other = replace(config, seed=99)
-    assert count(other, shared, base, settled, cache, set()) == Work(trained=128, scored=pairs)
+    assert count(other, shared, base, settled, cache, set()) == Work(trained=64, scored=pairs)
     timed: set[str] = set()
     for served in (35 * 170, 0):  # The second point shares the latency of the first.
         other = replace(config, latency=LatencyConfig(rerank_modes=["hybrid"]))
