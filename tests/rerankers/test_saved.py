@@ -127,5 +127,5 @@ def test_the_card_is_valid_for_the_hub(arch: str, trained: Callable[[str], Train
         assert result.metric_value == pytest.approx(mean, abs=5e-5)
     for heading in ("Data", "Figures", "Training", "Intended use", "Limits", "Licence"):
         assert f"## {heading}\n" in text
-    assert "learning rate 0.0001" in text
+    assert f"learning rate {run.config.train.learning_rate:g}" in text
     assert " | 0." in text and " to 0." in text
