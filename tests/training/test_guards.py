@@ -136,7 +136,7 @@ def test_memory_is_tried_before_anything_is_logged(
 
     monkeypatch.setattr(BinaryCrossEntropyLoss, "forward", on_a_small_gpu)
     curve: Curve = []
-    _, outcome = fitted("train.batch_size=8", "train.max_steps=6", all_of=curve)
+    _, outcome = fitted("arch.loss=bce", "train.batch_size=8", "train.max_steps=6", all_of=curve)
     assert outcome.batch_size == 4
     assert [step for step, _ in curve] == [1, 2, 3, 4, 5, 6]  # nothing of the first attempt
     assert outcome.effort.pairs == 6 * 8  # without the rehearsal
