@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import conf_dir
+from pipeline.config.models import ColbertConfig
 from pipeline.sweep.grid import Grid
 from pipeline.sweep.plan import training_rows
 from tests.conftest import compose_config
@@ -70,8 +71,11 @@ def test_the_report_is_the_published_grid(grids: Grids) -> None:
     points = {p.run_name: p for p in grids("report").points}
     colbert = points["colbert_modernbert_2neg_4ep"]
     assert (colbert.train.batch_size, colbert.train.learning_rate) == (128, 3e-6)
+    assert isinstance(colbert.arch, ColbertConfig)
+    assert (colbert.arch.query_length, colbert.arch.document_length) == (32, 180)
     cross_encoder = points["cross_encoder_modernbert_5neg_5ep"]
     assert (cross_encoder.train.batch_size, cross_encoder.train.learning_rate) == (256, 2e-5)
+    assert (cross_encoder.arch.loss, cross_encoder.train.head_learning_rate) == ("bce", None)
     assert training_rows(colbert) == 2_000_000
     assert {p.seed for p in points.values()} == {12}
     groups = {p.initialisation for p in points.values()}
