@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pipeline.config import Config
+from pipeline.config.training import TrainConfig
 from pipeline.evaluation.quality import evaluate
 from pipeline.experiment.shared import Shared
 from pipeline.experiment.teacher import teacher_scores
@@ -111,7 +112,7 @@ def inputs(
 ) -> dict[str, object]:
     """What determines the trained weights, for the key of the stage output."""
     assert shared.negatives is not None
-    settings = asdict(config.train)
+    settings = asdict(settings_of(config))
     del settings["checkpoint_minutes"]
     del settings["teacher"], settings["teacher_fusion"]  # the scores stand for them
     if training_set(config, shared).complete:  # More than all is the same as all.
@@ -182,7 +183,7 @@ def _train(
             reranker,
             examples,
             planned,
-            config.train,
+            settings_of(config),
             machine,
             config.seed,
             checkpoints,
@@ -204,6 +205,13 @@ def _train(
         **{name: score for name, score in dev.items() if score is not None},
     }
     return reranker, metrics, _tags(outcome)
+
+
+def settings_of(config: Config) -> TrainConfig:
+    """The settings of the trainer; a dedicated base has no new layers that need another rate."""
+    if config.base.dedicated:
+        return replace(config.train, head_learning_rate=None)
+    return config.train
 
 
 def training_set(config: Config, shared: Shared) -> TrainingSet:

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from pipeline.config.compose import with_named_base
 from pipeline.experiment import recipe
 from pipeline.experiment.base import as_found
+from pipeline.experiment.model import settings_of
 from pipeline.tracking import reader
 from tests.conftest import SMALL, Compose, compose_config
 from tests.odd_models import encoder
@@ -22,6 +23,14 @@ def test_a_hub_name_may_stand_for_a_plain_encoder(small: Compose, tmp_path: Path
     assert as_found(replace(config, epochs=0), plain).initialisation == "untrained"
     scorer = encoder(tmp_path / "scorer", labels=1)
     assert as_found(config, scorer) is config
+
+
+@pytest.mark.parametrize("arch", ["cross_encoder", "colbert"])
+def test_only_new_layers_have_a_rate_of_their_own(arch: str, small: Compose) -> None:
+    config = small(f"arch={arch}", "train.head_learning_rate=1e-3")
+    assert settings_of(config).head_learning_rate == 1e-3
+    trained = replace(config, base=replace(config.base, dedicated=True))
+    assert settings_of(trained) == replace(config.train, head_learning_rate=None)
 
 
 @pytest.mark.slow
