@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.config.training import TrainConfig
-from pipeline.evaluation.quality import evaluate
+from pipeline.experiment.dev_score import dev_score, name_by_cutoff
 from pipeline.experiment.shared import Shared
 from pipeline.experiment.teacher import teacher_scores
 from pipeline.infra import distributed
@@ -20,8 +20,6 @@ from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import OnLog, Reranker
 from pipeline.records import TrainingExample
 from pipeline.rerankers import load_reranker
-from pipeline.rerankers.scores import score_candidates
-from pipeline.rerankers.windows import windowed
 from pipeline.tracking import writer
 from pipeline.training.guards import check_gains
 from pipeline.training.negatives import TrainingSet
@@ -227,24 +225,6 @@ def schedule(config: Config, shared: Shared) -> Schedule:
     return plan(
         config.arch.loss, len(rows), rows.queries, config.negatives, config.epochs, config.train
     )
-
-
-def name_by_cutoff(metrics: Mapping[str, float], k: int) -> dict[str, float]:
-    """Name the dev score, ``train/dev_score``, by what it is: ``train/dev_ndcg_at_{k}``."""
-    names = {"train/dev_score": f"train/dev_ndcg_at_{k}"}
-    return {names.get(name, name): value for name, value in metrics.items()}
-
-
-def dev_score(config: Config, shared: Shared, reranker: Reranker) -> float:
-    """NDCG of the dev queries at the largest cutoff, over hybrid candidates."""
-    dev, k = shared.dataset.dev, max(config.eval.top_k)
-    depth = config.eval.dev_depth
-    hybrid = {"hybrid": shared.dev_candidates(depth)["hybrid"]}
-    scorer = windowed(reranker, config.rerank)
-    scores = score_candidates(scorer, dev.queries, shared.dataset.corpus, hybrid)
-    at_k = replace(config.eval, top_k=[k], depth=max(depth, k))
-    result = evaluate(hybrid, dev.qrels, at_k, scores, None)
-    return result.metrics()[f"hybrid_reranked/ndcg_at_{k}"]
 
 
 def _tags(outcome: Outcome) -> dict[str, str]:

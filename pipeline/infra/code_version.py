@@ -79,7 +79,9 @@ STAGES = {
         TRAINING,
     ),
     # A part of the key of models whose best weights the dev score decides.
-    "dev score": Code(("evaluation.metrics", "evaluation.quality"), ("ir-measures",)),
+    "dev score": Code(
+        ("evaluation.metrics", "evaluation.quality", "experiment.dev_score"), ("ir-measures",)
+    ),
     "scores": Code(("experiment.scores", "infra.hardware", "rerankers"), RERANKER),
     "latency": Code(
         ("evaluation.latency", "experiment.latency", "infra.hardware", "rerankers", "retrieval"),

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.evaluation.metrics import means, measure
-from pipeline.experiment import model
+from pipeline.experiment.dev_score import dev_score, name_by_cutoff
 from pipeline.experiment.shared import Shared
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
@@ -18,7 +18,7 @@ from tests.conftest import Compose
 
 def test_the_curve_is_named_by_its_cutoff() -> None:
     logged = {"train/dev_score": 0.5, "train/loss": 1.0}
-    assert model.name_by_cutoff(logged, 7) == {"train/dev_ndcg_at_7": 0.5, "train/loss": 1.0}
+    assert name_by_cutoff(logged, 7) == {"train/dev_ndcg_at_7": 0.5, "train/loss": 1.0}
 
 
 @pytest.mark.slow
@@ -36,5 +36,5 @@ def test_windows_are_scored_on_dev(small: Compose, shared: Shared, machine: Hard
         return means(measure(ranking, dev.qrels, 10))["ndcg_at_10"]
 
     windows = ndcg(WindowedScorer(reranker, reranker.model.tokenizer, config.rerank))
-    assert model.dev_score(config, shared, reranker) == pytest.approx(windows)
+    assert dev_score(config, shared, reranker) == pytest.approx(windows)
     assert windows != pytest.approx(ndcg(reranker))
