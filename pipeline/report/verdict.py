@@ -21,7 +21,7 @@ from pipeline.report.format import (
     probability,
     span,
 )
-from pipeline.report.labels import sentences as label_sentences
+from pipeline.report.learning_curve import sentences as curve_sentences
 from pipeline.report.systems import Glance, System, best_of, describe, glance_at, systems_of
 from pipeline.report.uncertainty import corrected_p_values, relative_gains
 
@@ -51,7 +51,7 @@ def judge(comparison: Comparison, budget_ms: float) -> Verdict:
         _quality_sentence(comparison, quality, systems, best),
         _budget_sentence(comparison, quality, systems, alone, budget_ms),
         _worth_sentence(comparison, quality, systems, glances, alone),
-        *(label_sentences(comparison, alone.search) if alone else []),
+        *(curve_sentences(comparison, alone.search) if alone else []),
     ]
     return Verdict(sentences, glances, best)
 

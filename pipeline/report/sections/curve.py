@@ -9,7 +9,7 @@ from markupsafe import Markup
 from pipeline.report.blocks import Figure, Section, Table
 from pipeline.report.comparison import Comparison
 from pipeline.report.format import MISSING, SEARCH_NAMES, number, span
-from pipeline.report.labels import AXIS, Curve, curves, seen
+from pipeline.report.learning_curve import AXIS, Curve, curves, seen
 from pipeline.report.plotting import GREY, HEIGHT, PALETTE, bars, to_html
 from pipeline.report.study import Study
 from pipeline.report.systems import Glance

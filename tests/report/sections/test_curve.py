@@ -8,7 +8,7 @@ import pytest
 from pipeline.evaluation.metrics import PerQuery
 from pipeline.records import SEARCHES
 from pipeline.report.comparison import Comparison, compare
-from pipeline.report.labels import curves, sentences
+from pipeline.report.learning_curve import curves, sentences
 from pipeline.report.markdown import markdown
 from pipeline.report.sections import ablations
 from pipeline.report.sections.curve import section
