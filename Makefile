@@ -50,7 +50,7 @@ audit: $(READY) ## check labelled data before training: DATA=FILE ARGS=--strict
 	@test -n "$(DATA)" || { echo "error: name the file: make audit DATA=FILE" >&2; exit 2; }
 	@$(BIN)/python -m pipeline audit "$(DATA)" $(ARGS)
 
-plan: $(READY) ## show what a sweep would do, load nothing: EXPERIMENT=report
+plan: $(READY) ## show what a sweep would do and how long it takes: EXPERIMENT=report
 	@$(BIN)/python -m pipeline plan experiment=$(EXPERIMENT) $(ARGS)
 
 sweep: $(READY) ## train and compare a grid: EXPERIMENT=pydocs, smoke, curve or report

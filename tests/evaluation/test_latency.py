@@ -1,6 +1,6 @@
 """Timing works on the smallest of inputs, and ends when the medians are known."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import inf, isfinite
 from pathlib import Path
 
@@ -12,11 +12,12 @@ from pipeline.config.stages import LatencyConfig
 from pipeline.evaluation import latency
 from pipeline.evaluation.latency import measure, median_interval, precise
 from pipeline.infra.hardware import Hardware
-from pipeline.protocols import Scores
 from pipeline.retrieval.embedder import Embedder, Vectors
 from pipeline.retrieval.index import PassageTable, build_table
+from tests.scorers import OfPassage
 
 CORPUS = {f"d{n}": f"passage number {n} about graphs" for n in range(6)}
+SCORES = {doc_id: float(n) for n, doc_id in enumerate(CORPUS)}
 
 
 class Equal(Embedder):
@@ -34,28 +35,11 @@ class Equal(Embedder):
         return np.tile(np.array([1, 0], np.float32), (len(texts), 1))
 
 
-class Counting:
-    """Scores passages and counts them by call."""
-
-    def __init__(self) -> None:
-        self.passages: list[int] = []
-
-    def score_pairs(
-        self,
-        queries: Mapping[str, str],
-        passages: Mapping[str, str],
-        pairs: Sequence[tuple[str, str]],
-        progress: bool = False,
-    ) -> Scores:
-        self.passages.append(len(pairs))
-        return np.arange(len(pairs), dtype=np.float32)
-
-
 @pytest.mark.parametrize("queries", [1, 2, 5, 6, 8])
 def test_queries_that_do_not_suffice_for_a_warmup_are_timed(
     queries: int, tmp_path: Path, machine: Hardware
 ) -> None:
-    embedder, reranker = Equal(), Counting()
+    embedder, reranker = Equal(), OfPassage(SCORES)
     build_table(tmp_path / "table", CORPUS, embedder, IndexConfig(), tmp_path / "kept")
     texts = [f"graphs {n}" for n in range(queries)]
     config = LatencyConfig(limits=[2, 4], queries=100, warmup=5, rerank_modes=["hybrid"])
@@ -70,17 +54,17 @@ def test_queries_that_do_not_suffice_for_a_warmup_are_timed(
     served = 5 + (queries - 5 if queries > 5 else queries)
     assert len(embedder.queries) == served * 2 * 2
     assert set(embedder.queries) == set(texts)
-    assert reranker.passages == [2, 4] * served
+    assert [len(pairs) for pairs in reranker.calls] == [2, 4] * served
 
 
 def test_full_text_that_finds_nothing_is_timed(tmp_path: Path, machine: Hardware) -> None:
-    embedder, reranker = Equal(), Counting()
+    embedder, reranker = Equal(), OfPassage(SCORES)
     build_table(tmp_path / "table", CORPUS, embedder, IndexConfig(), tmp_path / "kept")
     config = LatencyConfig(limits=[2], queries=2, warmup=0, rerank_modes=["fts"])
     table = PassageTable(tmp_path / "table").table
     metrics = measure(["吊扇"], table, 100, embedder, reranker, machine, config)
     assert metrics["latency/fts_2/total_p50_ms"] > 0
-    assert reranker.passages == []
+    assert reranker.calls == []
 
 
 def test_two_of_the_sorted_values_bound_the_median() -> None:
