@@ -96,9 +96,8 @@ def time_recorded(points: Mapping[str, Config]) -> None:
     log.info("latency: %d points are timed one by one", len(points))
     prepared: dict[str, Shared] = {}
     for run_id, config in points.items():
-        own_line(config.run_name)
         run, spent = writer.reopen(config.tracking, run_id), dict[str, float]()
-        with step("latency", spent):
+        with own_line(config.run_name), step("latency", spent):
             _time_recorded(config, prepared, run)
         run.log_seconds(spent)
 

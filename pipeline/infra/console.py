@@ -32,12 +32,18 @@ class _OwnLine:
 _line = _OwnLine()  # one a process, as the terminal is
 
 
-def own_line(point: str, place: int = 0) -> None:
-    """Name the point of this process's live lines, and the row below the log where they appear.
+@contextmanager
+def own_line(point: str, place: int = 0) -> Iterator[None]:
+    """Name the point of this process's live lines, and their row below the log, within the block.
 
     Processes that share a terminal have a row each, counted from 0.
     """
+    before = _line.point, _line.place
     _line.point, _line.place = point, place
+    try:
+        yield
+    finally:
+        _line.point, _line.place = before
 
 
 def live_line(

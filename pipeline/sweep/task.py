@@ -48,8 +48,8 @@ class Reported:
         end_on_sigterm()
         try:
             place = take_share(Path(self.folder), self.at_once) if self.at_once > 1 else 0
-            own_line(config.run_name, place)
-            run_id = job(config)
+            with own_line(config.run_name, place):
+                run_id = job(config)
             self.say(config.run_name, _outcome(config, run_id), begun)
             self._log_time(config)
             return run_id

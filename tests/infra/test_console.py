@@ -19,11 +19,11 @@ SCRIPT = """
 import logging, time
 from pipeline.infra.console import Console, live_line, own_line
 logging.basicConfig(level="INFO", handlers=[Console()], format="%(message)s")
-own_line("colbert_minilm_l6", {place})
-for number in live_line("train", "step", range(4)):
-    time.sleep(0.15)
-    if number == 1:
-        logging.info("the loss is flat")
+with own_line("colbert_minilm_l6", {place}):
+    for number in live_line("train", "step", range(4)):
+        time.sleep(0.15)
+        if number == 1:
+            logging.info("the loss is flat")
 logging.info("done")
 """
 
