@@ -221,6 +221,7 @@ def test_sigterm_writes_a_checkpoint_and_the_next_run_goes_on(
         "base=modernbert_tiny",
         *TINY,
         "train.max_steps=80",
+        "train.batch_size=16",
         "train.checkpoint_minutes=null",  # but for the one at the end
         "hardware.threads=1",
     )

@@ -158,7 +158,7 @@ def test_a_worse_model_is_undone(fitted: Train, caplog: pytest.LogCaptureFixture
     better = iter([0.5, 0.8])
     trained, outcome = fitted(dev_score=lambda: next(better), better_than_start=True)
     assert outcome.kept == "trained"
-    start, _ = fitted("train.learning_rate=1e-12")
+    start, _ = fitted("train.learning_rate=1e-12", "train.head_learning_rate=null")
     ours, theirs, other = (m.score_pairs(QUERIES, PASSAGES, PAIRS) for m in (kept, start, trained))
     assert np.allclose(ours, theirs, atol=1e-6)
     assert not np.allclose(ours, other, atol=1e-6)
