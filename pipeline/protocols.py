@@ -22,6 +22,7 @@ class FitRequest:
 
     ``rows`` are iterated once. ``arguments`` are fields of transformers.TrainingArguments; the
     layers that the base lacks learn at ``head_learning_rate`` instead (None: at the same rate).
+    ``dropout`` is that of all layers while training (None: each its own).
     ``dev_score`` measures the current weights on the dev queries, higher is better; None: never.
     With it the best weights remain, and training stops after ``patience`` evaluations without a
     better score (None: never); the last step is evaluated as well. A checkpoint is written to the
@@ -32,6 +33,7 @@ class FitRequest:
     rows: Iterable[TrainingExample]
     loss: str
     head_learning_rate: float | None
+    dropout: float | None
     negatives: int
     arguments: dict[str, Any]
     dev_score: Callable[[], float] | None

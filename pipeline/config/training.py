@@ -55,6 +55,7 @@ class TrainConfig:
     gradient_accumulation: int = 1
     warmup: float = 0.1  # share of the steps
     weight_decay: float = 0.0
+    dropout: float | None = None  # share of activations dropped while training; null: the base's
     max_steps: int | None = None  # overrides epochs, for a grid at equal compute
     eval_every: float | None = None  # steps if >= 1, share of all steps if < 1; null: never
     patience: int | None = None  # dev evaluations without improvement before training stops
@@ -75,6 +76,8 @@ class TrainConfig:
         at_least("train.gradient_accumulation", self.gradient_accumulation, 1)
         require(0 <= self.warmup < 1, "train.warmup", self.warmup, "a share, 0 <= warmup < 1")
         at_least("train.weight_decay", self.weight_decay, 0)
+        valid = self.dropout is None or 0 <= self.dropout < 1
+        require(valid, "train.dropout", self.dropout, "a share, 0 <= dropout < 1, or null")
         at_least("train.max_steps", self.max_steps, 1)
         valid = self.eval_every is None or self.eval_every > 0
         require(valid, "train.eval_every", self.eval_every, "must be above 0, or null")

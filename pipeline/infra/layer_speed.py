@@ -80,7 +80,7 @@ class _Layer(torch.nn.Module):
         mixed = self.mix(hidden).view(texts, tokens, 3, self._heads, -1).permute(2, 0, 3, 1, 4)
         dropped = DROPOUT if self.training else 0.0
         query, key, value = mixed
-        read = functional.scaled_dot_product_attention(query, key, value, dropout_p=dropped)
+        read = self._attend(query, key, value, dropped)
         read = self.out(read.transpose(1, 2).reshape(hidden.shape))
         hidden = self.norms[0](hidden + functional.dropout(read, dropped, self.training))
         read = self.down(functional.gelu(self.up(hidden)))
@@ -88,6 +88,15 @@ class _Layer(torch.nn.Module):
             hidden + functional.dropout(read, dropped, self.training)
         )
         return normed
+
+    def _attend(
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, dropped: float
+    ) -> torch.Tensor:
+        """Attend as models do here, see training.layers.plain_attention."""
+        if self.training and query.device.type == "cpu" and query.dtype == torch.bfloat16:
+            weights = (query @ key.transpose(2, 3) / math.sqrt(query.shape[-1])).softmax(-1)
+            return functional.dropout(weights, dropped).to(value.dtype) @ value
+        return functional.scaled_dot_product_attention(query, key, value, dropout_p=dropped)
 
 
 def _clock(device: str) -> float:

@@ -160,6 +160,7 @@ def _request(
         rows=rows,
         loss=schedule.loss,
         head_learning_rate=config.head_learning_rate,
+        dropout=config.dropout,
         negatives=schedule.negatives,
         arguments=arguments,
         dev_score=dev_score if evaluated else None,

@@ -21,6 +21,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from pipeline.protocols import Effort, FitRequest
 from pipeline.training.best import DEV_METRIC, KeepBest
 from pipeline.training.checkpoints import Checkpoints, newest, step_of
+from pipeline.training.layers import dropout, plain_attention
 from pipeline.training.progress import Progress
 from pipeline.training.signals import DeferredSignals
 
@@ -115,6 +116,15 @@ def run_trainer(trainer: Trainer, request: FitRequest, longest: Sequence[int]) -
         BaseException: what the handler of a signal raises, such as Terminated after SIGTERM; by
             then a checkpoint of the last step is written.
     """
+    on_cpu_in_half = trainer.args.bf16 and trainer.args.use_cpu
+    with (
+        dropout(trainer.model, request.dropout),
+        plain_attention(trainer.model, on_cpu_in_half),
+    ):
+        return _run(trainer, request, longest)
+
+
+def _run(trainer: Trainer, request: FitRequest, longest: Sequence[int]) -> Effort:
     signals = DeferredSignals()
     checkpoints = Checkpoints(request.checkpoint_seconds, signals, lambda: trainer.pairs)
     best = KeepBest(trainer.model, request.patience)

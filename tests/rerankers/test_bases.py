@@ -65,6 +65,7 @@ def fit(reranker: Reranker, loss: str, folder: Path, lora_rank: int | None = Non
         rows=[TrainingExample(QUERY, TEXTS[0], 1, 1.0, [TEXTS[1]])] * 4,
         loss=loss,
         head_learning_rate=None,
+        dropout=None,
         negatives=1,
         arguments=arguments,
         dev_score=None,
