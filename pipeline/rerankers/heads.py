@@ -13,8 +13,11 @@ log = logging.getLogger(__name__)
 HEADS = ("classifier", "score", "classification_head")
 """What transformers calls the last layers: of encoders, of decoders, of BART."""
 
-HEAD_WEIGHTS = rf"\b({'|'.join(HEADS)})\."
-"""The names of their weights, as a regular expression."""
+HEAD_WEIGHTS = rf"\b({'|'.join(HEADS)}|pooler)\."
+"""The names of their weights, and of BERT's pooler before them, as a regular expression.
+
+An embedder that takes the mean over tokens has a pooler, too, but never trained it.
+"""
 
 
 def head_of(model: torch.nn.Module) -> torch.nn.Module:
