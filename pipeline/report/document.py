@@ -15,6 +15,7 @@ from pipeline.report.sections import (
     trained,
 )
 from pipeline.report.study import Study
+from pipeline.report.weak import weak_runs
 
 # The sections in the order of the report. A new one takes two files: its own in ``sections/``, with
 # a function ``section(study) -> Section | None`` (None: it does not apply), and its name here.
@@ -46,7 +47,7 @@ def document(study: Study) -> Document:
     made = [section(study) for section in SECTIONS]
     return Document(
         study=study,
-        facts=tables.facts(study.comparison),
+        facts=[*tables.facts(study.comparison), *weak_runs(study.comparison).values()],
         glance=tables.glance(study),
         sections=[section for section in made if section is not None],
     )

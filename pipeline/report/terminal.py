@@ -14,6 +14,7 @@ from pipeline.report.comparison import Cell, Comparison, Quality
 from pipeline.report.format import MISSING
 from pipeline.report.sections.cost import unfinished
 from pipeline.report.sections.tables import COLUMN_HEADS, costs_of, facts, heads, title
+from pipeline.report.weak import pointer
 
 LEGEND = (
     "vector, fts, hybrid: the reranker's order; fused: its order fused with the search's; "
@@ -32,6 +33,8 @@ def print_tables(comparison: Comparison, console: Console) -> None:
     """
     for line in facts(comparison):
         console.print(line, markup=False, soft_wrap=True)
+    if weak := pointer(comparison):
+        console.print(weak, markup=False, soft_wrap=True)
     for quality in comparison.qualities[:2]:
         console.print()
         console.print(title(quality), style="bold", markup=False, soft_wrap=True)
