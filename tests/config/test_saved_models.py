@@ -72,7 +72,7 @@ def test_a_model_that_is_here() -> None:
         ("base=minilm_l3 arch.max_length=600", r"arch\.max_length=600: .* at most 512 tokens"),
         ("base=ROBERTA arch.max_length=65", r"arch\.max_length=65: .* at most 64 tokens"),
         (
-            "base=ROBERTA arch=colbert arch.document_length=65",
+            "base=ROBERTA arch=colbert arch.document_length=65 arch.query_length=64",
             r"arch\.document_length=65: .* at most 64 tokens",
         ),
         (
