@@ -1,0 +1,61 @@
+"""One small training on real weights, for the tests of what watches over it."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import Config
+from pipeline.experiment.shared import Shared
+from pipeline.infra.hardware import Hardware
+from pipeline.infra.model_files import prepare_base
+from pipeline.infra.stage_cache import StageCache
+from pipeline.protocols import Reranker
+from pipeline.rerankers import load_reranker
+from pipeline.training.negatives import TrainingSet
+from pipeline.training.schedule import plan
+from pipeline.training.train import Outcome, train
+from tests.conftest import Compose
+
+QUERIES = {"q": "merge two configurations"}
+PASSAGES = {"a": "Merges the other config into this one.", "b": "Draws a graph with a layout."}
+PAIRS = [("q", "a"), ("q", "b")]
+Train = Callable[..., tuple[Reranker, Outcome]]
+Curve = list[tuple[int, Mapping[str, float]]]
+
+
+@pytest.fixture
+def fitted(shared: Shared, small: Compose, machine: Hardware, tmp_path: Path) -> Train:
+    """Train a tiny ModernBERT on the small data set: ``fitted("train.max_steps=4", ...)``."""
+
+    def run(
+        *overrides: str,
+        dev_score: Callable[[], float] | None = None,
+        better_than_start: bool = False,
+        wrap: Callable[[Reranker], Reranker] = lambda reranker: reranker,
+        curve: Curve | None = None,
+        all_of: Curve | None = None,
+    ) -> tuple[Reranker, Outcome]:
+        config: Config = small("base=modernbert_tiny", "train.max_steps=4", *overrides)
+        folder = prepare_base(config.base, StageCache.of(config))
+        loaded = load_reranker(folder, config.arch, machine, 32, seed=1)
+        assert loaded is not None and shared.negatives is not None
+        reranker = wrap(loaded)
+        rows = TrainingSet(shared.negatives, shared.dataset, 1)
+        schedule = plan(config.arch.loss, len(rows), rows.queries, 1, 1, config.train)
+        logged: Curve = [] if curve is None else curve
+
+        def on_log(step: int, metrics: Mapping[str, float]) -> None:
+            logged.append((step, metrics))
+            if all_of is not None:  # also of an attempt that was given up
+                all_of.append((step, metrics))
+
+        outcome = train(
+            *(reranker, rows.examples, schedule, config.train, machine, 1, tmp_path, dev_score),
+            on_log,
+            logged.clear,
+            better_than_start=better_than_start,
+        )
+        return reranker, outcome
+
+    return run
