@@ -5,6 +5,7 @@ of bounds fails in ``__post_init__``, when the typed objects are built, before a
 """
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -127,8 +128,9 @@ KEYS = known_keys(Config, SCHEMAS)
 TEXT_KEYS = text_keys(Config, SCHEMAS)
 
 
+@cache
 def register_schemas() -> None:
-    """Register the schema with Hydra; the YAML files name it ``/schema/...`` in their defaults."""
+    """Register the schema with Hydra, once; the YAML files name it ``/schema/...``."""
     store = ConfigStore.instance()
     store.store(name="schema", node=Config)
     for path, node in SCHEMAS.items():
