@@ -24,17 +24,22 @@ def versions(package: Path) -> dict[str, str]:
     return {stage: version_under(package, stage) for stage in STAGES}
 
 
+@pytest.fixture(scope="module")
+def before() -> dict[str, str]:
+    """The versions of the sources as they are, which a copy has as well."""
+    return versions(PACKAGE)
+
+
 def changed(package: Path, before: dict[str, str]) -> set[str]:
     return {stage for stage, version in versions(package).items() if version != before[stage]}
 
 
-def test_a_copy_has_the_same_versions(package: Path) -> None:
-    assert versions(package) == versions(PACKAGE)
+def test_a_copy_has_the_same_versions(package: Path, before: dict[str, str]) -> None:
+    assert versions(package) == before
 
 
 @pytest.mark.slow
-def test_docstrings_and_comments_change_nothing(package: Path) -> None:
-    before = versions(package)
+def test_docstrings_and_comments_change_nothing(package: Path, before: dict[str, str]) -> None:
     edited = 0
     for path in package.rglob("*.py"):
         source = path.read_text("utf-8")
@@ -74,9 +79,8 @@ def test_docstrings_and_comments_change_nothing(package: Path) -> None:
     ],
 )
 def test_a_line_of_code_changes_the_stages_that_it_is_part_of(
-    file: str, stages: set[str], package: Path
+    file: str, stages: set[str], package: Path, before: dict[str, str]
 ) -> None:
-    before = versions(package)
     path = package / file
     path.write_text(path.read_text("utf-8") + "\nEDITED = True\n", encoding="utf-8")
     assert changed(package, before) == stages
@@ -93,9 +97,11 @@ def test_a_line_of_code_changes_the_stages_that_it_is_part_of(
     ],
 )
 def test_a_new_library_changes_the_stages_that_it_computes(
-    library: str, stages: set[str], monkeypatch: pytest.MonkeyPatch
+    library: str,
+    stages: set[str],
+    before: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    before = versions(PACKAGE)
     installed = metadata.version
 
     def version(name: str) -> str:
