@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.conftest import code_of
-from tests.conftest import QUIET, SMALL
+from tests.conftest import QUIET, TINY
 
 
 def write_lines(path: Path, lines: Sequence[str]) -> None:
@@ -21,8 +21,8 @@ BAD = {
     "negative": (["negatives=-1"], "negatives=-1: must be at least 0"),
     "not a number": (["epochs=two"], "'two'"),
     "top_k over the corpus": (
-        [*SMALL, "eval.top_k=[600]", "arch=none", "epochs=0"],
-        "eval.top_k=[600]: data set pydocs has only 500 passages",
+        [*TINY, "dataset.max_corpus=24", "eval.top_k=[30]", "arch=none", "epochs=0"],
+        "eval.top_k=[30]: data set pydocs has only 24 passages",
     ),
     "no qrels": (["dataset=beir", "dataset.path=beir", "epochs=0"], "beir/qrels/test.tsv: no such"),
     "bad line": (["dataset=labelled", "dataset.path=pairs.csv"], 'pairs.csv:3: "label" is -1'),

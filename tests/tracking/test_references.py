@@ -83,9 +83,10 @@ def test_an_existing_folder_is_a_reference(tmp_path: Path, monkeypatch: pytest.M
     "text", ["plain", "two sets, both", "it's", 'a="b"', "a\\b", "end\\", "\\'", "x {y}", "7"]
 )
 def test_a_quoted_value_is_read_back_as_it_is(text: str) -> None:
-    words = [f"tracking.experiment={quoted(text)}"]
-    assert compose_config(words).tracking.experiment == text
-    logged = redact.flatten(asdict(compose_config([f"embedder.query_prefix={quoted(text)}"])))
+    words = [f"{key}={quoted(text)}" for key in ("tracking.experiment", "embedder.query_prefix")]
+    config = compose_config(words)
+    assert config.tracking.experiment == text
+    logged = redact.flatten(asdict(config))
     line = reproduce.command(logged)
     assert line is not None
     again = compose_config(shlex.split(line.removeprefix("python -m pipeline ")))
