@@ -1,8 +1,8 @@
 """A sweep from the shell to MLflow: what it records, prints and shows."""
 
 import re
-import subprocess
-import sys
+import runpy
+import shutil
 from pathlib import Path
 
 import ir_measures
@@ -92,29 +92,25 @@ def test_metrics_follow_from_the_exported_run_files(
             assert round(mean, 4) == run.metrics[f"{stage}/{metric}"]
 
 
-def test_the_report_follows_from_the_exported_files_alone(swept: tuple[Path, str, str]) -> None:
+def test_the_report_follows_from_the_exported_files_alone(
+    swept: tuple[Path, str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The script computes with ir-measures and numpy, without this package."""
-    script = Path("benchmarks/recompute.py").resolve()
+    script = Path("benchmarks/recompute.py")
     assert "pipeline" not in re.findall(r"^(?:import|from) (\w+)", script.read_text(), re.M)
+    recompute = runpy.run_path(str(script))["main"]
     outputs = swept[0] / "outputs"
-    words = [outputs / "report", outputs / "artifacts"]
-    done = subprocess.run(
-        [sys.executable, script, *words], capture_output=True, text=True, cwd=swept[0]
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    agreed = re.fullmatch(r"([\d,]+) figures agree, 0 differ\n", done.stdout)
+    assert recompute(outputs / "report", outputs / "artifacts") == 0
+    agreed = re.fullmatch(r"([\d,]+) figures agree, 0 differ\n", capsys.readouterr().out)
     assert agreed is not None
     # 2 points x 6 columns x 4 measures of gain, interval, chosen, p; and much more
     assert int(agreed[1].replace(",", "")) > 2 * 6 * 4 * 6
     # One changed judgment is seen.
-    csv = outputs / "report" / "report.csv"
-    (swept[0] / "changed").mkdir()
-    (swept[0] / "changed" / "report.md").write_bytes((outputs / "report/report.md").read_bytes())
-    (swept[0] / "changed" / "report.csv").write_text(csv.read_text().replace("0.3", "0.4"))
-    words[0] = swept[0] / "changed"
-    done = subprocess.run([sys.executable, script, *words], capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "in the report" in done.stdout
+    changed = shutil.copytree(outputs / "report", tmp_path / "changed")
+    csv = changed / "report.csv"
+    csv.write_text(csv.read_text().replace("0.3", "0.4"))
+    assert recompute(changed, outputs / "artifacts") == 1
+    assert "in the report" in capsys.readouterr().out
 
 
 def test_the_artifacts_and_the_model(swept: tuple[Path, str, str], tmp_path: Path) -> None:

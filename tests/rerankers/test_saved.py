@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,61 +19,75 @@ from tests.conftest import Trained
 
 ARCHES = ("cross_encoder", "colbert")
 
+QUERY = "merge two configurations " * 20
 WITHOUT_US = """
 import json, sys
 sys.modules["pipeline"] = None  # importing it raises ImportError
-folder, texts = sys.argv[1], json.load(sys.stdin)
-"""
-PLAIN = {
-    "cross_encoder": WITHOUT_US
-    + """
+texts = json.load(sys.stdin)
+found = {}
+
 from sentence_transformers import CrossEncoder
-model = CrossEncoder(folder, device="cpu")
+model = CrossEncoder(sys.argv[1], device="cpu")
 pairs = [(texts["query"], document) for document in texts["documents"]]
 scores = model.predict(pairs).tolist()
-settings = {"max_length": model.max_length}
-""",
-    "colbert": WITHOUT_US
-    + """
+found["cross_encoder"] = scores, {"max_length": model.max_length}
+
 from pylate import models, rank
-model = models.ColBERT(folder, device="cpu")
+model = models.ColBERT(sys.argv[2], device="cpu")
 query = model.encode([texts["query"]], is_query=True)
 documents = [model.encode(texts["documents"], is_query=False)]
 ids = list(range(len(texts["documents"])))
-found = {hit["id"]: hit["score"] for hit in rank.rerank([ids], query, documents)[0]}
-scores = [float(found[i]) for i in ids]
-settings = {
+ranked = {hit["id"]: hit["score"] for hit in rank.rerank([ids], query, documents)[0]}
+scores = [float(ranked[i]) for i in ids]
+found["colbert"] = scores, {
     "query_length": model.query_length,
     "document_length": model.document_length,
     "query_expansion": model.do_query_expansion,
 }
-""",
-}
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def documents(shared: Shared) -> list[str]:
+    """Long texts too: they show whether the lengths were saved and are used."""
+    texts = sorted(shared.dataset.corpus.values(), key=len)
+    return [texts[0], texts[len(texts) // 2], *texts[-3:]]
+
+
+@pytest.fixture(scope="module")
+def by_library(
+    trained: Callable[[str], Trained],
+    documents: list[str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Any]:
+    """Scores and settings of each saved model in one process that can't import this project."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_US, *(str(trained(arch).folder) for arch in ARCHES)],
+        input=json.dumps({"query": QUERY, "documents": documents}),
+        capture_output=True,
+        text=True,
+        cwd=tmp_path_factory.mktemp("elsewhere"),
+        check=True,
+    )
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("arch", ARCHES)
 def test_the_library_alone_gives_the_same_scores(
-    arch: str, trained: Callable[[str], Trained], machine: Hardware, shared: Shared, tmp_path: Path
+    arch: str,
+    trained: Callable[[str], Trained],
+    by_library: dict[str, Any],
+    documents: list[str],
+    machine: Hardware,
 ) -> None:
     run = trained(arch)
-    # Long texts too: they show whether the lengths were saved and are used.
-    documents = sorted(shared.dataset.corpus.values(), key=len)
-    documents = [documents[0], documents[len(documents) // 2], *documents[-3:]]
-    query = "merge two configurations " * 20
-    done = subprocess.run(
-        [sys.executable, "-c", PLAIN[arch] + "print(json.dumps([scores, settings]))"]
-        + [str(run.folder)],
-        input=json.dumps({"query": query, "documents": documents}),
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        check=True,
-    )
-    theirs, settings = json.loads(done.stdout.splitlines()[-1])
+    theirs, settings = by_library[arch]
     passages = {str(i): text for i, text in enumerate(documents)}
     pairs = [("q", passage) for passage in passages]
-    ours = load_saved("model", run.folder, machine, 2).score_pairs({"q": query}, passages, pairs)
+    ours = load_saved("model", run.folder, machine, 2).score_pairs({"q": QUERY}, passages, pairs)
     assert np.allclose(ours, theirs, atol=1e-5)
     for name, value in settings.items():
         assert getattr(run.config.arch, name) == value
