@@ -32,6 +32,7 @@ def test_what_only_the_data_can_tell_is_a_question_mark(
     assert "time: ?, only the data can tell" in shown
 
 
+@pytest.mark.slow
 def test_the_time_is_the_work_by_the_speed(
     elsewhere: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -65,6 +66,7 @@ def test_a_data_set_without_training_queries_is_named(
     assert code_of(["plan", "dataset.max_train_queries=0", "epochs=1"]) == 2
 
 
+@pytest.mark.slow
 def test_a_bad_point_stops_it(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("plan", "sweep"):
         assert code_of([command, "negatives=1,99"]) == 2

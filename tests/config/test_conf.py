@@ -50,16 +50,8 @@ def grids() -> Grids:
     return cache(lambda name: Grid([f"experiment={name}"]))
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(
-            name, marks=[pytest.mark.slow] if name in ("curve", "pydocs", "report") else []
-        )
-        for group, name in FILES
-        if group == "experiment"
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for group, name in FILES if group == "experiment"])
 def test_every_point_of_every_grid_composes(name: str, grids: Grids) -> None:
     names = [point.run_name for point in grids(name).points]
     assert len(set(names)) == len(names)

@@ -92,6 +92,7 @@ def test_a_wrong_word_is_refused() -> None:
         BeirConfig(name="own", path="x", disjoint="text")
 
 
+@pytest.mark.slow
 def test_data_are_named_after_their_folder_or_file(tmp_path: Path) -> None:
     def named(option: str, path: str, *words: str) -> str:
         config = compose_config([f"dataset={option}", f"dataset.path={path}", *words])

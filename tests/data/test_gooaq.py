@@ -187,6 +187,7 @@ def test_only_blank_rows_to_index(tmp_path: Path) -> None:
         load(config(path), tmp_path / "cache")
 
 
+@pytest.mark.slow
 def test_unreachable_hub_says_what_to_do(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from pipeline.config import GooaqConfig\n"

@@ -28,8 +28,13 @@ def config(**changes: object) -> PydocsConfig:
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return load(config(), tmp_path_factory.mktemp("cache"))
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def dataset(cache: Path) -> Dataset:
+    return load(config(), cache)
 
 
 def test_sizes_and_shape(dataset: Dataset) -> None:
@@ -89,11 +94,10 @@ def test_seed_and_limits(dataset: Dataset, tmp_path: Path) -> None:
     assert list(other.test.queries) != list(dataset.test.queries)
 
 
-def test_second_load_only_reads(tmp_path: Path) -> None:
-    first = load(config(), tmp_path)
-    (folder,) = (tmp_path / "dataset").glob("[!.]*")
+def test_second_load_only_reads(dataset: Dataset, cache: Path) -> None:
+    (folder,) = (cache / "dataset").glob("[!.]*")
     stamp = (folder / "dataset.json").stat().st_mtime_ns
-    assert load(config(), tmp_path).fingerprint == first.fingerprint
+    assert load(config(), cache).fingerprint == dataset.fingerprint
     assert (folder / "dataset.json").stat().st_mtime_ns == stamp
 
 
@@ -215,8 +219,16 @@ def test_repeats_and_broken_files_are_counted(
         ({"packages": []}, "dataset.packages=[]: needs"),
         ({"query_words": [9, 3]}, r"dataset.query_words=[9, 3]: must be"),
         ({"max_eval_queries": None}, "dataset.max_eval_queries=null: "),
-        ({"max_eval_queries": 100_000}, "dataset.max_eval_queries=100000: with"),
-        ({"max_corpus": 169}, "dataset.max_corpus=169: the chosen queries have 170 relevant"),
+        pytest.param(  # These two read all docstrings.
+            {"max_eval_queries": 100_000},
+            "dataset.max_eval_queries=100000: with",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {"max_corpus": 169},
+            "dataset.max_corpus=169: the chosen queries have 170 relevant",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_bad_input(changes: dict[str, object], message: str, tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
-from pipeline.config.stages import TrackingConfig
+import pytest
+
 from pipeline.experiment.fingerprint import fingerprints
 from pipeline.tracking import writer
-from tests.conftest import Compose, compose_config
+from tests.conftest import Compose, NewStore, compose_config
 
 
+@pytest.mark.slow
 def test_a_fingerprint_is_of_what_determines_the_result(small: Compose) -> None:
     plain = small("arch=colbert")
     same = [
@@ -38,7 +40,10 @@ def test_a_control_is_one_point_whatever_others_train_with(small: Compose) -> No
     assert len(set(fingerprints(points))) == 1
 
 
-def test_changed_data_and_replaced_models_are_other_points(small: Compose, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_changed_data_and_replaced_models_are_other_points(
+    small: Compose, tmp_path: Path, new_store: NewStore
+) -> None:
     (tmp_path / "qrels").mkdir()
     (tmp_path / "corpus.jsonl").write_text('{"_id": "d", "text": "t"}\n')
     (tmp_path / "queries.jsonl").write_text('{"_id": "q", "text": "t"}\n')
@@ -50,7 +55,7 @@ def test_changed_data_and_replaced_models_are_other_points(small: Compose, tmp_p
     assert fingerprints([local]) != before
 
     named = small("base=model", "base.path=run:start", "base.name=start", "arch=colbert")
-    named.tracking = TrackingConfig(uri=f"sqlite:///{tmp_path}/mlflow.db", experiment="models")
+    named.tracking = new_store(tmp_path, "models")
     keys = []
     for _ in range(2):
         with writer.run(named.tracking, "start", {"kind": "point"}):

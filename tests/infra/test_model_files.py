@@ -13,6 +13,7 @@ from pipeline.records import InputError
 from tests.conftest import Compose
 
 
+@pytest.mark.slow
 def test_minilm_l3_is_every_second_layer(small: Compose) -> None:
     cache = StageCache.of(small())
     whole = load_file(prepare_base(small("base=minilm_l6").base, cache) / "model.safetensors")

@@ -138,6 +138,7 @@ def builder(cache: Path) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_second_process_waits_and_says_for_whom(tmp_path: Path) -> None:
     first = builder(tmp_path)
     assert first.stdout is not None
@@ -149,6 +150,7 @@ def test_a_second_process_waits_and_says_for_whom(tmp_path: Path) -> None:
     assert second.communicate()[0] == "done\n"
 
 
+@pytest.mark.slow
 def test_the_lock_of_a_killed_builder_is_free(tmp_path: Path) -> None:
     first = builder(tmp_path)
     assert first.stdout is not None

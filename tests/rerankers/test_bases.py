@@ -77,6 +77,7 @@ def fit(reranker: Reranker, loss: str, folder: Path, lora_rank: int | None = Non
     reranker.fit(request)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base", BASES)
 def test_a_cross_encoder_trains_in_fp32_and_its_library_gives_the_same_scores(
     base: str, tmp_path: Path
@@ -97,6 +98,7 @@ def test_a_cross_encoder_trains_in_fp32_and_its_library_gives_the_same_scores(
     assert found.tolist() == pytest.approx(ours, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base", ["three labels", "qwen2"])
 def test_adapters_train_beside_a_new_head(base: str, tmp_path: Path) -> None:
     reranker = loaded(BASES[base](tmp_path / "base"), CROSS_ENCODER)
@@ -114,6 +116,7 @@ def test_the_same_seed_draws_the_same_new_head(tmp_path: Path) -> None:
     assert scores(loaded(folder, CROSS_ENCODER)) == scores(loaded(folder, CROSS_ENCODER))
 
 
+@pytest.mark.slow
 def test_plain_predict_gives_our_fused_order(tmp_path: Path) -> None:
     """A sigmoid would tie large scores: 40 and 60 are both 1."""
     reranker = loaded(encoder(tmp_path / "base", labels=1), CROSS_ENCODER)
@@ -137,6 +140,7 @@ def test_plain_predict_gives_our_fused_order(tmp_path: Path) -> None:
     assert fused(theirs) == fused(ours)
 
 
+@pytest.mark.slow
 def test_a_colbert_trains_in_fp32_from_half_precision(tmp_path: Path) -> None:
     reranker = loaded(encoder(tmp_path / "base", torch.float16), COLBERT)
     assert {weights.dtype for weights in reranker.model.parameters()} == {torch.float32}

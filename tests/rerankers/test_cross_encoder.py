@@ -24,6 +24,7 @@ PASSAGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base", ["modernbert_tiny", "minilm_l3"])
 def test_a_long_passage_of_many_queries_scores_as_it_would_in_full(
     base: str, small: Compose
@@ -48,6 +49,7 @@ def test_a_long_passage_of_many_queries_scores_as_it_would_in_full(
     assert len(reranker._short(["graph"], PASSAGES)["long"]) < len(PASSAGES["long"]) / 4
 
 
+@pytest.mark.slow
 def test_a_colbert_embeds_the_first_words_as_those_of_the_whole(small: Compose) -> None:
     config = small("arch=colbert", "base=minilm_l3", "arch.document_length=24")
     folder = prepare_base(config.base, StageCache.of(config))

@@ -17,6 +17,7 @@ PASSAGES = {"a": "Merges the other config into this one.", "b": "Draws a graph w
 PAIRS = [("q", "a"), ("q", "b")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arch", ARCHES)
 @pytest.mark.parametrize("base", ["modernbert_tiny", "minilm_l3"])
 def test_saved_models_load_with_their_library_alone(

@@ -37,6 +37,7 @@ def windowed(reranker: Reranker, **settings: object) -> WindowedScorer:
     return WindowedScorer(reranker, reranker.model.tokenizer, config)
 
 
+@pytest.mark.slow
 def test_windows_cover_the_text(reranker: Reranker) -> None:
     parts = windowed(reranker, stride=12).split(FILLER + ANSWER)
     tokenizer: Any = reranker.model.tokenizer
@@ -49,6 +50,7 @@ def test_windows_cover_the_text(reranker: Reranker) -> None:
     assert windowed(reranker).split("") == [""]
 
 
+@pytest.mark.slow
 def test_the_best_window_counts(reranker: Reranker) -> None:
     scorer = windowed(reranker)
     passages = {"long": FILLER + ANSWER, "filler": FILLER, "short": ANSWER}
@@ -63,6 +65,7 @@ def test_the_best_window_counts(reranker: Reranker) -> None:
     assert scores["short"] == pytest.approx(plain[0], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_first_pooling_reads_the_first_window(reranker: Reranker) -> None:
     scorer = windowed(reranker, pooling="first")
     passages = {"a": FILLER + ANSWER, "b": FILLER}
@@ -70,6 +73,7 @@ def test_first_pooling_reads_the_first_window(reranker: Reranker) -> None:
     assert scores[0] == pytest.approx(scores[1], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_no_pairs(reranker: Reranker) -> None:
     assert windowed(reranker).score_pairs({}, {}, []).shape == (0,)
     assert np.isfinite(windowed(reranker).score_pairs({"q": "a"}, {"d": ""}, [("q", "d")])).all()
@@ -101,6 +105,7 @@ def test_windows_that_the_model_can_not_read_are_refused(
         RerankConfig(windows=widest + 1).must_fit(arch)
 
 
+@pytest.mark.slow
 def test_a_saved_model_is_asked_for_its_own_length(
     reranker: Reranker, machine: Hardware, tmp_path: Path
 ) -> None:

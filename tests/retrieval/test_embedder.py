@@ -34,6 +34,7 @@ def embedder(folder: Path, **settings: object) -> Embedder:
     return Embedder(config, FP32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("default", [None, "query"])
 def test_saved_prompts_are_put_before_queries_and_passages(
     default: str | None, tmp_path: Path
@@ -57,6 +58,7 @@ def test_a_configured_prefix_comes_first(tmp_path: Path) -> None:
     assert (mixed.query_prompt, mixed.passage_prompt) == ("q: ", "kettle: ")
 
 
+@pytest.mark.slow
 def test_half_precision_weights_compute_in_fp32(tmp_path: Path) -> None:
     model = embedder(folder_with(tmp_path, torch.float16))
     assert {weights.dtype for weights in model._model.parameters()} == {torch.float32}

@@ -16,10 +16,12 @@ from pipeline.retrieval.embedder import Embedder, Vectors
 from pipeline.retrieval.index import PassageTable, build_table
 from pipeline.retrieval.ties import tie_key
 
+# All need the small experiment, which takes seconds to make.
+pytestmark = pytest.mark.slow
+
 ODD = ['"quoted', "a AND b", "co:lon", "wild*card", "😀", "the of and", "(((", "x" * 5000, "-not"]
 
 
-@pytest.mark.slow
 def test_vector_search_is_exact(shared: Shared) -> None:
     ids = list(shared.dataset.corpus)[:200]
     queries = list(shared.dataset.test.queries.values())[:5]
@@ -84,7 +86,6 @@ def test_a_passage_that_is_left_out_makes_room_for_the_next(shared: Shared) -> N
     assert shared.table.search_fts(text, 5, by_text[2].doc_id) == by_text[:2] + by_text[3:]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("graph", [50_000, 100])
 def test_above_the_threshold_the_index_finds_nearly_everything(
     graph: int, shared: Shared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -114,7 +115,6 @@ class Counting(Embedder):
         return self.inner.encode_passages(texts)
 
 
-@pytest.mark.slow
 def test_embedding_goes_on_where_it_was_interrupted(shared: Shared, tmp_path: Path) -> None:
     corpus = dict(list(shared.dataset.corpus.items())[:50])
     config = IndexConfig(batch_size=10)

@@ -56,6 +56,7 @@ def test_a_sweep_over_two_data_sets_is_one_sweep(
     assert reader.read_attempts(config, parent) == runs
 
 
+@pytest.mark.slow
 def test_the_first_data_set_names_the_experiment(tmp_path: Path) -> None:
     for name in ("first", "second"):
         (tmp_path / name).mkdir()

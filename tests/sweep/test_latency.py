@@ -24,6 +24,7 @@ def config(tmp_path: Path, new_store: NewStore) -> TrackingConfig:
     return new_store(tmp_path / "outputs")
 
 
+@pytest.mark.slow
 def test_finished_points_without_timings_are_to_be_timed(config: TrackingConfig) -> None:
     """Also those of an earlier attempt at the sweep, whose timing was interrupted."""
     point = compose_config(["arch=colbert"])

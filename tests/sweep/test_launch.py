@@ -9,6 +9,7 @@ import logging
 import pickle
 import weakref
 from collections.abc import Callable, Sequence
+from copy import copy, deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -38,9 +39,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory, new_store: NewStore) -> Pat
     return folder
 
 
-@pytest.fixture
-def grid(folder: Path) -> Grid:
+@pytest.fixture(scope="module")
+def composed(folder: Path) -> Grid:
     return four_points(folder)
+
+
+@pytest.fixture
+def grid(composed: Grid) -> Grid:
+    """A copy, whose launcher and settings a test may change."""
+    grid = copy(composed)
+    grid.config = deepcopy(composed.config)
+    return grid
 
 
 def four_points(folder: Path, *overrides: str) -> Grid:
@@ -62,6 +71,7 @@ class OutOfMemoryError(Exception):
         super().__init__(f"{wanted} bytes of {free}")
 
 
+@pytest.mark.slow
 def test_a_failed_point_leaves_nothing_but_a_line(
     grid: Grid, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +163,7 @@ def launched(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Launc
     return of
 
 
+@pytest.mark.slow
 def test_one_point_that_always_dies_costs_only_itself(launched: Callable[..., Launched]) -> None:
     launcher = Launcher(kills=[1])
     result = launched(launcher)
@@ -161,6 +172,7 @@ def test_one_point_that_always_dies_costs_only_itself(launched: Callable[..., La
     assert launcher.calls == [[0, 1, 2, 3], [0], [1], [2], [3]]
 
 
+@pytest.mark.slow
 def test_several_points_that_always_die(launched: Callable[..., Launched]) -> None:
     launcher = Launcher(kills=[0, 2], fails=[3], workers=1)
     result = launched(launcher)
@@ -169,6 +181,7 @@ def test_several_points_that_always_die(launched: Callable[..., Launched]) -> No
     assert launcher.calls == [[0, 1, 2, 3], [0], [1], [2], [3]]
 
 
+@pytest.mark.slow
 def test_what_ends_while_it_is_waited_for_has_finished(
     launched: Callable[..., Launched], grid: Grid, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,6 +227,7 @@ def test_a_launcher_that_never_starts_says_why(
     assert failures == ({0: why} if fail_fast else dict.fromkeys(range(4), why))
 
 
+@pytest.mark.slow
 def test_a_resumed_sweep_gives_each_point_the_same_threads(
     grid: Grid, launched: Callable[..., Launched], folder: Path
 ) -> None:

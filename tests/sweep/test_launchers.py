@@ -128,6 +128,7 @@ def test_how_many_points_share_the_machine() -> None:
     assert of(_target_="x.SlurmLauncher") == 1
 
 
+@pytest.mark.slow
 def test_the_launcher_is_no_part_of_a_point() -> None:
     grid = Grid(["arch=colbert,cross_encoder", *JOBLIB])
     assert grid.overrides == [["arch=colbert"], ["arch=cross_encoder"]]

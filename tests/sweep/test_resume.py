@@ -101,6 +101,7 @@ def test_what_a_dead_process_left_is_killed_and_the_rest_is_kept(
     assert resume.find(config, POINTS) == resume.Earlier(parent, frozenset(POINTS))
 
 
+@pytest.mark.slow
 def test_what_has_lost_its_process_most_often_comes_last(
     config: TrackingConfig, dead: Mapping[str, str]
 ) -> None:
@@ -118,6 +119,7 @@ def test_what_has_lost_its_process_most_often_comes_last(
     assert resume.Earlier().pending(keys) == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_whatever_a_dead_process_left_is_killed(
     config: TrackingConfig, dead: Mapping[str, str]
 ) -> None:
@@ -147,6 +149,7 @@ def test_a_sweep_that_lost_only_its_end_is_finished(
     assert MlflowClient(config.uri).get_run(parent).info.status == "FINISHED"
 
 
+@pytest.mark.slow
 def test_a_living_process_is_left_alone(config: TrackingConfig, dead: Mapping[str, str]) -> None:
     with writer.run(config, "sweep", sweep_tags(POINTS)) as parent:
         running = reader.running(config)
@@ -181,6 +184,7 @@ def test_a_point_that_is_queued_again_ends_dead_attempts(
     assert status == {"KILLED"}
 
 
+@pytest.mark.slow
 def test_a_point_that_runs_elsewhere_is_waited_for(
     config: TrackingConfig,
     dead: Mapping[str, str],
@@ -201,6 +205,7 @@ def test_a_point_that_runs_elsewhere_is_waited_for(
     assert sum("on elsewhere" in said for said in caplog.messages) == 1
 
 
+@pytest.mark.slow
 def test_each_point_is_shown_once(config: TrackingConfig) -> None:
     with writer.run(config, "sweep", {"kind": "sweep"}) as parent:
         child = replace(config, parent_run_id=parent.run_id)

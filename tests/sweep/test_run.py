@@ -34,6 +34,7 @@ def config(tmp_path: Path, new_store: NewStore) -> TrackingConfig:
     return new_store(tmp_path / "outputs")
 
 
+@pytest.mark.slow
 def test_a_sweep_is_running_before_what_its_points_share_is_made(
     run: Callable[[Sequence[str]], int],
     config: TrackingConfig,
@@ -67,6 +68,7 @@ def test_a_sweep_is_running_before_what_its_points_share_is_made(
     assert (ended.status, ended.tags["failure"]) == ("FAILED", "passages.jsonl:3: no text")
 
 
+@pytest.mark.slow
 def test_lines_in_another_order_are_the_same_sweep(
     run: Callable[[Sequence[str]], int],
     config: TrackingConfig,

@@ -4,16 +4,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
 
+import pytest
 from mlflow import MlflowClient
 
 from pipeline.tracking.store import open_experiment
 from pipeline.tracking.writer import ActiveRun
-from tests.conftest import tracked
+from tests.conftest import NewStore
 
 
-def test_points_that_start_at_once_log_the_same_data_set(tmp_path: Path) -> None:
-    (tmp_path / "outputs").mkdir()
-    config = tracked(tmp_path)
+@pytest.mark.slow
+def test_points_that_start_at_once_log_the_same_data_set(
+    tmp_path: Path, new_store: NewStore
+) -> None:
+    config = new_store(tmp_path)
     experiment = open_experiment(config)
     client = MlflowClient(config.uri)
     runs = [client.create_run(experiment).info.run_id for _ in range(4)]

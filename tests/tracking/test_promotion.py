@@ -65,6 +65,7 @@ def made_by(store: TrackingConfig, reference: str, tmp_path: Path) -> str:
     return str(json.loads((folder / "config.json").read_text())["made_by"])
 
 
+@pytest.mark.slow
 def test_the_champion_moves_to_what_beats_it(store: TrackingConfig, tmp_path: Path) -> None:
     low = dict.fromkeys(QUERIES, 0.25)
     make_run(store, "low", tmp_path / "low", low)
@@ -98,6 +99,7 @@ def test_the_champion_moves_to_what_beats_it(store: TrackingConfig, tmp_path: Pa
     assert made_by(store, "models:/moves/2", tmp_path) == "high"
 
 
+@pytest.mark.slow
 def test_another_data_set_is_refused_with_the_reason(store: TrackingConfig, tmp_path: Path) -> None:
     values = dict.fromkeys(QUERIES, 0.5)
     make_run(store, "here", tmp_path / "here", values)
@@ -154,6 +156,7 @@ def test_what_can_not_be_promoted(
     assert registry.champion(store, "bad") is None
 
 
+@pytest.mark.slow
 def test_the_named_system_is_compared_with_the_champions_own(
     store: TrackingConfig, tmp_path: Path
 ) -> None:
@@ -194,6 +197,7 @@ def test_nothing_is_promoted_untested(store: TrackingConfig, tmp_path: Path) -> 
     assert "forced" in promote(store, "untested", "tests", force=True)
 
 
+@pytest.mark.slow
 def test_a_champion_on_the_second_page_of_models_is_found(
     store: TrackingConfig, tmp_path: Path
 ) -> None:

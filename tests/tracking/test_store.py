@@ -12,6 +12,7 @@ from pipeline.tracking import writer
 from pipeline.tracking.store import open_experiment
 
 
+@pytest.mark.slow
 def test_open_experiment_creates_folder_database_and_experiment(tmp_path: Path) -> None:
     store = TrackingConfig(uri=f"sqlite:///{tmp_path}/a b#c/deep/mlflow.db", experiment="first")
     experiment_id = open_experiment(store)

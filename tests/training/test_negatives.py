@@ -11,6 +11,9 @@ from pipeline.experiment.shared import Shared
 from pipeline.records import Dataset, InputError, QuerySet
 from pipeline.training.negatives import TrainingSet, mine_negatives
 
+# All need the small experiment, which takes seconds to make.
+pytestmark = pytest.mark.slow
+
 
 def mined(folder: Path, shared: Shared, dataset: Dataset, **changes: object) -> TrainingSet:
     config = replace(MiningConfig(depth=3, first_rank=0, last_rank=30), **changes)  # type: ignore[arg-type]

@@ -100,6 +100,7 @@ def test_the_new_layers_learn_at_their_own_rate(
     assert changed and all(name.startswith(new) for name in changed)
 
 
+@pytest.mark.slow
 def test_a_cross_encoder_trains_on_fewer_tokens_than_it_serves(
     small: Compose, machine: Hardware, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ from pipeline.infra import redact
 from pipeline.report.sections import reproduce
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
