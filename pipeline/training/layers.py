@@ -29,7 +29,8 @@ def plain_attention(model: torch.nn.Module, wanted: bool) -> Iterator[None]:
     """Compute attention by plain matrix products within the block.
 
     In bf16 on a CPU that is faster than torch's own attention: a little with dropout, and without
-    it the gradient of torch's takes twice as long, see benchmarks/training_step.py. Without ``wanted`` nothing changes.
+    it the gradient of torch's own takes twice as long, see benchmarks/training_step.py. Without
+    ``wanted`` nothing changes.
     """
     found = (
         [part for part in model.modules() if isinstance(part, PreTrainedModel)] if wanted else []
