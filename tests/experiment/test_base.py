@@ -37,7 +37,7 @@ def test_only_new_layers_have_a_rate_of_their_own(arch: str, small: Compose) -> 
 def test_a_colbert_from_a_plain_folder_follows_the_settings(outputs: Path, tmp_path: Path) -> None:
     words = ["arch=colbert", "arch.embedding_size=8", "arch.query_expansion=true"]
     words += ["epochs=0", "latency.enabled=false", f"base={encoder(tmp_path / 'plain')}"]
-    words += ["arch.document_length=64", "eval.overfetch=1"]
+    words += ["arch.document_length=64", "arch.query_length=64", "eval.overfetch=1"]
     config = compose_config([*SMALL, f"output_dir={outputs}", *with_named_base(words)])
     run = reader.find_run(config.tracking, recipe.run(config, tmp_path / "run"))
     assert run.tags["initialisation"] == "untrained"
