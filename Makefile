@@ -72,7 +72,7 @@ promote: $(READY) ## make a run's model the champion: RUN=NAME ARGS="search=fts 
 clean-cache: $(READY) ## remove cached outputs that no run uses: ARGS=--dry-run
 	@$(BIN)/python -m pipeline clean-cache $(ARGS)
 
-check: lint ## lint and the fast tests, in about four minutes: ARGS=tests/data
+check: lint ## lint and the fast tests, in two minutes: ARGS=tests/data
 	@$(PYTEST) -m "not slow and not chaos" $(ARGS)
 
 test: $(READY) ## every test that needs no hub and no GPU: WORKERS=8 ARGS=tests/data
