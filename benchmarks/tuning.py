@@ -30,6 +30,7 @@ SHOWN = (
     "arch.loss",
     "train.learning_rate",
     "train.head_learning_rate",
+    "train.dropout",
     "arch.training_max_length",
     "arch.training_document_length",
     "train.batch_size",
