@@ -69,14 +69,15 @@ def _time(points: Sequence[Config]) -> Iterator[str]:
     """Say how much work there is, and how long it takes here if that can be told."""
     from pipeline.sweep import plan
 
-    timed: set[str] = set()
-    counted = [plan.work(point, timed) for point in points]
-    known = [work for work in counted if work is not None]
+    counted: set[str] = set()
+    works = [plan.work(point, counted) for point in points]
+    known = [work for work in works if work is not None]
     if len(known) < len(points):
         yield "time: ?, only the data can tell how much there is to train and to score"
         return
-    trained, scored, served, _ = map(sum, zip(*known, strict=True))
-    yield f"{trained:,} pairs to train, {scored:,} to score, {served:,} to time"
+    trained, scored, served, _, encoded = map(sum, zip(*known, strict=True))
+    stored = f"; {encoded:,} passages to encode" if encoded else ""
+    yield f"{trained:,} pairs to train, {scored:,} to score, {served:,} to time{stored}"
     away = {point.base.name: None for point in points if not plan.is_here(point)}
     if away:
         yield f"time: ?, the speed of {', '.join(away)} is not known here (not local)"

@@ -12,12 +12,13 @@ from pipeline.config.models import (
     ColbertConfig,
     CrossEncoderConfig,
 )
-from pipeline.records import SEARCHES
+from pipeline.records import SEARCHES, InputError
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 FUSIONS = ("weighted", "rrf")
 POOLINGS = ("max", "first")
+VECTORS = ("none", "fp16", "int8", "binary")
 
 
 @dataclass
@@ -34,11 +35,13 @@ class FusionConfig:
 
 @dataclass
 class RerankConfig:
-    """How passages longer than the reranker reads are scored."""
+    """How passages are scored: long ones in windows, those of a ColBERT from stored vectors."""
 
     windows: int | None = None  # tokens of a window; null: longer passages are cut
     stride: int | None = None  # tokens from one window to the next; null: half a window
     pooling: str = "max"  # of the windows' scores: max or first
+    vectors: str = "none"  # of a ColBERT's tokens, stored: fp16, int8, binary; none: made per query
+    token_pooling: int = 1  # one stored token vector for so many tokens, which are clustered
 
     def __post_init__(self) -> None:
         at_least("rerank.windows", self.windows, 8)
@@ -50,13 +53,25 @@ class RerankConfig:
             "must be at most rerank.windows",
         )
         one_of("rerank.pooling", self.pooling, POOLINGS)
+        one_of("rerank.vectors", self.vectors, VECTORS)
+        at_least("rerank.token_pooling", self.token_pooling, 1)
+        stored = self.vectors != "none"
+        alone = not stored or self.windows is None
+        require(alone, "rerank.vectors", self.vectors, "can't be combined with rerank.windows")
+        pools = self.token_pooling == 1 or stored
+        wanted = "needs stored vectors, as rerank.vectors=fp16"
+        require(pools, "rerank.token_pooling", self.token_pooling, wanted)
 
     def must_fit(self, arch: ArchConfig) -> None:
-        """Check that the model reads a whole window.
+        """Check that the model reads a whole window, and that it has token vectors to store.
 
         Raises:
-            InputError: a window leaves no room for the query, or is longer than what is read.
+            InputError: a window leaves no room for the query, or is longer than what is read; or
+                token vectors are to be stored of a cross-encoder.
         """
+        if self.vectors != "none" and isinstance(arch, CrossEncoderConfig):
+            reason = "only a ColBERT has token vectors, this is a cross-encoder"
+            raise InputError(f"rerank.vectors={self.vectors}: {reason}")
         if self.windows is None:
             return
         if isinstance(arch, CrossEncoderConfig):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.evaluation import latency
-from pipeline.experiment import precision
+from pipeline.experiment import model, precision, token_vectors
 from pipeline.experiment.base import as_found, locate_base
 from pipeline.experiment.resources import load, open_cache
 from pipeline.experiment.shared import Shared, prepare_shared
@@ -26,7 +26,7 @@ from pipeline.infra.errors import step
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import content_hash
 from pipeline.infra.stage_cache import StageCache
-from pipeline.rerankers.windows import windowed
+from pipeline.protocols import Scorer
 from pipeline.retrieval.ties import tie_key
 from pipeline.tracking import writer
 
@@ -42,13 +42,13 @@ def measure(
     queries = _queries(config, shared)
 
     def build(folder: Path) -> None:
-        reranker = load(config, base, machine, trained=False)
+        scorer = _scorer(config, shared, machine, base, cache)
         timings = latency.measure(
             queries,
             shared.table.table,
             config.search_depth,
             shared.embedder,
-            windowed(reranker, config.rerank) if reranker else None,
+            scorer,
             machine,
             config.latency,
         )
@@ -106,9 +106,12 @@ def _time_recorded(config: Config, prepared: dict[str, Shared], run: writer.Acti
     """Time one point; ``prepared`` keeps what points with the same search share."""
     cache = open_cache(config)
     machine = hardware.resolve(config.hardware)
-    search = str((config.dataset, config.embedder, config.index, config.eval, machine))
+    # What the model was trained on is only needed to find the model, whose vectors are stored.
+    needed = config if config.rerank.vectors != "none" else replace(config, epochs=0)
+    mining = needed.mining if needed.epochs else None
+    search = str((config.dataset, config.embedder, config.index, config.eval, machine, mining))
     if search not in prepared:
-        prepared[search] = prepare_shared(replace(config, epochs=0), machine, cache)
+        prepared[search] = prepare_shared(needed, machine, cache)
     base, shared = locate_base(config, cache), prepared[search]
     config = as_found(config, base)
     machine = precision.settle(config, machine, base, shared, cache)
@@ -116,6 +119,20 @@ def _time_recorded(config: Config, prepared: dict[str, Shared], run: writer.Acti
     run.log_stages(name for name in cache.used if name.startswith("latency/"))
     run.log_tags(tags(machine))
     run.log_metrics(timings)
+
+
+def _scorer(
+    config: Config, shared: Shared, machine: Hardware, base: Path, cache: StageCache
+) -> Scorer | None:
+    """The reranker with random new layers, or the trained one if its token vectors are stored."""
+    folder = base
+    if config.rerank.vectors != "none" and config.epochs > 0:
+        _, trained = model.find_trained(config, shared, base, machine, cache)
+        folder = trained or base
+    reranker = load(config, folder, machine, trained=folder != base)
+    if reranker is None:
+        return None
+    return token_vectors.served(config, shared, reranker, folder, machine, cache)[0]
 
 
 def _queries(config: Config, shared: Shared) -> list[str]:

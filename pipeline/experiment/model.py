@@ -16,7 +16,7 @@ from pipeline.infra.code_version import code_version
 from pipeline.infra.distributed import Leader
 from pipeline.infra.hardware import Hardware, measured
 from pipeline.infra.model_files import content_hash
-from pipeline.infra.stage_cache import StageCache
+from pipeline.infra.stage_cache import StageCache, content_key
 from pipeline.protocols import OnLog, Reranker
 from pipeline.records import TrainingExample
 from pipeline.rerankers import load_reranker
@@ -105,6 +105,16 @@ def assist(
     _train(config, shared, base, teacher, machine, checkpoints)
 
 
+def find_trained(
+    config: Config, shared: Shared, base: Path, machine: Hardware, cache: StageCache
+) -> tuple[str, Path | None]:
+    """The key of the trained model, and its folder; None if it is not trained yet."""
+    teacher = teacher_scores(config, shared, cache)
+    determined_by = inputs(config, shared, base, teacher, machine)
+    found = cache.find("model", determined_by)
+    return content_key(determined_by), found / MODEL if found else None
+
+
 def inputs(
     config: Config, shared: Shared, base: Path, teacher: Path | None, machine: Hardware
 ) -> dict[str, object]:
@@ -135,7 +145,7 @@ def inputs(
             "depth": config.eval.dev_depth,
             "cutoff": max(config.eval.top_k),
             "batch_size": config.eval.batch_size,
-            "rerank": asdict(config.rerank),
+            "rerank": asdict(replace(config.rerank, vectors="none", token_pooling=1)),
             "code": code_version("dev score"),
         }
     if teacher is not None:

@@ -33,6 +33,7 @@ from pipeline.experiment import (
     precision,
     record,
     scores,
+    token_vectors,
 )
 from pipeline.experiment.base import as_found, locate_base
 from pipeline.experiment.fingerprint import fingerprints
@@ -46,7 +47,7 @@ from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError
 from pipeline.rerankers.saved import check_base
 from pipeline.rerankers.scores import PairScores, collapsed
-from pipeline.rerankers.windows import windowed
+from pipeline.rerankers.stored_colbert import as_served
 from pipeline.tracking import attempts, writer
 
 log = logging.getLogger(__name__)
@@ -150,11 +151,13 @@ def compute(
             folder, costs = _train(config, prepared, cache, active, leader)
     with step("score", spent):
         reranker = load(config, folder, machine, trained=config.epochs > 0)
-        scorer = windowed(reranker, config.rerank) if reranker else None
         pair_scores = None
-        if scorer is not None:
+        if reranker is not None:
+            scorer, of_vectors = token_vectors.served(
+                config, shared, reranker, folder, machine, cache
+            )
             pair_scores, of_scoring = scores.score(config, shared, scorer, folder, machine, cache)
-            costs |= of_scoring
+            costs |= of_vectors | of_scoring
     with step("evaluate", spent):
         if pair_scores is not None and collapsed(pair_scores):
             _warn_of_collapse(active)
@@ -211,7 +214,7 @@ def _train(
     def measure(folder: Path, when: str) -> dict[str, float]:
         reranker = load(config, folder, machine, trained=when == "after")
         assert reranker is not None
-        return forgetting.measure(general, config.eval, windowed(reranker, config.rerank), when)
+        return forgetting.measure(general, config.eval, as_served(reranker, config.rerank), when)
 
     before = measure(base, "before")
     folder, costs = model.train_cached(config, shared, base, machine, cache, active, leader)

@@ -96,9 +96,9 @@ def measure(config: Config, base: Path, machine: Hardware, work: Work, texts: Sa
     reranker = load(config, base, machine, trained=False)
     if reranker is None:
         return Speed()
-    scorer = windowed(reranker, config.rerank)
+    scorer = windowed(reranker, config.rerank)  # Stored vectors are encoded as all others are.
     score = serve = 0.0
-    if work.served or work.scored:
+    if work.served or work.scored or work.encoded:
         score = serve = _seconds_a_pair(scorer, texts.queries[:1], texts.passages)
     if work.scored and isinstance(config.arch, ColbertConfig):
         # A passage is embedded once for all its queries.

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from pipeline.config import Config
 from pipeline.config.stages import LatencyConfig
-from pipeline.experiment import latency, model, scores
+from pipeline.experiment import latency, model, scores, token_vectors
 from pipeline.experiment.shared import Shared
-from pipeline.experiment.teacher import teacher_scores
 from pipeline.infra.hardware import Hardware
+from pipeline.infra.model_files import content_hash
 from pipeline.infra.stage_cache import StageCache, content_key
 from pipeline.records import SEARCHES
 from pipeline.training.schedule import Schedule
@@ -24,6 +24,7 @@ class Work(NamedTuple):
     scored: int = 0  # pairs of candidates, and of dev candidates to compare checkpoints
     served: int = 0  # pairs reranked one query at a time, to time it
     searched: int = 0  # searches of one query each, to time them
+    encoded: int = 0  # passages whose token vectors are stored
 
 
 def count(
@@ -32,32 +33,40 @@ def count(
     base: Path,
     machine: Hardware,
     cache: StageCache,
-    timed: set[str],
+    counted: set[str],
 ) -> Work:
     """Count the work of a point that starts from ``base``, with a settled ``machine``.
 
-    ``timed`` collects the keys of the latencies that are counted, as points share them.
+    ``counted`` collects the keys of latencies, models and token vectors, which points share.
     """
     work = Work()
     if config.latency.enabled:
         inputs = latency.inputs(config, shared, machine, base)
-        if content_key(inputs) not in timed and cache.find("latency", inputs) is None:
-            work = time_work(config.latency, reranks=config.arch.name != "none")
-        timed.add(content_key(inputs))
+        if content_key(inputs) not in counted and cache.find("latency", inputs) is None:
+            reads = config.arch.name != "none" and config.rerank.vectors == "none"
+            work = time_work(config.latency, reads)
+        counted.add(content_key(inputs))
     if config.arch.name == "none":
         return work
     folder: Path | None = base
+    key = content_hash(base)
     if config.epochs > 0:
-        teacher = teacher_scores(config, shared, cache)
-        trained = cache.find("model", model.inputs(config, shared, base, teacher, machine))
-        folder = trained / model.MODEL if trained else None
-        if folder is None:
+        key, folder = model.find_trained(config, shared, base, machine, cache)
+        if folder is None and key not in counted:
             schedule = model.schedule(config, shared)
             dev = dev_pairs(config, schedule, len(shared.dataset.dev))
             work = work._replace(trained=schedule.pairs, scored=dev)
-    if folder is None or not cache.find("scores", scores.inputs(config, shared, folder, machine)):
-        work = work._replace(scored=work.scored + candidate_pairs(shared)[0])
-    return work
+        counted.add(key)
+    if config.rerank.vectors == "none":
+        of_scores = folder and scores.inputs(config, shared, folder, machine)
+        if of_scores and cache.find("scores", of_scores):
+            return work
+        return work._replace(scored=work.scored + candidate_pairs(shared)[0])
+    full = folder and token_vectors.inputs(config, token_vectors.FULL, shared, folder, machine)
+    if f"vectors {key}" in counted or (full and cache.find("token_vectors", full)):
+        return work
+    counted.add(f"vectors {key}")
+    return work._replace(encoded=len(shared.dataset.corpus))
 
 
 def candidate_pairs(shared: Shared) -> tuple[int, int]:
@@ -76,9 +85,12 @@ def dev_pairs(config: Config, schedule: Schedule, queries: int) -> int:
     return times * queries * config.eval.dev_depth
 
 
-def time_work(config: LatencyConfig, reranks: bool) -> Work:
-    """Count what it takes to time the searches, with the number of queries that is usual."""
+def time_work(config: LatencyConfig, reads: bool) -> Work:
+    """Count what it takes to time the searches, with the number of queries that is usual.
+
+    ``reads``: the reranker reads the passages of each query, which stored vectors spare.
+    """
     queries = config.warmup + min(config.queries, TIMED)
     served = queries * sum(config.limits) * len(config.rerank_modes)
     searched = queries * len(config.limits) * len(SEARCHES)
-    return Work(served=served if reranks else 0, searched=searched)
+    return Work(served=served if reads else 0, searched=searched)

@@ -82,6 +82,10 @@ STAGES = {
     "dev score": Code(
         ("evaluation.metrics", "evaluation.quality", "experiment.dev_score"), ("ir-measures",)
     ),
+    "token vectors": Code(
+        ("experiment.token_vectors", "infra.hardware", "rerankers", "retrieval.ties"),
+        (*RERANKER, "lancedb", "scipy"),
+    ),
     "scores": Code(("experiment.scores", "infra.hardware", "rerankers"), RERANKER),
     "latency": Code(
         ("evaluation.latency", "experiment.latency", "infra.hardware", "rerankers", "retrieval"),

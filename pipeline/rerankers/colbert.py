@@ -8,14 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from pylate.losses import Distillation
 from pylate.models import ColBERT
-from pylate.scores import colbert_scores
 from pylate.utils import ColBERTCollator
 from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
-from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
 from pipeline.config.models import ColbertConfig
@@ -23,6 +20,7 @@ from pipeline.infra.console import live_line
 from pipeline.infra.hardware import Hardware
 from pipeline.protocols import Effort, FitRequest, Scores
 from pipeline.rerankers.contrastive import ContrastiveLoss
+from pipeline.rerankers.maxsim import score_blocks
 from pipeline.rerankers.words import first_words
 from pipeline.training.adapters import adapters
 from pipeline.training.checkpoints import Resumable
@@ -33,7 +31,8 @@ from pipeline.training.trainer import CountsPairs, DevEvaluator, on_one_gpu, rat
 PROJECTION = r"\b1\.linear\."
 """Names of the weights that map a token to its embedding; the second module of a ColBERT."""
 
-BLOCK = 4096  # passages whose token vectors are held at a time, bounds memory
+SHORTER = 0.999
+"""By which token vectors are multiplied before they are clustered."""
 
 
 class _Trainer(Resumable, CountsPairs, SentenceTransformerTrainer):  # type: ignore[misc]
@@ -81,6 +80,7 @@ class ColbertReranker:
         if not dedicated:
             # A prompt of the encoder's former task would be put before queries and passages alike.
             self.model.default_prompt_name = None
+        self.token_size = int(self.model.get_sentence_embedding_dimension())
 
     def score_pairs(
         self,
@@ -90,32 +90,40 @@ class ColbertReranker:
         progress: bool = False,
     ) -> Scores:
         """Compute MaxSim, shape (len(pairs),). Every query and passage is embedded once."""
-        scores = np.empty(len(pairs), dtype=np.float32)
         query_ids = list(dict.fromkeys(query_id for query_id, _ in pairs))
-        query_tokens = dict(
-            zip(query_ids, self._embed([queries[q] for q in query_ids], True), strict=True)
-        )
-        words = self.model.document_length
-        passages = {d: first_words(passages[d], words) for d in {d for _, d in pairs}}
+        vectors = self.embed_queries([queries[q] for q in query_ids])
+        tokens = dict(zip(query_ids, vectors, strict=True))
         # Passages are sorted by length, so that a batch pads little.
-        doc_ids = sorted(passages, key=lambda d: (-len(passages[d]), d))
-        places: dict[str, list[int]] = {doc_id: [] for doc_id in doc_ids}
-        for index, (_, doc_id) in enumerate(pairs):
-            places[doc_id].append(index)
+        cut = {d: self.as_read(passages[d]) for d in {d for _, d in pairs}}
+        doc_ids = sorted(cut, key=lambda d: (-len(cut[d]), d))
         with live_line("score pairs", "passage", total=len(doc_ids), hidden=not progress) as bar:
-            for start in range(0, len(doc_ids), BLOCK):
-                block = doc_ids[start : start + BLOCK]
-                tokens = self._embed([passages[d] for d in block], False, bar)
-                by_query: dict[str, list[tuple[int, int]]] = {}
-                for position, doc_id in enumerate(block):
-                    for index in places[doc_id]:
-                        by_query.setdefault(pairs[index][0], []).append((index, position))
-                for query_id, members in by_query.items():
-                    documents = [tokens[position] for _, position in members]
-                    scores[[index for index, _ in members]] = _maxsim(
-                        query_tokens[query_id], documents
-                    )
-        return scores
+            return score_blocks(
+                tokens, pairs, doc_ids, lambda ids: self._embed([cut[d] for d in ids], False, bar)
+            )
+
+    def embed_queries(self, texts: Sequence[str]) -> list[torch.Tensor]:
+        """Embed each query as a (tokens, size) tensor of unit vectors."""
+        return self._embed(texts, True)
+
+    def embed_passages(
+        self, texts: Sequence[str], bar: "tqdm[Any] | None" = None
+    ) -> list[torch.Tensor]:
+        """Embed each passage as a (tokens, size) tensor of unit vectors; ``bar`` counts them."""
+        return self._embed([self.as_read(text) for text in texts], False, bar)
+
+    def pool(self, passages: Sequence[torch.Tensor], factor: int) -> list[torch.Tensor]:
+        """Merge the tokens of each passage to one in ``factor``, by PyLate's clustering.
+
+        The first token remains. A merged vector is the mean of its tokens, shorter than 1.
+        """
+        # Rounded vectors can have a cosine above 1, and the clustering refuses its distance.
+        shorter = [tokens * SHORTER for tokens in passages]
+        pooled = self.model.pool_embeddings_hierarchical(shorter, factor)
+        return [tokens / SHORTER for tokens in pooled]
+
+    def as_read(self, text: str) -> str:
+        """Cut what the model does not read of a passage, before it is tokenised."""
+        return first_words(text, self.model.document_length)
 
     def _embed(
         self, texts: Sequence[str], is_query: bool, bar: "tqdm[Any] | None" = None
@@ -189,13 +197,3 @@ class ColbertReranker:
     def parameters(self) -> int:
         """Count the weights of the model."""
         return sum(weights.numel() for weights in self.model.parameters())
-
-
-def _maxsim(query: torch.Tensor, documents: list[torch.Tensor]) -> Scores:
-    """Compute MaxSim, shape (len(documents),); padding has zero vectors and is masked."""
-    padded = pad_sequence([document.float() for document in documents], batch_first=True)
-    lengths = torch.tensor([len(document) for document in documents], device=padded.device)
-    mask = torch.arange(padded.shape[1], device=padded.device) < lengths[:, None]
-    scores = colbert_scores(query.float()[None], padded, documents_mask=mask)[0]
-    result: Scores = scores.cpu().numpy()
-    return result

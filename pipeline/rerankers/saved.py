@@ -19,7 +19,7 @@ from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Scorer
 from pipeline.records import InputError
 from pipeline.rerankers import load_reranker
-from pipeline.rerankers.windows import WindowedScorer
+from pipeline.rerankers.stored_colbert import as_served
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def load_saved(
 ) -> Scorer:
     """Load the reranker in ``folder`` as it was saved: head, lengths and query expansion.
 
-    With ``rerank.windows`` long passages are read in windows. ``cache`` keeps the precision that
+    ``rerank`` says how passages are scored, such as in windows. ``cache`` keeps the precision that
     is chosen for the model.
 
     Raises:
@@ -80,9 +80,7 @@ def load_saved(
     hardware = settled(hardware, folder, scored_at_a_time(arch, batch_size), cache=cache)
     reranker = load_reranker(folder, arch, hardware, batch_size, dedicated=True)
     assert reranker is not None
-    if rerank is None or rerank.windows is None:
-        return reranker
-    return WindowedScorer(reranker, reranker.model.tokenizer, rerank)
+    return reranker if rerank is None else as_served(reranker, rerank)
 
 
 def check_base(folder: Path, base: BaseConfig, arch: ArchConfig) -> None:

@@ -80,22 +80,22 @@ def expect(clock: Clock, grid: Grid, ready: Sequence[tuple[Config, Shared]]) -> 
 
 def of_sweep(ready: Sequence[tuple[Config, Shared]]) -> list[Seconds]:
     """Estimate every point from the data; empty if the points have hardly any work."""
-    timed: set[str] = set()
-    counted = [_counted(point, shared, timed) for point, shared in ready]
-    pairs = sum(p.work.trained + p.work.scored + p.work.served for p in counted)
+    counted: set[str] = set()
+    points = [_counted(point, shared, counted) for point, shared in ready]
+    pairs = sum(p.work.trained + p.work.scored + p.work.encoded + p.work.served for p in points)
     if pairs < LITTLE:
         return []
     log.info("measuring how fast this machine trains and scores")
-    return seconds(counted)
+    return seconds(points)
 
 
-def _counted(config: Config, shared: Shared, timed: set[str]) -> Counted:
+def _counted(config: Config, shared: Shared, counted: set[str]) -> Counted:
     cache = open_cache(config)
     base = locate_base(config, cache)
     config = as_found(config, base)
     machine = hardware.resolve(config.hardware)
     machine = precision.settle(config, machine, base, shared, cache)
-    work = count(config, shared, base, machine, cache, timed)
+    work = count(config, shared, base, machine, cache, counted)
     return Counted(config, base, machine, work, lambda: sample(config, shared))
 
 
@@ -116,7 +116,7 @@ def of_point(work: Work, speed: Speed) -> Seconds:
     """Multiply the work of a point by the speed, and add what every step takes to start."""
     return Seconds(
         train=work.trained * speed.train + TRAINER * bool(work.trained),
-        score=work.scored * speed.score,
+        score=work.scored * speed.score + work.encoded * speed.serve,
         time=work.served * speed.serve + work.searched * SEARCH + TIMER * bool(work.searched),
         rest=REST,
     )

@@ -50,29 +50,38 @@ def candidate_pairs(point: Config) -> int | None:
     return round(SHARE * 3 * point.eval.candidates * queries)
 
 
-def work(point: Config, timed: set[str]) -> "Work | None":
+def work(point: Config, counted: set[str]) -> "Work | None":
     """Count what a point computes if nothing is cached; None where only the data can tell.
 
-    ``timed`` collects what has been timed, as points share latencies.
+    ``counted`` collects what points share: latencies, models and token vectors.
     """
     from pipeline.experiment.work import Work, dev_pairs, time_work
 
-    pairs, counted = candidate_pairs(point), Work()
+    pairs, found = candidate_pairs(point), Work()
     if pairs is None:
         return None
-    key = str((point.dataset, point.base, point.arch.in_use(), point.rerank, point.latency))
-    if point.latency.enabled and key not in timed:
-        timed.add(key)
-        counted = time_work(point.latency, reranks=point.arch.name != "none")
+    stored = point.rerank.vectors != "none"
+    timed = str((point.dataset, point.base, point.arch.in_use(), point.rerank, point.latency))
+    if point.latency.enabled and timed not in counted:
+        counted.add(timed)
+        found = time_work(point.latency, reads=point.arch.name != "none" and not stored)
     if point.arch.name == "none":
-        return counted
-    if point.epochs > 0:
+        return found
+    model = str((point.dataset, point.base, point.arch, point.negatives, point.epochs, point.seed))
+    model += str((point.mining, point.train))
+    if point.epochs > 0 and model not in counted:
         schedule = planned(point)
         if schedule is None:
             return None
-        pairs += dev_pairs(point, schedule, point.dataset.max_dev_queries or 0)
-        counted = counted._replace(trained=schedule.pairs)
-    return counted._replace(scored=pairs)
+        dev = dev_pairs(point, schedule, point.dataset.max_dev_queries or 0)
+        found = found._replace(trained=schedule.pairs, scored=dev)
+    counted.add(model)
+    if not stored:
+        return found._replace(scored=found.scored + pairs)
+    if f"vectors {model}" in counted:
+        return found
+    counted.add(f"vectors {model}")
+    return found._replace(encoded=point.dataset.max_corpus or 0)
 
 
 def is_here(point: Config) -> bool:

@@ -42,9 +42,9 @@ def test_dev_candidates_are_scored_at_every_evaluation() -> None:
 
 def test_timing_is_for_every_limit_and_search() -> None:
     config = LatencyConfig(limits=[20, 50], queries=100, warmup=5, rerank_modes=["hybrid"])
-    assert time_work(config, reranks=True) == Work(served=35 * 70, searched=35 * 2 * 3)
-    assert time_work(config, reranks=False) == Work(searched=35 * 2 * 3)
-    assert time_work(replace(config, queries=4), reranks=True).served == 9 * 70
+    assert time_work(config, reads=True) == Work(served=35 * 70, searched=35 * 2 * 3)
+    assert time_work(config, reads=False) == Work(searched=35 * 2 * 3)
+    assert time_work(replace(config, queries=4), reads=True).served == 9 * 70
 
 
 @pytest.mark.slow
@@ -60,10 +60,31 @@ def test_what_is_cached_is_no_work(
     assert count(config, shared, base, settled, cache, set()) == Work(scored=pairs)
     other = replace(config, seed=99)
     assert count(other, shared, base, settled, cache, set()) == Work(trained=64, scored=pairs)
-    timed: set[str] = set()
+    counted: set[str] = set()
     for served in (35 * 170, 0):  # The second point shares the latency of the first.
         other = replace(config, latency=LatencyConfig(rerank_modes=["hybrid"]))
-        assert count(other, shared, base, settled, cache, timed).served == served
+        assert count(other, shared, base, settled, cache, counted).served == served
+
+
+@pytest.mark.slow
+def test_what_variants_share_is_counted_once(
+    small: Compose, shared: Shared, machine: Hardware
+) -> None:
+    """A model is trained once for all ways to store its vectors, and encodes the passages once."""
+    words = ("arch=colbert", "base=modernbert_tiny", "latency.enabled=false", "seed=98")
+    counted: set[str] = set()
+    found = {}
+    for vectors in ("none", "fp16", "int8"):
+        config = small(*words, f"rerank.vectors={vectors}")
+        cache = StageCache.of(config)
+        base = locate_base(config, cache)
+        settled = settle(config, machine, base, shared, cache)
+        found[vectors] = count(config, shared, base, settled, cache, counted)
+    assert found == {
+        "none": Work(trained=96, scored=candidate_pairs(shared)[0]),
+        "fp16": Work(encoded=len(shared.dataset.corpus)),
+        "int8": Work(),
+    }
 
 
 @pytest.mark.slow

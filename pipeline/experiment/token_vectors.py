@@ -1,0 +1,127 @@
+"""Store the token vectors of all passages, or find them in the stage cache.
+
+A model encodes the passages once. Vectors that take fewer bytes are made of those.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+
+from pipeline.config import Config
+from pipeline.config.stages import RerankConfig
+from pipeline.experiment.shared import Shared
+from pipeline.infra.code_version import code_version
+from pipeline.infra.console import live_line
+from pipeline.infra.hardware import Hardware, measured
+from pipeline.infra.model_files import content_hash
+from pipeline.infra.stage_cache import StageCache
+from pipeline.protocols import Reranker, Scorer
+from pipeline.rerankers.stored_colbert import StoredColbert, TokenEmbedder, as_served
+from pipeline.rerankers.token_codec import TokenCodec, Vectors
+from pipeline.rerankers.token_table import TokenTable
+
+FULL = RerankConfig(vectors="fp16")  # what all other kinds are made of
+COST = "cost.json"
+BLOCK = 4096  # passages that are read at a time
+
+
+def served(
+    config: Config,
+    shared: Shared,
+    reranker: Reranker,
+    model: Path,
+    machine: Hardware,
+    cache: StageCache,
+) -> tuple[Scorer, dict[str, float]]:
+    """The reranker in ``model`` as it is evaluated and served, and the metrics ``vectors/...``.
+
+    These are the seconds that encoding all passages took, and the megabytes (10^6 bytes) on disk
+    per 1,000 passages. There are none without ``rerank.vectors``.
+    """
+    if config.rerank.vectors == "none":
+        return as_served(reranker, config.rerank), {}
+    assert isinstance(reranker, TokenEmbedder)
+    folder = _stored(config, config.rerank, shared, reranker, model, machine, cache)
+    table = _open(folder, config, config.rerank, reranker, model)
+    costs: dict[str, float] = json.loads((folder / COST).read_text())
+    return as_served(reranker, config.rerank, table), costs
+
+
+def inputs(
+    config: Config, rerank: RerankConfig, shared: Shared, model: Path, machine: Hardware
+) -> dict[str, object]:
+    """What determines the vectors, for the key of the stage output."""
+    return {
+        "model": content_hash(model),
+        "arch": config.arch.in_use(),
+        "dedicated": config.base.dedicated or config.epochs > 0,
+        "seed": config.seed,  # of a projection that the model lacks
+        "rerank": asdict(rerank),
+        "corpus": shared.dataset.corpus_fingerprint,
+        "batch_size": config.eval.batch_size,
+        "machine": machine.scoring(),
+        "code": code_version("token vectors"),
+    }
+
+
+def _stored(
+    config: Config,
+    rerank: RerankConfig,
+    shared: Shared,
+    reranker: TokenEmbedder,
+    model: Path,
+    machine: Hardware,
+    cache: StageCache,
+) -> Path:
+    """The folder of the table whose vectors are stored as ``rerank`` says."""
+    corpus, stored = shared.dataset.corpus, StoredColbert(reranker, rerank)
+    full = None
+    if rerank != FULL:
+        of_full = _stored(config, FULL, shared, reranker, model, machine, cache)
+        full = _open(of_full, config, FULL, reranker, model)
+    determined_by = inputs(config, rerank, shared, model, machine)
+    partial = cache.unfinished("token_vectors", determined_by)
+
+    def embed(doc_ids: Sequence[str]) -> list[Vectors]:
+        passages = {doc_id: corpus[doc_id] for doc_id in doc_ids}
+        if full is None:
+            return stored.vectors(list(passages.values()))
+        found = full.read(passages)
+        return stored.pooled([found[doc_id] for doc_id in doc_ids])
+
+    def build(folder: Path) -> None:
+        table = _open(partial, config, rerank, reranker, model)
+        bar = live_line("encode passages", "passage", total=len(corpus), done=len(table))
+        with bar, measured(machine.device) as cost:
+            for passages in _batches(corpus):
+                bar.update(table.add(passages, embed))
+            table.index()
+        partial.rename(folder)
+        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        metrics = {
+            "vectors/seconds": cost.seconds,
+            "vectors/mb_per_1000_passages": size / 1e6 / len(corpus) * 1000,
+        }
+        (folder / COST).write_text(json.dumps(metrics))
+
+    return cache.get("token_vectors", determined_by, build)
+
+
+def _open(
+    folder: Path, config: Config, rerank: RerankConfig, reranker: TokenEmbedder, model: Path
+) -> TokenTable:
+    made_by = {
+        "model": content_hash(model),
+        "token_pooling": str(rerank.token_pooling),
+        **{name: str(value) for name, value in config.arch.in_use().items()},
+    }
+    return TokenTable(folder, TokenCodec(rerank.vectors, reranker.token_size), made_by)
+
+
+def _batches(corpus: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """Yield the passages, some thousands at a time."""
+    passages = iter(corpus.items())
+    while batch := dict(islice(passages, BLOCK)):
+        yield batch

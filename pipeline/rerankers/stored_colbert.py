@@ -1,0 +1,108 @@
+"""A ColBERT whose passages were encoded before: only the query is encoded to score.
+
+    stored = StoredColbert(model, RerankConfig(vectors="int8"), TokenTable(...))
+    Searches(table).reranked("vector", text, vector, LanceReranker(stored))
+
+A passage that the table lacks is encoded when it is scored, to the same vectors.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from tqdm import tqdm
+
+from pipeline.config.stages import RerankConfig
+from pipeline.protocols import Reranker, Scorer, Scores
+from pipeline.rerankers.maxsim import score_blocks
+from pipeline.rerankers.token_codec import TokenCodec, Vectors
+from pipeline.rerankers.token_table import TokenTable
+from pipeline.rerankers.windows import windowed
+
+
+@runtime_checkable
+class TokenEmbedder(Protocol):
+    """What is needed of a ColBERT; all tensors have the shape (tokens, ``token_size``)."""
+
+    token_size: int
+
+    def embed_queries(self, texts: Sequence[str]) -> list[torch.Tensor]:
+        """Embed queries."""
+        ...
+
+    def embed_passages(
+        self, texts: Sequence[str], bar: "tqdm[Any] | None" = None
+    ) -> list[torch.Tensor]:
+        """Embed passages, which ``bar`` counts."""
+        ...
+
+    def pool(self, passages: Sequence[torch.Tensor], factor: int) -> list[torch.Tensor]:
+        """Merge the tokens of each passage to one in ``factor``."""
+        ...
+
+
+class StoredColbert:
+    """Scores by MaxSim against stored token vectors.
+
+    ``table`` may lack passages, or be None: these are encoded when they are scored.
+    """
+
+    def __init__(
+        self, model: TokenEmbedder, config: RerankConfig, table: TokenTable | None = None
+    ) -> None:
+        self._model = model
+        self._pooling = config.token_pooling
+        self._codec = TokenCodec(config.vectors, model.token_size)
+        self._table = table
+
+    def score_pairs(
+        self,
+        queries: Mapping[str, str],
+        passages: Mapping[str, str],
+        pairs: Sequence[tuple[str, str]],
+        progress: bool = False,
+    ) -> Scores:
+        """Compute MaxSim, shape (len(pairs),), with the passages as they are stored."""
+        query_ids = list(dict.fromkeys(query_id for query_id, _ in pairs))
+        vectors = self._model.embed_queries([queries[q] for q in query_ids])
+        tokens = dict(zip(query_ids, vectors, strict=True))
+        device = vectors[0].device if vectors else None
+        doc_ids = list(dict.fromkeys(doc_id for _, doc_id in pairs))
+
+        def read(some: Sequence[str]) -> list[torch.Tensor]:
+            found = self._read({doc_id: passages[doc_id] for doc_id in some})
+            return [torch.from_numpy(found[doc_id]).to(device) for doc_id in some]
+
+        return score_blocks(tokens, pairs, doc_ids, read)
+
+    def vectors(self, texts: Sequence[str], bar: "tqdm[Any] | None" = None) -> list[Vectors]:
+        """Encode passages to what the table stores of them: halved in precision, then pooled."""
+        tokens = self._model.embed_passages(texts, bar)
+        return self.pooled([vectors.float().cpu().numpy() for vectors in tokens])
+
+    def pooled(self, passages: Sequence[Vectors]) -> list[Vectors]:
+        """Halve the precision of full token vectors, and pool them."""
+        halved = [torch.from_numpy(vectors).half().float() for vectors in passages]
+        if self._pooling > 1:
+            halved = self._model.pool(halved, self._pooling)
+        return [vectors.numpy() for vectors in halved]
+
+    def _read(self, passages: Mapping[str, str]) -> dict[str, Vectors]:
+        found = self._table.read(passages) if self._table is not None else {}
+        missing = [doc_id for doc_id in passages if doc_id not in found]
+        if missing:
+            encoded = self.vectors([passages[doc_id] for doc_id in missing])
+            decoded = [self._codec.decode(self._codec.encode(vectors)) for vectors in encoded]
+            found |= dict(zip(missing, decoded, strict=True))
+        return found
+
+
+def as_served(reranker: Reranker, config: RerankConfig, table: TokenTable | None = None) -> Scorer:
+    """Return the reranker as ``config`` has it evaluated and served; it shares the weights.
+
+    That is in windows, against stored token vectors, or as it is.
+    """
+    if config.vectors == "none":
+        return windowed(reranker, config)
+    assert isinstance(reranker, TokenEmbedder)
+    return StoredColbert(reranker, config, table)

@@ -1,0 +1,139 @@
+"""Token vectors of passages in a LanceDB table: encoded once, read when a query needs them.
+
+The table stands beside that of the search. It has a row per passage: its id, a hash of its text,
+and its token vectors, as a multivector column. New and changed passages are encoded, all others
+stay. What made the vectors is written into the schema, and vectors of another model are refused.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import lancedb
+import numpy as np
+import pyarrow as pa
+from lancedb.index import BTree
+
+from pipeline.records import InputError
+from pipeline.rerankers.token_codec import Codes, TokenCodec, Vectors
+from pipeline.retrieval.ties import tie_key
+
+TABLE = "token_vectors"
+BATCH = 512  # passages that are encoded and written at a time, bounds memory
+
+Embed = Callable[[Sequence[str]], Sequence[Vectors]]
+"""Passage ids -> the token vectors of each."""
+
+
+class TokenTable:
+    """The token vectors in the LanceDB database ``folder``, made there if it has none.
+
+    ``made_by`` names what the vectors depend on, such as the hash of the model.
+    """
+
+    def __init__(self, folder: Path, codec: TokenCodec, made_by: Mapping[str, str]) -> None:
+        """Open the table.
+
+        Raises:
+            InputError: it holds vectors of another model, or that are stored in another way.
+        """
+        self._codec = codec
+        self._folder = folder
+        made_by = {"kind": codec.kind, "size": str(codec.size), **made_by}
+        database = lancedb.connect(folder)
+        if TABLE in database.table_names():
+            self.table = database.open_table(TABLE)
+            self._must_be(made_by)
+        else:
+            self.table = database.create_table(TABLE, schema=_schema(codec, made_by))
+
+    def __len__(self) -> int:
+        rows: int = self.table.count_rows()
+        return rows
+
+    def add(self, passages: Mapping[str, str], embed: Embed) -> int:
+        """Store those ``passages`` (id -> text) that are new or whose text has changed.
+
+        Returns how many these were. ``index`` makes reading fast again.
+        """
+        stored = self._hashes(passages)
+        hashes = {doc_id: tie_key(text) for doc_id, text in passages.items()}
+        wanted = [doc_id for doc_id in passages if stored.get(doc_id) != hashes[doc_id]]
+        if changed := [doc_id for doc_id in wanted if doc_id in stored]:
+            self.table.delete(_among(changed))
+        for start in range(0, len(wanted), BATCH):
+            some = wanted[start : start + BATCH]
+            self.table.add(self._rows(some, hashes, embed(some)))
+        return len(wanted)
+
+    def index(self) -> None:
+        """Index the ids of all rows, and merge small files."""
+        self.table.optimize()
+        self.table.create_index("id", config=BTree())
+
+    def read(self, passages: Mapping[str, str]) -> dict[str, Vectors]:
+        """Read the token vectors of ``passages`` (id -> text), as float32.
+
+        A passage that is not stored, or whose text has changed, is left out.
+        """
+        query = self.table.search().where(_among(passages)).limit(len(passages))
+        found = query.select(["id", "text_hash", "tokens", "scales"]).to_arrow().combine_chunks()
+        if not len(found):
+            return {}
+        tokens, scales = (found[name].chunk(0) for name in ("tokens", "scales"))
+        numbers = tokens.flatten().flatten().to_numpy().reshape(-1, self._codec.width)
+        vectors = self._codec.decode(Codes(numbers, scales.flatten().to_numpy()))
+        ends = np.cumsum(tokens.value_lengths().to_numpy())[:-1]
+        ids, hashes = found["id"].to_pylist(), found["text_hash"].to_pylist()
+        return {
+            doc_id: own
+            for doc_id, text_hash, own in zip(ids, hashes, np.split(vectors, ends), strict=True)
+            if text_hash == tie_key(passages[doc_id])
+        }
+
+    def _hashes(self, doc_ids: Iterable[str]) -> dict[str, int]:
+        """The hashes of the texts of those of ``doc_ids`` that are stored."""
+        query = self.table.search().where(_among(doc_ids)).select(["id", "text_hash"])
+        rows = query.limit(len(self)).to_arrow()
+        return dict(zip(rows["id"].to_pylist(), rows["text_hash"].to_pylist(), strict=True))
+
+    def _rows(
+        self, doc_ids: Sequence[str], hashes: Mapping[str, int], vectors: Sequence[Vectors]
+    ) -> pa.Table:
+        codes = self._codec.encode(np.concatenate(vectors))
+        ends = np.cumsum([0, *map(len, vectors)]).astype(np.int32)
+        numbers = pa.array(codes.numbers.reshape(-1))
+        tokens = pa.FixedSizeListArray.from_arrays(numbers, self._codec.width)
+        columns = [
+            pa.array(doc_ids),
+            pa.array([hashes[doc_id] for doc_id in doc_ids], pa.int64()),
+            pa.ListArray.from_arrays(pa.array(ends), tokens),
+            pa.ListArray.from_arrays(pa.array(ends), pa.array(codes.scales)),
+        ]
+        return pa.Table.from_arrays(columns, schema=self.table.schema)
+
+    def _must_be(self, made_by: Mapping[str, str]) -> None:
+        saved = self.table.schema.metadata or {}
+        for name, ours in made_by.items():
+            theirs = saved.get(name.encode(), b"nothing").decode()
+            if theirs != ours:
+                raise InputError(
+                    f"{self._folder}: its token vectors were made with {name}={theirs}, not "
+                    f"{ours}; name another folder, or delete it to encode the passages again"
+                )
+
+
+def _schema(codec: TokenCodec, made_by: Mapping[str, str]) -> pa.Schema:
+    numbers = pa.list_(pa.from_numpy_dtype(codec.dtype), codec.width)
+    fields = [
+        pa.field("id", pa.string()),
+        pa.field("text_hash", pa.int64()),
+        pa.field("tokens", pa.list_(numbers)),
+        pa.field("scales", pa.list_(pa.float16())),
+    ]
+    return pa.schema(fields, metadata=dict(made_by))
+
+
+def _among(doc_ids: Iterable[str]) -> str:
+    """SQL for the rows with one of these ids."""
+    quoted = (doc_id.replace("'", "''") for doc_id in doc_ids)
+    return "id IN (" + ", ".join(f"'{doc_id}'" for doc_id in quoted) + ")"
