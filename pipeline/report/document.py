@@ -11,6 +11,7 @@ from pipeline.report.sections import (
     published,
     queries,
     reproduce,
+    stored,
     tables,
     trained,
 )
@@ -25,6 +26,7 @@ SECTIONS = (
     ablations.section,
     curve.section,
     latency.section,
+    stored.section,
     queries.section,
     cost.section,
     published.section,

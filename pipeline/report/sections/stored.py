@@ -1,0 +1,94 @@
+"""Section "Stored token vectors": what each way to store a ColBERT's vectors costs and saves."""
+
+import re
+from collections.abc import Sequence
+from math import nan
+
+from pipeline.records import SEARCHES
+from pipeline.report.blocks import Section, Table
+from pipeline.report.comparison import Comparison
+from pipeline.report.format import MISSING, SEARCH_NAMES, duration, milliseconds, number, span
+from pipeline.report.points import Column, Point, identity
+from pipeline.report.study import Study
+from pipeline.report.uncertainty import mean_intervals
+
+KINDS = ("rerank.vectors", "rerank.token_pooling")
+"""The parameters that say how token vectors are stored."""
+
+
+def section(study: Study) -> Section | None:
+    """Compare each stored form with the same model when it encodes passages for each query."""
+    comparison = study.comparison
+    families = [family for family in _families(comparison.points) if any(map(_stored, family))]
+    if not families or not comparison.qualities:
+        return None
+    measure = comparison.qualities[0].name
+    text = (
+        "A ColBERT can encode its passages once and keep the vectors of their tokens, so that only "
+        f"the query is encoded when it is asked. The columns of the searches have {measure} of the "
+        "reranker's order minus that of the same model without stored vectors, and the 95% "
+        "interval of the difference. Reranking takes the time that it adds to a search."
+    )
+    rows = [row for family in families for row in _rows(comparison, family)]
+    limit = _limit(comparison.points)
+    heads = ["run", "MB of 1,000 passages", "encoding", *SEARCH_NAMES.values()]
+    heads += [f"reranking, {p} of {limit}" for p in ("p50", "p95")] if limit else []
+    return Section("Stored token vectors", [text, Table("Stored token vectors", heads, rows)])
+
+
+def _families(points: Sequence[Point]) -> list[list[Point]]:
+    """Group the points that differ in their stored vectors only."""
+    families: dict[object, list[Point]] = {}
+    for point in points:
+        rest = frozenset(item for item in identity(point) if item[0] not in KINDS)
+        families.setdefault((point.name, point.group, rest), []).append(point)
+    return list(families.values())
+
+
+def _stored(point: Point) -> bool:
+    return point.params.get("rerank.vectors", "none") != "none"
+
+
+def _rows(comparison: Comparison, family: Sequence[Point]) -> list[list[str]]:
+    names = dict(zip((p.run_id for p in comparison.points), comparison.labels, strict=True))
+    base = next((point for point in family if not _stored(point)), None)
+    limit = _limit(comparison.points)
+    rows = []
+    for point in family:
+        size = point.metrics.get("vectors/mb_per_1000_passages", nan)
+        row = [names[point.run_id], number(size, ".1f"), duration(_seconds(point))]
+        row += _losses(point, base, comparison.qualities[0].metric)
+        for statistic in ("p50", "p95") if limit else ():
+            name = f"latency/hybrid_{limit}/rerank_{statistic}_ms"
+            row.append(milliseconds(point.metrics.get(name, nan)))
+        rows.append(row)
+    return rows
+
+
+def _seconds(point: Point) -> float:
+    return point.metrics.get("vectors/seconds", nan)
+
+
+def _losses(point: Point, base: Point | None, metric: str) -> list[str]:
+    """Return the differences to ``base`` with their intervals, one per search."""
+    differences: dict[str, Column] = {}
+    for search in SEARCHES if base is not None and base is not point else ():
+        assert base is not None
+        ours, theirs = (p.values.of(f"{search}_reranked", metric) for p in (point, base))
+        if ours is not None and theirs is not None and len(ours) == len(theirs):
+            differences[search] = ours - theirs
+    ends = mean_intervals(differences)
+    return [
+        f"{differences[search].mean():+.4f} ({span(*ends[search], '+.4f')})"
+        if search in differences
+        else MISSING
+        for search in SEARCHES
+    ]
+
+
+def _limit(points: Sequence[Point]) -> int | None:
+    """The most passages for which reranking was timed."""
+    names = (
+        re.fullmatch(r"latency/hybrid_(\d+)/rerank_p50_ms", m) for p in points for m in p.metrics
+    )
+    return max((int(match[1]) for match in names if match), default=None)

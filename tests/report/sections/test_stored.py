@@ -1,0 +1,47 @@
+"""Stored token vectors are compared with the same model without them."""
+
+from dataclasses import replace
+
+from pipeline.report.comparison import compare
+from pipeline.tracking.reader import RunRecord
+from tests.pages import Page
+from tests.report.sample import Stages, record, stages, written_page
+
+NAME = "colbert_minilm_l6_3neg_1ep"
+EXACT = stages(1, 0.1)
+WORSE = {
+    column: {m: {q: v - 0.25 * (q == "q0") for q, v in of.items()} for m, of in values.items()}
+    for column, values in EXACT.items()
+}
+VALUES: dict[str, Stages] = {"none": EXACT, "int8": WORSE}
+
+
+def stored(vectors: str, **metrics: float) -> RunRecord:
+    run = record(NAME, "scratch", VALUES[vectors])
+    params = run.params | {"rerank.vectors": vectors, "rerank.token_pooling": "1"}
+    named = {name.replace("__", "/"): value for name, value in metrics.items()}
+    return replace(run, run_id=vectors, params=params, metrics=run.metrics | named)
+
+
+def test_each_form_shows_what_it_loses_adds_and_takes() -> None:
+    exact = stored("none", latency__hybrid_50__rerank_p50_ms=140.0)
+    int8 = stored(
+        "int8",
+        latency__hybrid_50__rerank_p50_ms=9.5,
+        latency__hybrid_50__rerank_p95_ms=12.25,
+        vectors__mb_per_1000_passages=14.04,
+        vectors__seconds=75.0,
+    )
+    shown = Page(written_page(compare([exact, int8], VALUES.__getitem__)))
+    _, first, second = shown.table("MB of 1,000 passages", "reranking, p95 of 50")
+    assert first[0] == f"{NAME} (rerank.vectors=none)"
+    assert first[1:] == ["-", "-", "-", "-", "-", "140 ms", "-"]
+    assert second[1:3] == ["14.0", "0:01:15"]
+    # 0.25 less in one of 60 queries.
+    assert second[3].startswith("-0.0042 (-0.0")
+    assert second[6:] == ["9.5 ms", "12.2 ms"]
+
+
+def test_nothing_is_shown_where_nothing_is_stored() -> None:
+    page = Page(written_page(compare([stored("none")], VALUES.__getitem__)))
+    assert "Stored token vectors" not in page.text
