@@ -19,8 +19,7 @@ from pipeline.infra.model_files import content_hash
 from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Reranker, Scorer
 from pipeline.rerankers.stored_colbert import StoredColbert, TokenEmbedder, as_served
-from pipeline.rerankers.token_codec import TokenCodec, Vectors
-from pipeline.rerankers.token_table import TokenTable
+from pipeline.rerankers.token_codec import Vectors
 
 FULL = RerankConfig(vectors="fp16")  # what all other kinds are made of
 COST = "cost.json"
@@ -44,9 +43,8 @@ def served(
         return as_served(reranker, config.rerank), {}
     assert isinstance(reranker, TokenEmbedder)
     folder = _stored(config, config.rerank, shared, reranker, model, machine, cache)
-    table = _open(folder, config, config.rerank, reranker, model)
     costs: dict[str, float] = json.loads((folder / COST).read_text())
-    return as_served(reranker, config.rerank, table), costs
+    return _open(folder, config, config.rerank, reranker, model), costs
 
 
 def inputs(
@@ -76,23 +74,25 @@ def _stored(
     cache: StageCache,
 ) -> Path:
     """The folder of the table whose vectors are stored as ``rerank`` says."""
-    corpus, stored = shared.dataset.corpus, StoredColbert(reranker, rerank)
-    full = None
+    corpus, full = shared.dataset.corpus, None
     if rerank != FULL:
         of_full = _stored(config, FULL, shared, reranker, model, machine, cache)
-        full = _open(of_full, config, FULL, reranker, model)
+        full = _open(of_full, config, FULL, reranker, model).table
     determined_by = inputs(config, rerank, shared, model, machine)
     partial = cache.unfinished("token_vectors", determined_by)
 
-    def embed(doc_ids: Sequence[str]) -> list[Vectors]:
-        passages = {doc_id: corpus[doc_id] for doc_id in doc_ids}
-        if full is None:
-            return stored.vectors(list(passages.values()))
-        found = full.read(passages)
-        return stored.pooled([found[doc_id] for doc_id in doc_ids])
-
     def build(folder: Path) -> None:
-        table = _open(partial, config, rerank, reranker, model)
+        stored = _open(partial, config, rerank, reranker, model)
+        table = stored.table
+        assert table is not None
+
+        def embed(doc_ids: Sequence[str]) -> list[Vectors]:
+            passages = {doc_id: corpus[doc_id] for doc_id in doc_ids}
+            if full is None:
+                return stored.vectors(list(passages.values()))
+            found = full.read(passages)
+            return stored.pooled([found[doc_id] for doc_id in doc_ids])
+
         bar = live_line("encode passages", "passage", total=len(corpus), done=len(table))
         with bar, measured(machine.device) as cost:
             for passages in _batches(corpus):
@@ -111,13 +111,10 @@ def _stored(
 
 def _open(
     folder: Path, config: Config, rerank: RerankConfig, reranker: TokenEmbedder, model: Path
-) -> TokenTable:
-    made_by = {
-        "model": content_hash(model),
-        "token_pooling": str(rerank.token_pooling),
-        **{name: str(value) for name, value in config.arch.in_use().items()},
-    }
-    return TokenTable(folder, TokenCodec(rerank.vectors, reranker.token_size), made_by)
+) -> StoredColbert:
+    reads = {name: str(value) for name, value in config.arch.in_use().items()}
+    made_by = {"model": content_hash(model), **reads}
+    return StoredColbert.open(folder, reranker, rerank, made_by)
 
 
 def _batches(corpus: Mapping[str, str]) -> Iterator[dict[str, str]]:

@@ -1,13 +1,15 @@
 """A ColBERT whose passages were encoded before: only the query is encoded to score.
 
-    stored = StoredColbert(model, RerankConfig(vectors="int8"), TokenTable(...))
+    stored = StoredColbert.open(folder, model, RerankConfig(vectors="int8"), {"model": "v1"})
+    stored.add({"7": "Sorts the list in place."})
     Searches(table).reranked("vector", text, vector, LanceReranker(stored))
 
 A passage that the table lacks is encoded when it is scored, to the same vectors.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from pathlib import Path
+from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
 from tqdm import tqdm
@@ -53,7 +55,29 @@ class StoredColbert:
         self._model = model
         self._pooling = config.token_pooling
         self._codec = TokenCodec(config.vectors, model.token_size)
-        self._table = table
+        self.table = table
+
+    @classmethod
+    def open(
+        cls, folder: Path, model: TokenEmbedder, config: RerankConfig, made_by: Mapping[str, str]
+    ) -> Self:
+        """Open the table in ``folder``, or make one there.
+
+        ``made_by`` names what the vectors depend on beside ``config``, such as the model's hash.
+
+        Raises:
+            InputError: the table holds vectors of another model, or stored in another way.
+        """
+        codec = TokenCodec(config.vectors, model.token_size)
+        made_by = {"token_pooling": str(config.token_pooling), **made_by}
+        return cls(model, config, TokenTable(folder, codec, made_by))
+
+    def add(self, passages: Mapping[str, str]) -> int:
+        """Encode and store the passages (id -> text) that are new or have changed; count them."""
+        assert self.table is not None, "opened without a table"
+        added = self.table.add(passages, lambda ids: self.vectors([passages[d] for d in ids]))
+        self.table.index()
+        return added
 
     def score_pairs(
         self,
@@ -88,7 +112,7 @@ class StoredColbert:
         return [vectors.numpy() for vectors in halved]
 
     def _read(self, passages: Mapping[str, str]) -> dict[str, Vectors]:
-        found = self._table.read(passages) if self._table is not None else {}
+        found = self.table.read(passages) if self.table is not None else {}
         missing = [doc_id for doc_id in passages if doc_id not in found]
         if missing:
             encoded = self.vectors([passages[doc_id] for doc_id in missing])
@@ -97,12 +121,12 @@ class StoredColbert:
         return found
 
 
-def as_served(reranker: Reranker, config: RerankConfig, table: TokenTable | None = None) -> Scorer:
-    """Return the reranker as ``config`` has it evaluated and served; it shares the weights.
+def as_served(reranker: Reranker, config: RerankConfig) -> Scorer:
+    """Return the reranker as ``config`` has it evaluated, with no table: it shares the weights.
 
-    That is in windows, against stored token vectors, or as it is.
+    It reads passages in windows, or has their token vectors as they would be stored, or neither.
     """
     if config.vectors == "none":
         return windowed(reranker, config)
     assert isinstance(reranker, TokenEmbedder)
-    return StoredColbert(reranker, config, table)
+    return StoredColbert(reranker, config)

@@ -11,7 +11,9 @@ from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
 from pipeline.infra.stage_cache import StageCache
 from pipeline.rerankers import load_reranker
+from pipeline.rerankers.lance import LanceReranker
 from pipeline.rerankers.scores import score_candidates
+from pipeline.rerankers.stored_colbert import as_served
 from pipeline.retrieval.searches import Searches
 from tests.conftest import TINY, Compose
 
@@ -53,3 +55,39 @@ def test_the_page_serves_what_was_evaluated(
     exec(snippet, served)
     expected = evaluation.rankings["hybrid_fused", 10][query_id][:10]
     assert [row["id"] for row in served["found"]] == [hit.doc_id for hit in expected]
+
+
+@pytest.mark.slow
+def test_the_page_serves_stored_vectors(
+    small: Compose, machine: Hardware, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [*TINY, "arch=colbert", "base=modernbert_tiny", "rerank.vectors=int8"]
+    config = small(*words, "epochs=0", "negatives=0")
+    config.eval.overfetch = 4
+    cache = StageCache.of(config)
+    shared = prepare_shared(config, machine, cache)
+    base = prepare_base(config.base, cache)
+    reranker = load_reranker(base, config.arch, machine, 32, seed=12)
+    assert reranker is not None
+    reranker.save(tmp_path / "model")
+    query_id, text = next(iter(shared.dataset.test.queries.items()))
+    hits = shared.candidates["hybrid"][query_id]
+    (snippet,) = re.findall(r"stored vectors\n.*?```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    served: dict[str, object] = {
+        "Path": Path,
+        "Searches": Searches,
+        "LanceReranker": LanceReranker,
+        "table": shared.table.table,
+        "model": reranker,
+        "text": text,
+        "vector": shared.embedder.encode_queries([text])[0],
+    }
+    monkeypatch.chdir(tmp_path)
+    exec(snippet.replace("outputs/runs/RUN/", ""), served)
+    scorer = as_served(reranker, config.rerank)
+    candidates = {"hybrid": {query_id: hits}}
+    scores = score_candidates(scorer, {query_id: text}, shared.dataset.corpus, candidates)
+    best = sorted(scores[query_id].values(), reverse=True)[:10]
+    found = served["found"]
+    assert isinstance(found, list)
+    assert [row["_relevance_score"] for row in found] == pytest.approx(best, abs=1e-4)
