@@ -13,6 +13,7 @@ from pylate.losses import Distillation
 from pylate.models import ColBERT
 from pylate.utils import ColBERTCollator
 from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+from torch.nn.functional import normalize
 from tqdm import tqdm
 
 from pipeline.config.models import ColbertConfig
@@ -128,20 +129,23 @@ class ColbertReranker:
     def _embed(
         self, texts: Sequence[str], is_query: bool, bar: "tqdm[Any] | None" = None
     ) -> list[torch.Tensor]:
-        """Embed each text as a (tokens, size) tensor."""
+        """Embed each text as a (tokens, size) tensor of fp32 unit vectors."""
         embedded: list[torch.Tensor] = []
         step = self._batch_size * 8
         with self._hardware.autocast():
             for start in range(0, len(texts), step):
                 part = list(texts[start : start + step])
-                embedded += self.model.encode(
+                tokens = self.model.encode(
                     part,
                     is_query=is_query,
                     batch_size=self._batch_size,
                     convert_to_tensor=True,
                     convert_to_numpy=False,
+                    normalize_embeddings=False,
                     show_progress_bar=False,
                 )
+                # In half precision their lengths would differ by up to half a percent.
+                embedded += [normalize(vectors.float(), dim=1) for vectors in tokens]
                 if bar is not None:
                     bar.update(len(part))
         return embedded

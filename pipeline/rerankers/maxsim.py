@@ -44,7 +44,7 @@ def maxsim(query: torch.Tensor, documents: Sequence[torch.Tensor]) -> Scores:
     Each of the ``documents`` has at least one token.
     """
     lengths = torch.tensor([len(tokens) for tokens in documents], device=query.device)
-    similarities = torch.cat([tokens.float() for tokens in documents]) @ query.float().T
+    similarities = torch.cat(list(documents)) @ query.T
     best = torch.segment_reduce(similarities, "max", lengths=lengths)
     result: Scores = best.sum(dim=1).cpu().numpy()
     return result

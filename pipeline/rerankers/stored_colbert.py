@@ -102,7 +102,7 @@ class StoredColbert:
     def vectors(self, texts: Sequence[str], bar: "tqdm[Any] | None" = None) -> list[Vectors]:
         """Encode passages to what the table stores of them: halved in precision, then pooled."""
         tokens = self._model.embed_passages(texts, bar)
-        return self.pooled([vectors.float().cpu().numpy() for vectors in tokens])
+        return self.pooled([vectors.cpu().numpy() for vectors in tokens])
 
     def pooled(self, passages: Sequence[Vectors]) -> list[Vectors]:
         """Halve the precision of full token vectors, and pool them."""
