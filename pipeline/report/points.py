@@ -42,7 +42,8 @@ INCIDENTAL = (
     "version.",
     "lock.",
 )
-
+STORED_AS = ("rerank.vectors", "rerank.token_pooling")
+"""The parameters that say how a model's token vectors are stored."""
 
 Column = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -126,6 +127,12 @@ def labels(points: Sequence[Point]) -> list[str]:
 def identity(run: RunRecord) -> frozenset[tuple[str, str]]:
     """Return the parameters that make a run the point it is, without the seed and the machine."""
     return frozenset(item for item in run.params.items() if not item[0].startswith(INCIDENTAL))
+
+
+def model_of(point: Point) -> object:
+    """Return what points have in common whose models differ in ``STORED_AS`` only."""
+    left_out = (*STORED_AS, "run_name")
+    return point.group, frozenset(i for i in identity(point) if i[0] not in left_out)
 
 
 def cutoffs(run: RunRecord) -> set[int]:

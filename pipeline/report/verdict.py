@@ -22,6 +22,7 @@ from pipeline.report.format import (
     span,
 )
 from pipeline.report.learning_curve import sentences as curve_sentences
+from pipeline.report.points import model_of
 from pipeline.report.systems import Glance, System, best_of, describe, glance_at, systems_of
 from pipeline.report.uncertainty import corrected_p_values, relative_gains
 
@@ -64,9 +65,10 @@ def _quality_sentence(
     if not isnan(cell.p_value):
         doubt += f", {_chance(cell)}"
     doubt += f"; {_chosen_among(systems)}"
+    next_best = _next_best(comparison, systems, best)
     return (
         f"Best quality: {describe(comparison, best)}, with {quality.name} {number(cell.value)}, "
-        f"{percent(cell.relative)} over that search alone ({doubt}){_next_best(systems, best)}."
+        f"{percent(cell.relative)} over that search alone ({doubt}){next_best}."
     )
 
 
@@ -76,9 +78,14 @@ def _chosen_among(systems: Sequence[System]) -> str:
     return f"corrected for the choice among {len(systems)} systems"
 
 
-def _next_best(systems: Sequence[System], best: System) -> str:
-    """Say how far the others of the best system's column are from it."""
-    others = [s for s in systems if s.column == best.column and s.point != best.point]
+def _next_best(comparison: Comparison, systems: Sequence[System], best: System) -> str:
+    """Say how far the other models of the best system's column are from it."""
+    model = model_of(comparison.points[best.point])
+    others = [
+        s
+        for s in systems
+        if s.column == best.column and model_of(comparison.points[s.point]) != model
+    ]
     others = [system for system in others if not isnan(system.cell.to_best[1])]
     if not others or not best.cell.best:
         return ""

@@ -72,7 +72,8 @@ def test_the_best_of_all_systems_is_tested_as_one_of_them() -> None:
 
 
 def test_the_next_best_has_the_interval_of_its_distance() -> None:
-    comparison = compare(RECORDS, read)
+    of_models = [replace(run, params=run.params | {"base.name": run.name}) for run in RECORDS]
+    comparison = compare(of_models, read)
     verdict = judge(comparison, 100)
     assert verdict.best is not None
     column = verdict.best.column

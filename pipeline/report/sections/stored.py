@@ -8,12 +8,9 @@ from pipeline.records import SEARCHES
 from pipeline.report.blocks import Section, Table
 from pipeline.report.comparison import Comparison
 from pipeline.report.format import MISSING, SEARCH_NAMES, duration, milliseconds, number, span
-from pipeline.report.points import Column, Point, identity
+from pipeline.report.points import Column, Point, model_of
 from pipeline.report.study import Study
 from pipeline.report.uncertainty import mean_intervals
-
-KINDS = ("rerank.vectors", "rerank.token_pooling")
-"""The parameters that say how token vectors are stored."""
 
 
 def section(study: Study) -> Section | None:
@@ -40,8 +37,7 @@ def _families(points: Sequence[Point]) -> list[list[Point]]:
     """Group the points that differ in their stored vectors only."""
     families: dict[object, list[Point]] = {}
     for point in points:
-        rest = frozenset(item for item in identity(point) if item[0] not in KINDS)
-        families.setdefault((point.name, point.group, rest), []).append(point)
+        families.setdefault(model_of(point), []).append(point)
     return list(families.values())
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from pipeline.report.comparison import compare
+from pipeline.report.verdict import judge
 from pipeline.tracking.reader import RunRecord
 from tests.pages import Page
 from tests.report.sample import Stages, record, stages, written_page
@@ -17,10 +18,11 @@ VALUES: dict[str, Stages] = {"none": EXACT, "int8": WORSE}
 
 
 def stored(vectors: str, **metrics: float) -> RunRecord:
+    name = NAME if vectors == "none" else f"{NAME}_{vectors}"
     run = record(NAME, "scratch", VALUES[vectors])
-    params = run.params | {"rerank.vectors": vectors, "rerank.token_pooling": "1"}
+    params = run.params | {"rerank.vectors": vectors, "run_name": name}
     named = {name.replace("__", "/"): value for name, value in metrics.items()}
-    return replace(run, run_id=vectors, params=params, metrics=run.metrics | named)
+    return replace(run, run_id=vectors, name=name, params=params, metrics=run.metrics | named)
 
 
 def test_each_form_shows_what_it_loses_adds_and_takes() -> None:
@@ -34,7 +36,7 @@ def test_each_form_shows_what_it_loses_adds_and_takes() -> None:
     )
     shown = Page(written_page(compare([exact, int8], VALUES.__getitem__)))
     _, first, second = shown.table("MB of 1,000 passages", "reranking, p95 of 50")
-    assert first[0] == f"{NAME} (rerank.vectors=none)"
+    assert (first[0], second[0]) == (NAME, f"{NAME}_int8")
     assert first[1:] == ["-", "-", "-", "-", "-", "140 ms", "-"]
     assert second[1:3] == ["14.0", "0:01:15"]
     # 0.25 less in one of 60 queries.
@@ -45,3 +47,8 @@ def test_each_form_shows_what_it_loses_adds_and_takes() -> None:
 def test_nothing_is_shown_where_nothing_is_stored() -> None:
     page = Page(written_page(compare([stored("none")], VALUES.__getitem__)))
     assert "Stored token vectors" not in page.text
+
+
+def test_another_form_of_the_best_model_is_not_the_next_best() -> None:
+    sentences = judge(compare([stored("none"), stored("int8")], VALUES.__getitem__), 100).sentences
+    assert "next reranker" not in sentences[0]
