@@ -1,0 +1,1 @@
+"""The stock way against this project, for `make bench`."""

@@ -1,0 +1,70 @@
+"""Compare this project with the stock way to do the same: ``make bench``.
+
+    python -m benchmarks.bench                    all of them, some 15 minutes on two cores
+    python -m benchmarks.bench scoring serving    those whose names begin so
+
+The ways take turns in one process, and medians are compared, so that whatever else the machine does
+meets both. Writes outputs/bench/bench.json; exit code 1 if a target is missed.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+from benchmarks.bench.results import Result
+from benchmarks.bench.scoring import evaluation, pairs, stored
+from benchmarks.bench.training import training
+from pipeline.config.stages import HardwareConfig
+from pipeline.infra import quiet
+from pipeline.infra.hardware import resolve
+
+FILE = Path("outputs/bench/bench.json")
+LIBRARIES = ("lancedb", "pylate", "sentence-transformers", "torch", "transformers")
+BENCHMARKS: dict[str, Callable[[], Result]] = {
+    "evaluation, cross_encoder": partial(evaluation, "cross_encoder", 9),
+    "evaluation, colbert": partial(evaluation, "colbert", 10),
+    "scoring, cross_encoder": partial(pairs, "cross_encoder", 2),
+    "scoring, colbert": partial(pairs, "colbert", 2),
+    "serving, colbert with stored vectors": partial(stored, 20),
+    "training, cross_encoder in fp32": partial(training, "cross_encoder", "fp32", 1.3),
+    "training, colbert in fp32": partial(training, "colbert", "fp32", 1.3),
+    "training, cross_encoder in the fastest precision": partial(
+        training, "cross_encoder", "auto", 1.8
+    ),
+    "training, colbert in the fastest precision": partial(training, "colbert", "auto", 1.8),
+}
+
+
+def main(words: list[str]) -> int:
+    """Run the benchmarks that begin with one of ``words``; return the exit code."""
+    chosen = [name for name in BENCHMARKS if not words or name.startswith(tuple(words))]
+    if not chosen:
+        print(f"error: no such benchmark; there are: {'; '.join(BENCHMARKS)}", file=sys.stderr)
+        return 2
+    quiet.silence()
+    machine = resolve(HardwareConfig())
+    print(f"{machine.name}, {machine.threads} threads")
+    results = []
+    for name in chosen:
+        results.append(BENCHMARKS[name]())
+        print(results[-1].line(), flush=True)
+    FILE.parent.mkdir(parents=True, exist_ok=True)
+    record = {
+        "machine": {"name": machine.name, "threads": torch.get_num_threads()},
+        "versions": {library: metadata.version(library) for library in LIBRARIES},
+        "results": [asdict(r) | {"ratio": r.ratio, "met": r.met} for r in results],
+    }
+    FILE.write_text(json.dumps(record, indent=1))
+    missed = sum(not result.met for result in results)
+    print(f"{len(results) - missed} of {len(results)} targets met; {FILE}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

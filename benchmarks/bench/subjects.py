@@ -1,0 +1,86 @@
+"""What the benchmarks work on: a small pydocs with its index and candidates, and two rerankers."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+
+from benchmarks.bench.stock import StockColbert, StockCrossEncoder
+from pipeline.config import Config
+from pipeline.config.compose import compose
+from pipeline.experiment.model import training_set
+from pipeline.experiment.shared import Shared, prepare_shared
+from pipeline.infra import hardware
+from pipeline.infra.hardware import Hardware
+from pipeline.infra.model_files import prepare_base
+from pipeline.infra.precision import scored_at_a_time, settled
+from pipeline.infra.stage_cache import StageCache
+from pipeline.protocols import Reranker
+from pipeline.records import TrainingExample
+from pipeline.rerankers import load_reranker
+
+QUERIES = 8
+SMALL = (
+    "dataset.packages=[hydra-core,omegaconf,networkx]",
+    "dataset.max_corpus=1500",
+    "dataset.max_train_queries=400",
+    "dataset.max_dev_queries=8",
+    f"dataset.max_eval_queries={QUERIES}",
+    "negatives=3",
+    "output_dir=outputs/bench",
+)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A reranker of one architecture, untrained, with what it reranks."""
+
+    arch: str
+
+    @cached_property
+    def config(self) -> Config:
+        """The default point of the architecture."""
+        return compose([f"arch={self.arch}", "base=minilm_l6", *SMALL])
+
+    @cached_property
+    def cache(self) -> StageCache:
+        """The stages of the benchmarks."""
+        return StageCache.of(self.config)
+
+    @cached_property
+    def machine(self) -> Hardware:
+        """This machine, with the precision that is fastest for the reranker."""
+        config = self.config
+        batch = scored_at_a_time(config.arch, config.eval.batch_size)
+        return settled(hardware.resolve(config.hardware), self.base, batch, cache=self.cache)
+
+    @cached_property
+    def base(self) -> Path:
+        """The folder of the base."""
+        return prepare_base(self.config.base, self.cache)
+
+    @cached_property
+    def shared(self) -> Shared:
+        """Data, index, candidates and negatives."""
+        return prepare_shared(self.config, hardware.resolve(self.config.hardware), self.cache)
+
+    def reranker(self, machine: Hardware | None = None) -> Reranker:
+        """Load it; the precision is that of ``machine``, by default the fastest."""
+        config = self.config
+        found = load_reranker(
+            self.base, config.arch, machine or self.machine, config.eval.batch_size, config.seed
+        )
+        assert found is not None
+        return found
+
+    def stock(self) -> StockCrossEncoder | StockColbert:
+        """Load it by its library, with the same weights and lengths."""
+        folder = Path("outputs/bench") / self.arch
+        self.reranker().save(folder)
+        if self.arch == "cross_encoder":
+            return StockCrossEncoder(folder, self.config.max_length)
+        return StockColbert(folder)
+
+    def examples(self, count: int) -> list[TrainingExample]:
+        """The first rows to train on."""
+        return list(islice(training_set(self.config, self.shared).examples(), count))
