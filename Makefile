@@ -27,7 +27,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup audit plan sweep run ui report promote clean-cache check test chaos lint lock
+.PHONY: help setup audit plan sweep run ui report promote clean-cache check test chaos bench lint lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ test: $(READY) ## every test that needs no hub and no GPU: WORKERS=8 ARGS=tests/
 
 chaos: $(READY) ## kill sweeps at random moments and resume them: KILLS=20
 	@CHAOS_KILLS=$(KILLS) $(BIN)/python -m pytest -q -m chaos tests/chaos $(ARGS)
+
+bench: $(READY) ## compare the speed with the stock way, as ratios: ARGS="scoring training"
+	@$(BIN)/python -m benchmarks.bench $(ARGS)
 
 lint: $(READY) ## format, ruff, mypy and the layers of pyproject.toml
 	@$(BIN)/ruff format --check .
