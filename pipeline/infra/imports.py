@@ -12,9 +12,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Collect no garbage within the block, and never search what it has imported.
+    """Collect no garbage within the block, and never search what there is at its end.
 
-    The block is to do nothing but import. A second time it imports nothing, and changes nothing.
+    The block is to do nothing but import, before any model is loaded: a model in a cycle would
+    never be freed. A block that finds everything imported changes nothing.
     """
     enabled, modules = gc.isenabled(), len(sys.modules)
     gc.disable()

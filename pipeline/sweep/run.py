@@ -197,7 +197,8 @@ def _start_log(grid: Grid) -> None:
 def _prepare(points: Sequence[Config], spent: dict[str, float]) -> list[tuple[Config, "Shared"]]:
     """Make what the points share, and return it with each; ``spent`` collects the seconds."""
     with importing():
-        from pipeline.experiment import lengths
+        # recipe is for the points: they load models, after which nothing more is to be imported.
+        from pipeline.experiment import lengths, recipe  # noqa: F401
         from pipeline.experiment.shared import announce, prepare_shared
         from pipeline.infra import hardware
         from pipeline.infra.stage_cache import StageCache
