@@ -64,9 +64,8 @@ TINY = (  # for sweeps from the command line: what takes time is their start
 QUIET = ("hydra/job_logging=none", "hydra/hydra_logging=none")
 """In this process Hydra must not replace the log handlers of the tests."""
 
-BRIEF = (  # one layer, four steps, half the candidates
-    "base=minilm_l3",
-    "base.keep_layers=[0]",
+BRIEF = (  # random weights, four steps, half the candidates
+    "base=modernbert_tiny",
     "train.max_steps=4",
     "eval.overfetch=2",
     "latency.enabled=false",

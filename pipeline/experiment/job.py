@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from pipeline.config import typed
 from pipeline.infra.errors import one_line
+from pipeline.infra.imports import importing
 from pipeline.records import InputError
 
 MODEL = "model"  # in the folder of a run
@@ -25,10 +26,11 @@ def job(config: DictConfig) -> str:
     """
     point = typed(config)
     # Heavy libraries are imported here, as --help must be fast.
-    from pipeline.experiment import recipe
-    from pipeline.infra import distributed, quiet
+    with importing():
+        from pipeline.experiment import recipe
+        from pipeline.infra import distributed, quiet
 
-    quiet.silence()
+        quiet.silence()
     if distributed.rank() > 0:  # Rank 0 logs and records everything.
         logging.disable()
         os.environ["TQDM_DISABLE"] = "1"

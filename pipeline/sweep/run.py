@@ -18,6 +18,7 @@ from hydra.core.utils import configure_log
 from omegaconf import open_dict, read_write
 
 from pipeline.config import Config
+from pipeline.infra.imports import importing
 from pipeline.sweep.clock import Clock
 from pipeline.sweep.grid import Grid
 
@@ -40,14 +41,15 @@ def run(overrides: Sequence[str]) -> None:
         Refused: another process is running this sweep.
     """
     grid = Grid(overrides)  # before the heavy imports, to report a mistake at once
-    from pipeline.experiment.fingerprint import fingerprints
-    from pipeline.infra import quiet
-    from pipeline.report.write import show
-    from pipeline.sweep import resume
-    from pipeline.sweep.latency import untimed
-    from pipeline.tracking import reader, writer
+    with importing():
+        from pipeline.experiment.fingerprint import fingerprints
+        from pipeline.infra import quiet
+        from pipeline.report.write import show
+        from pipeline.sweep import resume
+        from pipeline.sweep.latency import untimed
+        from pipeline.tracking import reader, writer
 
-    quiet.silence()
+        quiet.silence()
     config, output = grid.config, Path(grid.config.output_dir)
     keys = fingerprints(grid.points)
     points = dict(zip(keys, grid.points, strict=True))
@@ -194,10 +196,12 @@ def _start_log(grid: Grid) -> None:
 
 def _prepare(points: Sequence[Config], spent: dict[str, float]) -> list[tuple[Config, "Shared"]]:
     """Make what the points share, and return it with each; ``spent`` collects the seconds."""
-    from pipeline.experiment import lengths
-    from pipeline.experiment.shared import announce, prepare_shared
-    from pipeline.infra import hardware
-    from pipeline.infra.stage_cache import StageCache
+    with importing():
+        # recipe is for the points: they load models, after which nothing more is to be imported.
+        from pipeline.experiment import lengths, recipe  # noqa: F401
+        from pipeline.experiment.shared import announce, prepare_shared
+        from pipeline.infra import hardware
+        from pipeline.infra.stage_cache import StageCache
 
     cache = StageCache.of(points[0])
     made: dict[str, Shared] = {}

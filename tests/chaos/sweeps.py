@@ -10,9 +10,10 @@ import time
 from pathlib import Path
 
 from pipeline.config.stages import TrackingConfig
+from pipeline.sweep import run as sweep
 from pipeline.tracking import reader, writer
 from pipeline.tracking.reader import RunRecord
-from tests.conftest import CHILD, TINY
+from tests.conftest import CHILD, QUIET, TINY
 
 KILLS = int(os.environ.get("CHAOS_KILLS", "1"))
 SHORT = KILLS <= 2
@@ -55,6 +56,11 @@ def finish(folder: Path, *words: str) -> float:
     _, errors = process.communicate()
     assert process.returncode == 0, errors
     return time.monotonic() - began
+
+
+def resume(folder: Path, *words: str) -> None:
+    """Run the sweep to its end in this process."""
+    sweep.run([*(words or SWEEP), *QUIET, f"output_dir={folder / 'outputs'}"])
 
 
 def killed(folder: Path, after: float, *words: str) -> bool:

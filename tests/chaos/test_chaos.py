@@ -1,10 +1,11 @@
 """A sweep that is disturbed and resumed ends as if nothing had happened.
 
-Real processes. Kills are SIGKILL at seeded moments between the first log line and three quarters
-of the time that an undisturbed sweep takes; before some of the restarts a stage file or checkpoint
-is truncated or overwritten. ``CHAOS_KILLS=20`` (make chaos) kills more often, in as many sweeps as
-that takes, once point by point and once with two workers, and adds a disk that fills up, a
-tracking server that goes away and a point that always fails.
+Real processes; only the last resume of a killed sweep runs in this one. Kills are SIGKILL at seeded
+moments between the first log line and three quarters of the time that an undisturbed sweep takes;
+before some of the restarts a stage file or checkpoint is truncated or overwritten.
+``CHAOS_KILLS=20`` (make chaos) kills more often, in as many sweeps as that takes, once point by
+point and once with two workers, and adds a disk that fills up, a tracking server that goes away and
+a point that always fails.
 """
 
 import random
@@ -28,6 +29,7 @@ from tests.chaos.sweeps import (
     finished_runs,
     killed,
     outcomes,
+    resume,
     start,
 )
 from tests.conftest import Prepare
@@ -85,7 +87,7 @@ def test_killed_sweeps_end_like_an_undisturbed_one(
             if not ended and chance.random() < 0.5 and (how := damage(folder, chance)):
                 faults[how] += 1
         if not ended:
-            finish(folder, *words)
+            resume(folder, *words)
         rebuilt += len(list((folder / "outputs" / "cache").glob("*/*.broken-*")))
         assert outcomes(finished_runs(folder)) == expected
     done = ", ".join(f"{number} stage files {how}" for how, number in sorted(faults.items()))

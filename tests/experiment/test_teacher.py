@@ -75,7 +75,15 @@ def test_a_run_learns_from_a_run(
     small: Compose, trained: Callable[[str], Trained], tmp_path: Path
 ) -> None:
     teacher = trained("colbert")
-    few = [*BRIEF, "train.max_steps=1", "train.queries=10", "eval.top_k=[5]", "eval.overfetch=1"]
+    bert = ["base=minilm_l3", "base.keep_layers=[0]"]  # most tests train a ModernBERT
+    few = [
+        *BRIEF,
+        *bert,
+        "train.max_steps=1",
+        "train.queries=10",
+        "eval.top_k=[5]",
+        "eval.overfetch=1",
+    ]
     words = [f"train.teacher=run:{teacher.run_id}", "arch.loss=kl", "negatives=3", *few]
     config = small("arch=cross_encoder", "train.teacher_fusion=0.5", *words)
     record = reader.read_run(config.tracking, recipe.run(config, tmp_path / "run"))

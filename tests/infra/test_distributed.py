@@ -23,6 +23,7 @@ from pipeline.training.negatives import TrainingSet
 from pipeline.training.schedule import plan
 from pipeline.training.train import train
 from tests.conftest import CHILD, SMALL, Compose, NewStore, Prepare, compose_config, tracked
+from tests.servers import free_port
 
 POINT = (
     *SMALL,  # 48 queries to train: six whole batches for colbert, of eight
@@ -41,18 +42,60 @@ POINT = (
 )
 
 
-def by_two(*words: str, cwd: Path, limit: float | None = None) -> subprocess.CompletedProcess[str]:
-    """``torchrun --nproc-per-node=2 -m pipeline``."""
-    return subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-        + ["-m", "pipeline", *words],
-        cwd=cwd,
-        env=CHILD,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=limit,
-    )
+POINTS = """
+import json, os, runpy, sys
+for port, words in json.loads(sys.argv[1]):
+    # A store of torchrun's serves one meeting of the processes, so each point has its own.
+    os.environ |= {"TORCHELASTIC_USE_AGENT_STORE": "False", "MASTER_PORT": port}
+    sys.argv = ["pipeline", *words]
+    try:
+        runpy.run_module("pipeline", run_name="__main__")
+    except SystemExit as end:
+        if end.code:
+            raise
+"""
+ARCHS = ["cross_encoder", "colbert"]
+
+
+def words_of(arch: str, folder: Path) -> list[str]:
+    return [*POINT, f"arch={arch}", f"output_dir={folder / 'outputs'}"]
+
+
+@pytest.fixture(scope="module")
+def by_two(
+    tmp_path_factory: pytest.TempPathFactory, prepare: Prepare, new_store: NewStore
+) -> tuple[Path, str]:
+    """What two processes left in a folder per point, and what they wrote to stderr.
+
+    Like ``torchrun --nproc-per-node=2 -m pipeline`` for each architecture, and for a point that
+    has finished before, but all in one start: a process imports for 5 s.
+    """
+    folder = tmp_path_factory.mktemp("two")
+    for arch in ARCHS:
+        prepare(folder / arch, *POINT, f"arch={arch}")
+    new_store(folder / "finished" / "outputs")
+    done_before = words_of("cross_encoder", folder / "finished")
+    config = compose_config(done_before)
+    with writer.run(config.tracking, "sweep", {}) as parent:
+        config.tracking.parent_run_id = parent.run_id
+        tags = {"kind": "point", "fingerprint": fingerprints([config])[0]}
+        with writer.run(config.tracking, config.run_name, tags):
+            pass
+        points = [words_of(arch, folder / arch) for arch in ARCHS]
+        points.append([*done_before, f"tracking.parent_run_id={parent.run_id}"])
+        (folder / "points.py").write_text(POINTS)
+        done = subprocess.run(
+            [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+            + ["points.py", json.dumps([(str(free_port()), words) for words in points])],
+            cwd=folder,
+            env=CHILD,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+    assert done.returncode == 0, done.stderr
+    return folder, done.stderr
 
 
 def trained(folder: Path) -> tuple[list[dict[str, float]], dict[str, object]]:
@@ -66,23 +109,21 @@ def trained(folder: Path) -> tuple[list[dict[str, float]], dict[str, object]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arch", ["cross_encoder", "colbert"])
-def test_two_processes_take_the_steps_of_one(arch: str, prepare: Prepare, tmp_path: Path) -> None:
-    words = (*POINT, f"arch={arch}")
+@pytest.mark.parametrize("arch", ARCHS)
+def test_two_processes_take_the_steps_of_one(
+    arch: str, by_two: tuple[Path, str], prepare: Prepare, tmp_path: Path
+) -> None:
     threads = torch.get_num_threads()
-    outputs = prepare(tmp_path / "one", *words)
-    experiment.run(compose_config([*words, f"output_dir={outputs}"]), tmp_path / "run")
+    prepare(tmp_path, *POINT, f"arch={arch}")
+    experiment.run(compose_config(words_of(arch, tmp_path)), tmp_path / "run")
     torch.set_num_threads(threads)
-    prepare(tmp_path / "two", *words)
-    done = by_two(*words, cwd=tmp_path / "two")
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("train: ") == 1  # only the first process speaks
-    client = MlflowClient(tracked(tmp_path / "two").uri)
+    two = by_two[0] / arch
+    client = MlflowClient(tracked(two).uri)
     recorded = client.get_experiment_by_name("pydocs")
     (run,) = client.search_runs([recorded.experiment_id])
     assert run.info.status == "FINISHED"
-    curve, weights = trained(tmp_path / "one")
-    theirs, of_two = trained(tmp_path / "two")
+    curve, weights = trained(tmp_path)
+    theirs, of_two = trained(two)
     assert [sorted(metrics) for metrics in theirs] == [sorted(metrics) for metrics in curve]
     for mine, other in zip(curve, theirs, strict=True):
         assert other == pytest.approx(mine, rel=1e-3)
@@ -94,19 +135,15 @@ def test_two_processes_take_the_steps_of_one(arch: str, prepare: Prepare, tmp_pa
 
 
 @pytest.mark.slow
-def test_all_processes_end_with_a_point_that_has_finished_before(
-    new_store: NewStore, tmp_path: Path
-) -> None:
-    new_store(tmp_path / "outputs")
-    config = compose_config([*POINT, f"output_dir={tmp_path / 'outputs'}"])
-    with writer.run(config.tracking, "sweep", {}) as parent:
-        config.tracking.parent_run_id = parent.run_id
-        tags = {"kind": "point", "fingerprint": fingerprints([config])[0]}
-        with writer.run(config.tracking, config.run_name, tags):
-            pass
-        done = by_two(*POINT, f"tracking.parent_run_id={parent.run_id}", cwd=tmp_path, limit=300)
-    assert done.returncode == 0, done.stderr
-    assert "finished before" in done.stderr
+def test_only_the_first_process_speaks(by_two: tuple[Path, str]) -> None:
+    assert by_two[1].count("train: ") == len(ARCHS)
+
+
+@pytest.mark.slow
+def test_all_processes_end_with_a_point_that_has_finished_before(by_two: tuple[Path, str]) -> None:
+    folder, logged = by_two
+    assert logged.count("finished before") == 1
+    assert not (folder / "finished" / "outputs" / "cache").exists()
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import lancedb
 import pytest
-from pyarrow.fs import FileSystem
+from pyarrow.fs import AwsStandardS3RetryStrategy, FileSystem, S3FileSystem
 
 from pipeline.experiment import recipe
 from pipeline.infra.object_store import ObjectStore
@@ -161,7 +161,10 @@ def test_a_store_that_goes_away_costs_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with serving() as process, caplog.at_level(logging.WARNING):
-        cache = StageCache(tmp_path / "here", ObjectStore(f"s3://{BUCKET}/study"))
+        store = ObjectStore(f"s3://{BUCKET}/study")
+        once = AwsStandardS3RetryStrategy(max_attempts=1)  # otherwise it tries for 6 s, twice
+        store.files = S3FileSystem(retry_strategy=once)
+        cache = StageCache(tmp_path / "here", store)
         process.kill()
         process.wait()
         here = cache.get("index", INPUTS, write)

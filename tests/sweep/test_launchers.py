@@ -1,11 +1,13 @@
 """The same sweep through Hydra's other launchers, in their local modes, and a worker that dies."""
 
+import logging
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ from pipeline.sweep.grid import Grid
 from pipeline.sweep.launch import at_once
 from pipeline.sweep.resume import KILLED
 from pipeline.tracking import reader
-from tests.conftest import CHILD, QUIET, TINY, Prepare, command, tracked
+from tests.conftest import CHILD, QUIET, TINY, Prepare, tracked
 
 POINT = (*TINY, "hardware.threads=1", "base=modernbert_tiny", "train.max_steps=10")
 SWEEP = (*POINT, "arch=cross_encoder,colbert")
@@ -58,17 +60,43 @@ def quality(folder: Path) -> dict[str, dict[str, float]]:
     }
 
 
+@pytest.fixture
+def own_log() -> Iterator[None]:
+    """Put back the handlers of the tests' log, which Hydra replaces by those of a sweep."""
+    loggers = [logging.getLogger(), logging.getLogger("pipeline")]
+    before = [(logger, logger.handlers[:], logger.level) for logger in loggers]
+    yield
+    for logger, handlers, level in before:
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
+
+
+@pytest.fixture
+def ray_ends() -> Iterator[None]:
+    """End Ray's processes, which otherwise live as long as the process that has started them."""
+    yield
+    if "ray" in sys.modules:
+        sys.modules["ray"].shutdown()
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("own_log", "ray_ends")
 @pytest.mark.parametrize("launcher", list(LOCAL))
 def test_a_launcher_gives_what_the_basic_one_gives(
-    launcher: str, expected: dict[str, dict[str, float]], prepare: Prepare, tmp_path: Path
+    launcher: str,
+    expected: dict[str, dict[str, float]],
+    prepare: Prepare,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    prepare(tmp_path, *POINT)
-    done = command(*SWEEP, *LOCAL[launcher], cwd=tmp_path, to="sweep")
-    assert done.returncode == 0, done.stderr
-    assert "2 of 2 points" in done.stdout
+    """The points run in processes of their own, the sweep in this one."""
+    monkeypatch.setenv("PYTHONPATH", CHILD["PYTHONPATH"])
+    sweep.run([*SWEEP, *LOCAL[launcher], f"output_dir={prepare(tmp_path, *POINT)}"])
+    printed, logged = capfd.readouterr()
+    assert "2 of 2 points" in printed
     assert quality(tmp_path) == expected
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in logged
     for name in expected:  # each point has its own log
         (log,) = tmp_path.glob(f"outputs/sweeps/*/*_{name}/pipeline.log")
         assert re.search(rf"pipeline.experiment.recipe: {name} on ", log.read_text())

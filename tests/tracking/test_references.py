@@ -141,7 +141,9 @@ def test_a_run_is_found_by_name_and_id(arch: str, trained: Callable[[str], Train
     for reference in (f"run:{run.config.run_name}", f"run:{run.run_id}", str(run.folder)):
         assert locate("model", reference, *where).samefile(run.folder)
     assert detect_arch(run.folder) == arch
-    with pytest.raises(InputError, match=f"run:{run.config.run_name}X: .*; there is .*_minilm_l3_"):
+    with pytest.raises(
+        InputError, match=f"run:{run.config.run_name}X: .*; there is .*_modernbert_tiny_"
+    ):
         locate("model", f"run:{run.config.run_name}X", *where)
     with pytest.raises(InputError, match=f"embedder.path=run:{run.run_id}: .*package:MODULE"):
         model_files.locate("embedder.path", f"run:{run.run_id}")
@@ -181,7 +183,8 @@ def test_a_run_goes_on_from_a_run(
     trained: Callable[[str], Trained], outputs: Path, tmp_path: Path
 ) -> None:
     start = trained("colbert")
-    words = ["arch=colbert", *BRIEF[3:], "negatives=1", "epochs=0", f"base=run:{start.run_id}"]
+    brief = [word for word in BRIEF if not word.startswith(("base=", "train."))]
+    words = ["arch=colbert", *brief, "negatives=1", "epochs=0", f"base=run:{start.run_id}"]
     config = compose_config([*SMALL, f"output_dir={outputs}", *with_named_base(words)])
     assert config.initialisation == "dedicated"
     again = reader.find_run(config.tracking, experiment.run(config, tmp_path))
