@@ -3,10 +3,10 @@
     python benchmarks/serving.py outputs/runs/RUN/model --seconds 60
 
 16 clients ask at once, each for 20 documents of pydocs and again once it is answered. The plain
-server is what a tutorial shows: each request calls ``CrossEncoder.predict`` in a thread of FastAPI's
-pool, with the defaults of both libraries. The servers run in processes of their own and take turns,
-for a quarter of the seconds each. Words after the folder, such as ``hardware.precision=fp32``, are
-passed to ``python -m pipeline serve``.
+server is what a tutorial shows: each request calls ``CrossEncoder.predict`` in a thread of the pool
+of FastAPI, with the defaults of both libraries. The servers run in processes of their own and take
+turns, for a quarter of the seconds each. Words after the folder, such as
+``hardware.precision=fp32``, are passed to ``python -m pipeline serve``.
 
 Prints requests per second, percentiles of their milliseconds and errors as Markdown tables.
 """
@@ -167,7 +167,7 @@ def main() -> None:
             for address in commands:
                 asyncio.run(ask(address, bodies, words.seconds / ROUNDS, loads[address][i]))
     machine = resolve(HardwareConfig())
-    print(f"\n{machine.name}, {machine.threads} threads, {machine.device}; {CLIENTS} clients, ")
+    print(f"\n{machine.name}, {machine.threads} threads, {machine.device}; {CLIENTS} clients with")
     print(
         f"{DOCUMENTS} documents each; {health['architecture']}, served in {health['precision']}\n"
     )

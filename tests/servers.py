@@ -64,7 +64,7 @@ def rerank_server(
     app = create_app(served, limits, token, most_pairs)
     listener = server.bind("127.0.0.1", 0)
     address = server.listen(listener)
-    running = server.server_of(app, limits)
+    running = server.server_of(app, limits, "serves")
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

@@ -68,8 +68,8 @@ def main(words: Sequence[str]) -> None:
         app = create_app(served, limits, token, BATCHES * config.eval.batch_size)
         address = server.listen(listener)
         what = f"{served.architecture}, {served.precision} on {served.device}"
-        print(f"{address}/rerank serves {served.name} ({what})  (Ctrl-C stops it)", flush=True)
-        server.run(app, listener, limits)
+        line = f"{address}/rerank serves {served.name} ({what})  (Ctrl-C stops it)"
+        server.run(app, listener, limits, line)
 
 
 def load(reference: str, config: "Config") -> "Served":

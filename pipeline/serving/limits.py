@@ -8,6 +8,7 @@ import asyncio
 import hmac
 import json
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -61,7 +62,7 @@ class Guard:
     def __init__(self, app: ASGIApp, limits: Limits, token: str | None, metrics: Metrics) -> None:
         self._app = app
         self._limits = limits
-        self._authorization = None if token is None else f"Bearer {token}".encode()
+        self._token = None if token is None else os.fsencode(token)
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,7 +76,7 @@ class Guard:
             pass
         except Exception as error:
             # FastAPI raises again what it has answered with status 500.
-            log.error("%s %s: %s", scope["method"], scope["path"], one_line(error))
+            log.error("%s %r: %s", scope["method"], scope["path"], one_line(error))
             if not reply.status:
                 await refuse(reply, 500, "the server failed; its log says why")
         finally:
@@ -114,10 +115,12 @@ class Guard:
         return None
 
     def _allowed(self, scope: Scope) -> bool:
-        if self._authorization is None or scope["path"] == OPEN:
+        if self._token is None or scope["path"] == OPEN:
             return True
         given = dict(scope["headers"]).get(b"authorization", b"")
-        return hmac.compare_digest(given, self._authorization)
+        scheme, _, token = given.partition(b" ")
+        # In constant time, so that answers tell nothing about the token.
+        return scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(), self._token)
 
     async def _run(self, scope: Scope, body: bytes, receive: Receive, reply: Reply) -> None:
         """Run the application, and cancel it if the client leaves.

@@ -26,7 +26,7 @@ def token_for(host: str) -> str | None:
     Raises:
         InputError: there is none, and ``host`` can be reached from elsewhere.
     """
-    token = os.environ.get(TOKEN) or None
+    token = os.environ.get(TOKEN, "").strip() or None
     if token is None and not is_loopback(host):
         raise InputError(
             f"--host {host}: others could use it; set the environment variable {TOKEN}, which "
@@ -80,13 +80,26 @@ def unusable(host: str, port: int, error: Exception) -> InputError:
     return InputError(f"--host {host} --port {port}: can't be used ({error}); choose another port")
 
 
-def run(app: ASGIApp, listener: socket.socket, limits: Limits) -> None:
-    """Serve until Ctrl-C or SIGTERM; requests that have begun are finished."""
+def run(app: ASGIApp, listener: socket.socket, limits: Limits, line: str) -> None:
+    """Print ``line`` and serve until Ctrl-C or SIGTERM; requests that have begun are finished."""
     with suppress(KeyboardInterrupt):
-        server_of(app, limits).run(sockets=[listener])
+        server_of(app, limits, line).run(sockets=[listener])
 
 
-def server_of(app: ASGIApp, limits: Limits) -> uvicorn.Server:
+class Server(uvicorn.Server):
+    """Prints a line once it serves, when signals already end it cleanly."""
+
+    def __init__(self, config: uvicorn.Config, line: str) -> None:
+        super().__init__(config)
+        self._line = line
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve."""
+        await super().startup(sockets)
+        print(self._line, flush=True)
+
+
+def server_of(app: ASGIApp, limits: Limits, line: str) -> Server:
     """Configure uvicorn, which says nothing but errors."""
     config = uvicorn.Config(
         app,
@@ -102,7 +115,7 @@ def server_of(app: ASGIApp, limits: Limits) -> uvicorn.Server:
         # Every request ends within its own limit.
         timeout_graceful_shutdown=math.ceil(limits.seconds) + 1,
     )
-    return uvicorn.Server(config)
+    return Server(config, line)
 
 
 class Connection(H11Protocol):

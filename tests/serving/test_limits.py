@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from pipeline.serving.app import Served
+from pipeline.serving.protocol import DocumentsRequest
 from pipeline.serving.server import Connection
 from tests.servers import LIMITS, rerank_server
 from tests.serving.conftest import Watched, until
@@ -96,7 +97,9 @@ def test_a_client_of_a_large_body_gets_its_answer(address: str) -> None:
     assert answered(address)
 
 
-def test_a_client_that_left_is_not_scored(watched: Watched, address: str) -> None:
+def test_a_client_that_left_is_not_scored(
+    watched: Watched, address: str, caplog: pytest.LogCaptureFixture
+) -> None:
     body = json.dumps({"query": "gone", "documents": ["a"] * 7}).encode()
     request = HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
     watched.gate.clear()
@@ -112,6 +115,7 @@ def test_a_client_that_left_is_not_scored(watched: Watched, address: str) -> Non
         watched.gate.set()
         assert first.result() and second.result()
     assert watched.calls == [2, 2]
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def test_a_client_that_left_is_scored_with_others(watched: Watched, address: str) -> None:
@@ -171,7 +175,9 @@ def test_the_token(served: Served, caplog: pytest.LogCaptureFixture) -> None:
             assert CLIENT.get(f"{address}{path}").status_code == 401
         assert CLIENT.get(f"{address}/health").status_code == 200
         good = {"Authorization": "Bearer s3cret"}
-        assert CLIENT.post(url, json=BODY, headers=good).status_code == 200
+        lower = {"Authorization": "bearer s3cret"}
+        for headers in (good, lower):
+            assert CLIENT.post(url, json=BODY, headers=headers).status_code == 200
         assert 'status="401"} 6.0' in CLIENT.get(f"{address}/metrics", headers=good).text
         # Refused before a byte of the body is read.
         with raw(address, HEAD + b"Content-Length: 1000\r\n\r\n") as connection:
@@ -202,6 +208,18 @@ def test_an_error_of_the_model_is_an_answer(address: str, caplog: pytest.LogCapt
     ]
     assert not any(record.exc_info for record in errors)
     assert answered(address)
+
+
+def test_an_error_of_the_server_is_one_line(
+    address: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(DocumentsRequest, "answer", lambda *_: 1 / 0)
+    answer = CLIENT.post(f"{address}/rerank", json=BODY)
+    assert answer.status_code == 500
+    assert list(answer.json()) == ["error"]
+    (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert record.getMessage() == "POST '/rerank': ZeroDivisionError: division by zero"
+    assert not record.exc_info
 
 
 def test_many_clients_at_once_get_their_own_scores(watched: Watched, address: str) -> None:

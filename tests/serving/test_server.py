@@ -66,7 +66,7 @@ def test_at_its_end_it_finishes_what_has_begun_and_refuses_the_rest(
     watched.gate.clear()
     listener = bind("127.0.0.1", 0)
     address = listen(listener)
-    server = server_of(create_app(served, LIMITS, None, 256), LIMITS)
+    server = server_of(create_app(served, LIMITS, None, 256), LIMITS, "serves")
     body = {"query": "q", "documents": ["one"]}
     host, port = listener.getsockname()
     with ThreadPoolExecutor(3) as pool, httpx.Client(base_url=address, timeout=30) as client:
