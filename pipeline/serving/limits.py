@@ -44,15 +44,18 @@ class ClientLeft(Exception):
 
 @dataclass
 class Reply:
-    """Sends an answer and keeps its status, 0 before it begins."""
+    """Sends an answer, counts it and keeps its status, 0 before it begins."""
 
     send: Send
+    metrics: Metrics | None  # None: not counted
     status: int = 0
 
     async def __call__(self, message: Message) -> None:
         """Send a message of ASGI."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            if self.metrics is not None:
+                self.metrics.requests.labels(self.status).inc()
         await self.send(message)
 
 
@@ -69,7 +72,7 @@ class Guard:
         """Answer a request, and count it."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        reply = Reply(send)
+        reply = Reply(send, None if scope["path"] in UNCOUNTED else self._metrics)
         try:
             await self._answer(scope, receive, reply)
         except ClientLeft:
@@ -79,9 +82,6 @@ class Guard:
             log.error("%s %r: %s", scope["method"], scope["path"], one_line(error))
             if not reply.status:
                 await refuse(reply, 500, "the server failed; its log says why")
-        finally:
-            if reply.status and scope["path"] not in UNCOUNTED:
-                self._metrics.requests.labels(reply.status).inc()
         return None
 
     async def _answer(self, scope: Scope, receive: Receive, reply: Reply) -> None:

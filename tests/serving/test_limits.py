@@ -217,6 +217,7 @@ def test_an_error_of_the_server_is_one_line(
     answer = CLIENT.post(f"{address}/rerank", json=BODY)
     assert answer.status_code == 500
     assert list(answer.json()) == ["error"]
+    until(lambda: any(record.levelno >= logging.ERROR for record in caplog.records))
     (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert record.getMessage() == "POST '/rerank': ZeroDivisionError: division by zero"
     assert not record.exc_info
