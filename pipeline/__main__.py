@@ -20,6 +20,7 @@ COMMANDS = {
     "compare": "put two runs side by side",
     "evaluate": "measure a model against another one, or against no reranking",
     "score": "score documents for a query",
+    "serve": "answer rerank requests over HTTP",
     "promote": "make a run's model the champion of the model registry",
     "ui": "browse the recorded runs in MLflow's user interface",
     "audit": "look for faults in labelled data before training",

@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # A test of pure functions must not wait for torch and transf
 Compose = Callable[..., Config]
 NewStore = Callable[..., TrackingConfig]
 Prepare = Callable[..., Path]
+Saved = Callable[[str], Path]
 
 SMALL = (
     "dataset.packages=[hydra-core,omegaconf,networkx]",
@@ -216,6 +217,25 @@ def prepare(outputs: Path, machine: "Hardware", new_store: NewStore) -> Prepare:
         return folder / "outputs"
 
     return fill
+
+
+@pytest.fixture(scope="session")
+def saved(small: Compose, machine: "Hardware", tmp_path_factory: pytest.TempPathFactory) -> Saved:
+    """The folder of a tiny reranker with random weights: ``saved("colbert")``."""
+    from pipeline.infra.model_files import prepare_base
+    from pipeline.rerankers import load_reranker
+
+    @cache
+    def save(arch: str) -> Path:
+        config = small("base=modernbert_tiny", f"arch={arch}")
+        base = prepare_base(config.base, StageCache.of(config))
+        reranker = load_reranker(base, config.arch, machine, 32, seed=3)
+        assert reranker is not None
+        folder = tmp_path_factory.mktemp("saved") / arch
+        reranker.save(folder)
+        return folder
+
+    return save
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -13,7 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.serving import server
+from pipeline.serving.app import Served, create_app
+from pipeline.serving.limits import Limits
 from pipeline.tracking.ui_server import ENVIRONMENT
+
+LIMITS = Limits(documents=50, body_bytes=100_000, seconds=20, waiting=8)
 
 
 def free_port() -> int:
@@ -48,6 +54,26 @@ def mlflow_server(folder: Path, store: str, port: int | None = None) -> Iterator
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # its workers too; nothing in it is kept
         process.wait()
+
+
+@contextmanager
+def rerank_server(
+    served: Served, limits: Limits = LIMITS, token: str | None = None, most_pairs: int = 256
+) -> Iterator[str]:
+    """The address of a server in a thread of this process; at the end it is shut down."""
+    app = create_app(served, limits, token, most_pairs)
+    listener = server.bind("127.0.0.1", 0)
+    address = server.listen(listener)
+    running = server.server_of(app, limits, "serves")
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield address
+    finally:
+        running.should_exit = True
+        thread.join(30)
+        listener.close()
+        assert not thread.is_alive()
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 300) -> None:

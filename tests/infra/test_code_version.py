@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.infra.code_version import PACKAGE, STAGES, version_under
 
-SCORED = {"teacher", "model", "scores", "latency"}
+SCORED = {"teacher", "model", "token vectors", "scores", "latency"}
 """The stages in which a reranker computes."""
 
 
@@ -91,7 +91,7 @@ def test_a_line_of_code_changes_the_stages_that_it_is_part_of(
     [
         ("accelerate", {"model"}),
         ("peft", {"model"}),
-        ("lancedb", {"index", "candidates", "negatives", "latency"}),
+        ("lancedb", {"index", "candidates", "negatives", "token vectors", "latency"}),
         ("pylate", SCORED),
         ("mlflow", set()),
     ],

@@ -1,0 +1,121 @@
+"""Serve a reranker over HTTP: ``python -m pipeline serve model=REF [--port 8080]``."""
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pipeline.commands.arguments import MODEL_IS_MISSING, Parser, own_keys
+from pipeline.commands.score import OVERRIDE
+from pipeline.records import InputError
+
+if TYPE_CHECKING:  # The help must not wait for torch.
+    from pipeline.config import Config
+    from pipeline.serving.app import Served
+
+EPILOG = """\
+Answers POST /rerank (also /v1/rerank and /v2/rerank) as Cohere, Jina and text-embeddings-inference
+do, GET /health and GET /metrics. Scores are those of python -m pipeline score. Requests that wait
+are scored together. Ctrl-C or SIGTERM finishes the requests that have begun and ends with 0.
+
+If the environment variable RERANKER_TOKEN is set, clients must send the header
+Authorization: Bearer TOKEN. A --host that others can reach needs it.
+
+model=REF is a folder, run:RUN_NAME, models:/NAME@champion or a hub id. hardware.*, rerank.*,
+tracking.*, eval.batch_size and output_dir of the configuration may follow it.
+
+examples:
+  python -m pipeline serve model=run:NAME
+  python -m pipeline serve model=models:/pydocs@champion --port 9000 hardware.precision=fp32
+  RERANKER_TOKEN=... python -m pipeline serve model=run:NAME --host 0.0.0.0
+
+  curl http://127.0.0.1:8080/rerank -H 'Content-Type: application/json' \\
+    -d '{"query": "sort a list", "documents": ["Sorts in place.", "Pops."]}'
+"""
+BATCHES = 8  # forward passes of eval.batch_size pairs that requests share at most
+
+
+def main(words: Sequence[str]) -> None:
+    """Serve the model until Ctrl-C or SIGTERM.
+
+    Raises:
+        InputError, HydraException, OmegaConfBaseException: an argument is wrong, the address
+            can't be used, or the token is missing.
+    """
+    arguments = parser().parse_intermixed_args(words)
+    own, overrides = own_keys(arguments.words, ("model",))
+    if not own.get("model"):
+        raise InputError(MODEL_IS_MISSING)
+    for word in overrides:
+        if not OVERRIDE.fullmatch(word):
+            raise InputError(f"{word}: serve takes no such key; see --help for those it takes")
+
+    from pipeline.config.compose import compose
+    from pipeline.serving import server
+    from pipeline.serving.app import create_app
+    from pipeline.serving.limits import Limits
+
+    token = server.token_for(arguments.host)
+    config = compose(overrides)
+    limits = Limits(
+        documents=arguments.max_documents,
+        body_bytes=arguments.max_body * 2**20,
+        seconds=arguments.timeout,
+        waiting=arguments.max_waiting,
+    )
+    # Before the model is loaded, which takes time.
+    with server.bind(arguments.host, arguments.port) as listener:
+        served = load(own["model"], config)
+        app = create_app(served, limits, token, BATCHES * config.eval.batch_size)
+        address = server.listen(listener)
+        what = f"{served.architecture}, {served.precision} on {served.device}"
+        line = f"{address}/rerank serves {served.name} ({what})  (Ctrl-C stops it)"
+        server.run(app, listener, limits, line)
+
+
+def load(reference: str, config: "Config") -> "Served":
+    """Load the model as ``python -m pipeline score`` does, and score a pair with it.
+
+    Raises:
+        InputError: there is no such model, or ``config`` does not fit it.
+    """
+    from pipeline.infra import hardware, quiet
+    from pipeline.infra.precision import scored_at_a_time, settled
+    from pipeline.infra.stage_cache import StageCache
+    from pipeline.rerankers.saved import load_saved, saved_arch
+    from pipeline.serving.app import Served
+    from pipeline.tracking.references import locate
+
+    quiet.silence()
+    cache, batch_size = StageCache.of(config), config.eval.batch_size
+    folder = locate("model", reference, config.tracking, cache)
+    machine, arch = hardware.resolve(config.hardware), saved_arch(folder)
+    if arch is not None:
+        machine = settled(machine, folder, scored_at_a_time(arch, batch_size), cache=cache)
+    model = load_saved(f"model={reference}", folder, machine, batch_size, config.rerank, cache)
+    assert arch is not None, "load_saved refuses it"
+    # The first forward pass is slower, so no client gets it.
+    model.score_pairs({"q": "warm"}, {"d": "up"}, [("q", "d")])
+    return Served(model, reference, arch.name, machine.precision, machine.device)
+
+
+def parser() -> Parser:
+    """The options, with their defaults in the help."""
+    description = "Serve a reranker over HTTP, on this machine only by default."
+    found = Parser("serve", description, EPILOG)
+    found.add_argument("words", nargs="*", metavar="model=REF KEY=VALUE")
+    found.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    found.add_argument("--port", type=int, default=8080, help="0: any free one (%(default)s)")
+    for name, default, what in (
+        ("--max-documents", 1000, "documents of a request"),
+        ("--max-body", 10, "MiB of a request"),
+        ("--timeout", 30, "seconds of a request, with all waiting"),
+        ("--max-waiting", 64, "requests that wait, others get status 503"),
+    ):
+        found.add_argument(name, type=_positive, default=default, help=f"{what} (%(default)s)")
+    return found
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be a whole number of at least 1")
+    return int(text)

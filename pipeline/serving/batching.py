@@ -1,0 +1,136 @@
+"""Score the requests that wait together, in one thread.
+
+While a batch is scored, requests arrive and wait. The next batch takes them in their order, up to a
+number of pairs. So a request is scored at once if no other is, and under load with others.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from pipeline.infra.errors import one_line
+from pipeline.protocols import Scorer
+from pipeline.serving.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+
+class Busy(Exception):
+    """Too many requests wait already."""
+
+
+class NotScored(Exception):
+    """The model failed at a request; the message says how."""
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A request that waits for its scores."""
+
+    query: str
+    passages: Sequence[str]
+    scores: asyncio.Future[list[float]]
+    since: float = field(default_factory=time.perf_counter)
+
+
+class Batcher:
+    """Scores jobs with ``model`` while ``run`` runs; all methods belong to one event loop."""
+
+    def __init__(self, model: Scorer, most_pairs: int, most_waiting: int, metrics: Metrics) -> None:
+        """Take at most ``most_pairs`` pairs together; a larger job is scored alone."""
+        self._model = model
+        self._most_pairs = most_pairs
+        self._most_waiting = most_waiting
+        self._metrics = metrics
+        self._waiting: list[Job] = []
+        self._arrived = asyncio.Event()
+
+    async def score(self, query: str, passages: Sequence[str]) -> list[float]:
+        """Score the passages for the query, in their order.
+
+        A caller that is cancelled leaves the queue.
+
+        Raises:
+            Busy: too many jobs wait.
+            NotScored: the model failed, or gave a score that is not finite.
+        """
+        if len(self._waiting) >= self._most_waiting:
+            raise Busy
+        job = Job(query, passages, asyncio.get_running_loop().create_future())
+        self._waiting.append(job)
+        self._arrived.set()
+        try:
+            return await job.scores
+        finally:
+            if job in self._waiting:
+                self._waiting.remove(job)
+
+    async def run(self) -> None:
+        """Score what waits until cancelled; a batch that has begun is finished first."""
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1, thread_name_prefix="scoring") as thread:
+            while True:
+                await self._arrived.wait()
+                batch = self._take()
+                if not batch:
+                    self._arrived.clear()
+                    continue
+                start = time.perf_counter()
+                results = await loop.run_in_executor(thread, score_jobs, self._model, batch)
+                self._metrics.scoring_seconds.observe(time.perf_counter() - start)
+                for job, result in zip(batch, results, strict=True):
+                    if job.scores.done():  # Its client has gone, or its time was over.
+                        continue
+                    if isinstance(result, NotScored):
+                        job.scores.set_exception(result)
+                    else:
+                        job.scores.set_result(result)
+
+    def _take(self) -> list[Job]:
+        """Take the first jobs that fit into a batch."""
+        batch: list[Job] = []
+        pairs = 0
+        for job in self._waiting:
+            pairs += len(job.passages)
+            if batch and pairs > self._most_pairs:
+                break
+            batch.append(job)
+        del self._waiting[: len(batch)]
+        if batch:
+            now = time.perf_counter()
+            for job in batch:
+                self._metrics.queue_seconds.observe(now - job.since)
+            self._metrics.batch_requests.observe(len(batch))
+            self._metrics.batch_pairs.observe(sum(len(job.passages) for job in batch))
+        return batch
+
+
+def score_jobs(model: Scorer, jobs: Sequence[Job]) -> list[list[float] | NotScored]:
+    """Score all pairs of the jobs in one call; a job that fails harms no other.
+
+    If the call fails, each job is scored alone.
+    """
+    queries = {str(i): job.query for i, job in enumerate(jobs)}
+    passages = {
+        f"{i}.{j}": text for i, job in enumerate(jobs) for j, text in enumerate(job.passages)
+    }
+    pairs = [(doc_id.partition(".")[0], doc_id) for doc_id in passages]
+    try:
+        scores = iter(model.score_pairs(queries, passages, pairs).tolist())
+    except Exception as error:
+        if len(jobs) > 1:
+            return [score_jobs(model, [job])[0] for job in jobs]
+        log.error("a request was not scored: %s", one_line(error))
+        return [NotScored("the model failed at this request; the server's log says why")]
+    return [_checked([next(scores) for _ in job.passages]) for job in jobs]
+
+
+def _checked(scores: list[float]) -> list[float] | NotScored:
+    wrong = next((i for i, score in enumerate(scores) if not math.isfinite(score)), None)
+    if wrong is None:
+        return scores
+    return NotScored(f"the model's score of document {wrong} is not finite; leave it out")

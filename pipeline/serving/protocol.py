@@ -1,0 +1,183 @@
+"""The two forms of a request to ``/rerank``, their answers, and what is wrong with a body.
+
+``documents`` is the form of Cohere and Jina, ``texts`` that of text-embeddings-inference. Keys that
+neither names, such as ``truncate``, are ignored.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+from uuid import uuid4
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+)
+
+EXAMPLE = '{"query": "...", "documents": ["...", ...]}'
+
+
+def _readable(text: str) -> str:
+    """Refuse a text that a model can't read."""
+    if not text.strip():
+        raise ValueError("is empty, must have at least one letter")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds half of a surrogate pair, must be Unicode text") from None
+    return text
+
+
+def _text_of(document: Any) -> Any:
+    return document["text"] if isinstance(document, Mapping) and "text" in document else document
+
+
+Text = Annotated[str, AfterValidator(_readable)]
+Document = Annotated[
+    Text,
+    BeforeValidator(_text_of),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {
+                    "type": "object",
+                    "properties": {"text": {"type": "string"}},
+                    "required": ["text"],
+                },
+            ]
+        }
+    ),
+]
+
+
+class ReturnedDocument(BaseModel):
+    """A document in an answer."""
+
+    text: str
+
+
+class Result(BaseModel):
+    """``index`` is the place of the document in the request, from 0."""
+
+    index: int
+    relevance_score: float
+    document: ReturnedDocument | None = None
+
+
+class Ranking(BaseModel):
+    """The answer to ``DocumentsRequest``, best first."""
+
+    id: str
+    model: str
+    results: list[Result]
+
+
+class ScoredText(BaseModel):
+    """An item of the answer to ``TextsRequest``, which is a list, best first."""
+
+    index: int
+    score: float
+    text: str | None = None
+
+
+class DocumentsRequest(BaseModel):
+    """The form of Cohere and Jina. ``model`` is ignored: a server has one."""
+
+    model_config = ConfigDict(strict=True)
+
+    query: Text
+    documents: list[Document]
+    top_n: int | None = Field(None, ge=1)
+    return_documents: bool | None = None
+
+    @property
+    def passages(self) -> list[str]:
+        """The texts to score."""
+        return self.documents
+
+    def answer(self, scores: Sequence[float], model: str, logits: bool) -> Ranking:
+        """Rank the documents by their ``scores``, which stay as they are."""
+        results = [Result(index=i, relevance_score=scores[i]) for i in order(scores)[: self.top_n]]
+        if self.return_documents:
+            for result in results:
+                result.document = ReturnedDocument(text=self.documents[result.index])
+        return Ranking(id=str(uuid4()), model=model, results=results)
+
+
+class TextsRequest(BaseModel):
+    """The form of text-embeddings-inference.
+
+    With ``raw_scores`` false the logit of a cross-encoder becomes a probability.
+    """
+
+    model_config = ConfigDict(strict=True)
+
+    query: Text
+    texts: list[Text]
+    raw_scores: bool = True
+    return_text: bool = False
+
+    @property
+    def passages(self) -> list[str]:
+        """The texts to score."""
+        return self.texts
+
+    def answer(self, scores: Sequence[float], model: str, logits: bool) -> list[ScoredText]:
+        """Rank the texts by their ``scores``; ``logits`` says whether these are logits."""
+        shown = scores if self.raw_scores or not logits else [sigmoid(score) for score in scores]
+        return [
+            ScoredText(index=i, score=shown[i], text=self.texts[i] if self.return_text else None)
+            for i in order(scores)
+        ]
+
+
+def _form(body: Any) -> str:
+    return "texts" if isinstance(body, Mapping) and "texts" in body else "documents"
+
+
+RerankRequest = Annotated[
+    Annotated[DocumentsRequest, Tag("documents")] | Annotated[TextsRequest, Tag("texts")],
+    Discriminator(_form),
+]
+
+
+def order(scores: Sequence[float]) -> list[int]:
+    """The places of the scores, best first; equal ones keep their order."""
+    return sorted(range(len(scores)), key=lambda i: -scores[i])
+
+
+def sigmoid(logit: float) -> float:
+    """The probability of a logit, without overflow."""
+    return 0.5 * (1 + math.tanh(logit / 2))
+
+
+def mistake(error: Mapping[str, Any], content_type: str) -> str:
+    """Say in one sentence what is wrong with a body, from the first error of its validation.
+
+    ``error`` is an item of pydantic's ``errors()``. Its place starts with "body" and the form.
+    """
+    if error["type"] == "json_invalid":
+        place = f"{error['ctx']['error']} at character {error['loc'][-1]}"
+        return f"the body is not valid JSON ({place}); send {EXAMPLE}"
+    if "json" not in content_type.lower():
+        given = f"is {content_type}" if content_type else "is missing"
+        return f"the header Content-Type {given}, must be application/json"
+    keys = error["loc"][2:]
+    if not keys:
+        return f"the body must be a JSON object; send {EXAMPLE}"
+    place = ".".join(str(key) for key in keys)
+    if error["type"] == "missing":
+        return f"{place} is missing; send {EXAMPLE}"
+    if error["type"] == "value_error":
+        return f"{place} {error['ctx']['error']}"
+    wanted = error["msg"].replace("Input should be", "must be")
+    if keys[0] == "documents" and len(keys) > 1:
+        wanted = 'must be a string or {"text": "..."}'
+    return f"{place}: {wanted}"

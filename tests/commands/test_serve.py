@@ -1,0 +1,137 @@
+"""``serve`` as a process: what it prints, what it answers and how it ends."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.commands.conftest import code_of
+from tests.conftest import CHILD, Saved
+
+DOCUMENTS = ["Draws a graph with a layout. " * 8, "Merges the other config into this one."]
+REQUEST = {"query": "merge two configurations", "documents": DOCUMENTS}
+WORDS = ["hardware.precision=fp32", "hardware.threads=1", "rerank.windows=16"]
+
+
+@contextmanager
+def serving(
+    folder: Path, *words: str, token: str = ""
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """The line that the command prints, and its process; killed if the test has not ended it."""
+    command = [sys.executable, "-m", "pipeline", "serve", f"model={folder}", "--port", "0", *words]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=CHILD | {"RERANKER_TOKEN": token},
+    )
+    assert process.stdout and process.stderr
+    try:
+        line = process.stdout.readline()
+        if not line:
+            pytest.fail(f"the server did not start: {process.stderr.read()}")
+        yield line, process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
+
+
+@pytest.mark.slow
+def test_it_scores_as_the_command_does_and_ends_cleanly(
+    saved: Saved,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    folder = saved("cross_encoder")
+    monkeypatch.chdir(tmp_path)
+    assert code_of(["score", f"model={folder}", *WORDS, REQUEST["query"], *DOCUMENTS]) == 0
+    printed = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    with serving(folder, *WORDS, token="s3cret") as (line, process):
+        address, _, rest = line.partition("/rerank serves ")
+        assert address.startswith("http://127.0.0.1:")
+        assert rest == f"{folder} (cross_encoder, fp32 on cpu)  (Ctrl-C stops it)\n"
+        headers = {"Authorization": "Bearer s3cret"}
+        with httpx.Client(base_url=address, headers=headers, timeout=60) as client:
+            assert client.get("/health").json()["model"] == str(folder)
+            results = client.post("/v2/rerank", json=REQUEST).json()["results"]
+            found = [(r["relevance_score"], DOCUMENTS[r["index"]].strip()) for r in results]
+            assert [(f"{score:.4f}", text) for score, text in found] == [
+                (score, text) for score, text in printed
+            ]
+            assert httpx.post(f"{address}/rerank", json=REQUEST).status_code == 401
+            assert client.post("/rerank", json=[]).status_code == 422
+
+            with ThreadPoolExecutor(1) as pool:
+                large = {"query": "q", "documents": [" ".join(DOCUMENTS * 4)] * 100}
+                asked = pool.submit(client.post, "/rerank", json=large)
+                while "reranker_batch_requests_count 2.0" not in client.get("/metrics").text:
+                    time.sleep(0.01)
+                process.send_signal(signal.SIGTERM)  # while it is scored
+                assert len(asked.result().json()["results"]) == 100
+        out, errors = process.communicate(timeout=30)
+        assert (process.returncode, out, errors) == (0, "", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_port_in_use_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert code_of(["serve", "model=m", "--port", port]) == 2
+    printed, said = capsys.readouterr()
+    assert (printed, said.count("\n")) == ("", 1)
+    assert said.startswith(f"error: --host 127.0.0.1 --port {port}: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "model=REF is missing"),
+        (["model=m", "--host", "0.0.0.0"], "RERANKER_TOKEN"),
+        (["model=m", "arch=colbert"], "arch=colbert: "),
+        (["model=m", "query"], "query: "),
+        (["model=m", "--port", "one"], "'one'"),
+        (["model=m", "--port", "70000"], "--port 70000: "),
+        (["model=m", "--timeout", "0"], "at least 1"),
+        (["model=nowhere/m", "--port", "0"], "model=nowhere/m"),
+        (["model=m", "--port", "0", "rerank.windows=0"], "rerank.windows=0"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    words: list[str],
+    said: str,
+    elsewhere: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delenv("RERANKER_TOKEN", raising=False)
+    assert code_of(["serve", *words]) == 2
+    printed, errors = capsys.readouterr()
+    assert (printed, errors.count("\n")) == ("", 1)
+    assert said in errors
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_folder_without_a_reranker_is_one_line(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (elsewhere / "empty").mkdir()
+    (elsewhere / "empty" / "config.json").write_text(json.dumps({"architectures": ["BertModel"]}))
+    code = code_of(["serve", f"model={elsewhere / 'empty'}", "--port", "0"])
+    printed, errors = capsys.readouterr()
+    assert (code, printed, errors.count("\n")) == (2, "", 1)
+    assert "empty" in errors

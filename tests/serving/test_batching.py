@@ -1,0 +1,126 @@
+"""Requests that wait are scored together, and none harms another."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import pytest
+
+from pipeline.protocols import Scorer
+from pipeline.serving.batching import Batcher, Busy, NotScored
+from pipeline.serving.metrics import Metrics
+from tests.serving.conftest import Watched
+
+JOBS = [
+    ("merge two configurations", ["Merges.", "Pops an item from the list. " * 5, "Draws."]),
+    ("draw", ["Draws a graph with a layout.", "One"]),
+    ("é", ["Éclair " * 30]),
+]
+
+
+def run(
+    model: Scorer,
+    steps: Callable[[Batcher], Coroutine[Any, Any, None]],
+    most_pairs: int = 100,
+    most_waiting: int = 8,
+) -> None:
+    """Run ``steps`` beside a batcher."""
+
+    async def main() -> None:
+        batcher = Batcher(model, most_pairs, most_waiting, Metrics())
+        worker = asyncio.create_task(batcher.run())
+        await steps(batcher)
+        worker.cancel()
+
+    asyncio.run(main())
+
+
+async def start(batcher: Batcher, jobs: Sequence[tuple[str, list[str]]]) -> list[Any]:
+    """Tasks of the jobs, in the queue."""
+    tasks = [asyncio.create_task(batcher.score(*job)) for job in jobs]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def begun(model: Watched, calls: int) -> None:
+    """Return when the model has been called so often."""
+    while len(model.calls) < calls:
+        await asyncio.sleep(0.001)
+
+
+def alone(model: Scorer, query: str, passages: list[str]) -> list[float]:
+    ids = {str(i): text for i, text in enumerate(passages)}
+    scores: list[float] = model.score_pairs({"q": query}, ids, [("q", i) for i in ids]).tolist()
+    return scores
+
+
+@pytest.mark.parametrize("arch", ["cross_encoder", "colbert"])
+def test_what_waits_is_scored_in_one_call_as_if_alone(
+    arch: str, loaded: Callable[[str], Scorer]
+) -> None:
+    model = Watched(loaded(arch))
+
+    async def steps(batcher: Batcher) -> None:
+        first = await start(batcher, JOBS[:1])
+        await begun(model, 1)
+        rest = await start(batcher, [*JOBS, *JOBS])
+        model.gate.set()
+        results = await asyncio.gather(*first, *rest)
+        for job, scores in zip([JOBS[0], *JOBS, *JOBS], results, strict=True):
+            assert scores == pytest.approx(alone(model.model, *job), abs=1e-4)
+
+    run(model, steps)
+    assert model.calls == [3, 12]
+
+
+def test_a_batch_has_a_bound(watched: Watched) -> None:
+    watched.gate.clear()
+
+    async def steps(batcher: Batcher) -> None:
+        tasks = await start(batcher, [("first", ["a"])])
+        await begun(watched, 1)
+        tasks += await start(batcher, [("q", ["a", "b"])] * 3 + [("large", ["a"] * 9)])
+        watched.gate.set()
+        await asyncio.gather(*tasks)
+
+    run(watched, steps, most_pairs=5)
+    assert watched.calls == [1, 4, 2, 9]
+
+
+@pytest.mark.parametrize("bad", ["not finite", "raise"])
+def test_a_request_that_fails_harms_no_other(bad: str, watched: Watched) -> None:
+    watched.gate.clear()
+
+    async def steps(batcher: Batcher) -> None:
+        first = await start(batcher, [("first", ["a"])])
+        await begun(watched, 1)
+        tasks = await start(batcher, [JOBS[0], ("q", ["fine", bad]), JOBS[1]])
+        watched.gate.set()
+        _, one, failed, two = await asyncio.gather(*first, *tasks, return_exceptions=True)
+        assert one == pytest.approx(alone(watched.model, *JOBS[0]), abs=1e-4)
+        assert two == pytest.approx(alone(watched.model, *JOBS[1]), abs=1e-4)
+        assert isinstance(failed, NotScored)
+        assert ("document 1" in str(failed)) == (bad == "not finite")
+
+    run(watched, steps)
+    assert watched.calls == [1, 7] + ([3, 2, 2] if bad == "raise" else [])
+
+
+def test_too_many_wait_and_one_that_leaves_makes_room(watched: Watched) -> None:
+    watched.gate.clear()
+
+    async def steps(batcher: Batcher) -> None:
+        first = await start(batcher, [("first", ["a"])])
+        await begun(watched, 1)
+        left, stays = await start(batcher, [("left", ["a"] * 4), ("stays", ["a", "b"])])
+        with pytest.raises(Busy):
+            await batcher.score("too many", ["a"])
+        left.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        comes = await start(batcher, [("comes", ["a"])])
+        watched.gate.set()
+        await asyncio.gather(*first, stays, *comes)
+
+    run(watched, steps, most_waiting=2)
+    assert watched.calls == [1, 3]

@@ -1,0 +1,88 @@
+"""The address and the token that a server may start with, and its end."""
+
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import httpx
+import pytest
+
+from pipeline.records import InputError
+from pipeline.serving.app import Served, create_app
+from pipeline.serving.server import bind, is_loopback, listen, server_of, token_for
+from tests.servers import LIMITS
+from tests.serving.conftest import Watched, until
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("127.0.0.1", True),
+        ("127.1.2.3", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("10.0.0.1", False),
+        ("example.org", False),
+        ("localhost.example.org", False),
+        ("", False),
+    ],
+)
+def test_only_loopback_needs_no_token(
+    host: str, local: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert is_loopback(host) == local
+    monkeypatch.setenv("RERANKER_TOKEN", "s3cret")
+    assert token_for(host) == "s3cret"
+    monkeypatch.setenv("RERANKER_TOKEN", "")
+    if local:
+        assert token_for(host) is None
+    else:
+        with pytest.raises(InputError, match="RERANKER_TOKEN"):
+            token_for(host)
+
+
+def test_an_address_that_can_not_be_used() -> None:
+    with closing(bind("127.0.0.1", 0)) as first:
+        port = first.getsockname()[1]
+        assert listen(first) == f"http://127.0.0.1:{port}"
+        with pytest.raises(InputError, match=f"--port {port}: .*in use"):
+            bind("127.0.0.1", port)
+    with closing(bind("127.0.0.1", 0)) as first:
+        port = first.getsockname()[1]
+        with closing(bind("127.0.0.1", port)) as second:  # neither listens yet
+            listen(first)
+            with pytest.raises(InputError, match=f"--port {port}: .*in use"):
+                listen(second)
+    for host, port in (("127.0.0.1", 99999), ("no.such.host.invalid", 8080), ("192.0.2.1", 8080)):
+        with pytest.raises(InputError, match=f"--host {host} --port {port}: can't be used"):
+            bind(host, port)
+
+
+def test_at_its_end_it_finishes_what_has_begun_and_refuses_the_rest(
+    watched: Watched, served: Served
+) -> None:
+    watched.gate.clear()
+    listener = bind("127.0.0.1", 0)
+    address = listen(listener)
+    server = server_of(create_app(served, LIMITS, None, 256), LIMITS, "serves")
+    body = {"query": "q", "documents": ["one"]}
+    host, port = listener.getsockname()
+    with ThreadPoolExecutor(3) as pool, httpx.Client(base_url=address, timeout=30) as client:
+        running = pool.submit(server.run, sockets=[listener])
+        scored = pool.submit(client.post, "/rerank", json=body)
+        until(lambda: len(watched.calls) == 1)
+        waits = pool.submit(client.post, "/rerank", json=body)
+        until(lambda: len(server.server_state.tasks) == 2)
+        with socket.create_connection((host, port)) as idle:
+            until(lambda: len(server.server_state.connections) == 3)
+            server.should_exit = True
+            assert idle.recv(1) == b""
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{address}/health")
+        assert not running.done()
+        watched.gate.set()
+        assert [scored.result().status_code, waits.result().status_code] == [200, 200]
+        running.result(10)
+    assert watched.calls == [1, 1]
