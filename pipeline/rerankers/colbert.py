@@ -5,6 +5,7 @@ are fp32, whatever the file holds.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,9 @@ class ColbertReranker:
         """Embed each text as a (tokens, size) tensor of fp32 unit vectors."""
         embedded: list[torch.Tensor] = []
         step = self._batch_size * 8
-        with self._hardware.autocast():
+        # On a CPU half precision does not pay for the few tokens of a query.
+        in_full = is_query and self._hardware.device == "cpu"
+        with nullcontext() if in_full else self._hardware.autocast():
             for start in range(0, len(texts), step):
                 part = list(texts[start : start + step])
                 tokens = self.model.encode(

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import lancedb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from lancedb.index import BTree
 
 from pipeline.records import InputError
@@ -18,7 +20,9 @@ from pipeline.rerankers.token_codec import Codes, TokenCodec, Vectors
 from pipeline.retrieval.ties import tie_key
 
 TABLE = "token_vectors"
+COLUMNS = ["id", "text_hash", "tokens", "scales"]
 BATCH = 512  # passages that are encoded and written at a time, bounds memory
+IN_MEMORY = 2**30  # bytes of a table up to which it is read once and kept
 
 Embed = Callable[[Sequence[str]], Sequence[Vectors]]
 """Passage ids -> the token vectors of each."""
@@ -38,6 +42,7 @@ class TokenTable:
         """
         self._codec = codec
         self._folder = folder
+        self._kept: _Rows | None = None
         made_by = {"kind": codec.kind, "size": str(codec.size), **made_by}
         database = lancedb.connect(folder)
         if TABLE in database.table_names():
@@ -55,6 +60,7 @@ class TokenTable:
 
         Returns how many these were. ``index`` makes reading fast again.
         """
+        self._kept = None
         stored = self._hashes(passages)
         hashes = {doc_id: tie_key(text) for doc_id, text in passages.items()}
         wanted = [doc_id for doc_id in passages if stored.get(doc_id) != hashes[doc_id]]
@@ -73,22 +79,22 @@ class TokenTable:
     def read(self, passages: Mapping[str, str]) -> dict[str, Vectors]:
         """Read the token vectors of ``passages`` (id -> text), as float32.
 
-        A passage that is not stored, or whose text has changed, is left out.
+        A passage that is not stored, or whose text has changed, is left out. A table of up to
+        ``IN_MEMORY`` bytes is kept in memory from the first call on.
         """
-        query = self.table.search().where(_among(passages)).limit(len(passages))
-        found = query.select(["id", "text_hash", "tokens", "scales"]).to_arrow().combine_chunks()
-        if not len(found):
+        if self._kept is None and self.table.stats()["total_bytes"] <= IN_MEMORY:
+            self._kept = _Rows(self.table.search().select(COLUMNS).limit(len(self)).to_arrow())
+        rows = self._kept
+        if rows is None:
+            query = self.table.search().where(_among(passages)).limit(len(passages))
+            rows = _Rows(query.select(COLUMNS).to_arrow())
+        fresh = [
+            d for d in passages if d in rows.places and rows.hash_of(d) == tie_key(passages[d])
+        ]
+        if not fresh:
             return {}
-        tokens, scales = (found[name].chunk(0) for name in ("tokens", "scales"))
-        numbers = tokens.flatten().flatten().to_numpy().reshape(-1, self._codec.width)
-        vectors = self._codec.decode(Codes(numbers, scales.flatten().to_numpy()))
-        ends = np.cumsum(tokens.value_lengths().to_numpy())[:-1]
-        ids, hashes = found["id"].to_pylist(), found["text_hash"].to_pylist()
-        return {
-            doc_id: own
-            for doc_id, text_hash, own in zip(ids, hashes, np.split(vectors, ends), strict=True)
-            if text_hash == tie_key(passages[doc_id])
-        }
+        codes, ends = rows.codes(fresh, self._codec.width)
+        return dict(zip(fresh, np.split(self._codec.decode(codes), ends), strict=True))
 
     def _hashes(self, doc_ids: Iterable[str]) -> dict[str, int]:
         """The hashes of the texts of those of ``doc_ids`` that are stored."""
@@ -120,6 +126,35 @@ class TokenTable:
                     f"{self._folder}: its token vectors were made with {name}={theirs}, not "
                     f"{ours}; name another folder, or delete it to encode the passages again"
                 )
+
+
+class _Rows:
+    """Rows of the table in memory; ``places`` is by passage id."""
+
+    def __init__(self, rows: pa.Table) -> None:
+        rows = rows.combine_chunks()
+        self.places = {doc_id: place for place, doc_id in enumerate(rows["id"].to_pylist())}
+        self._hashes = rows["text_hash"].to_numpy()
+        tokens, scales = rows["tokens"], rows["scales"]
+        self._lengths = pc.list_value_length(tokens).to_numpy()
+        self._starts = np.cumsum([0, *self._lengths])
+        self._numbers = pc.list_flatten(pc.list_flatten(tokens)).to_numpy()
+        self._scales = pc.list_flatten(scales).to_numpy()
+
+    def hash_of(self, doc_id: str) -> int:
+        """The hash of the text that the vectors were made of."""
+        return int(self._hashes[self.places[doc_id]])
+
+    def codes(self, doc_ids: Sequence[str], width: int) -> tuple[Codes, npt.NDArray[np.int64]]:
+        """The codes of some passages in one piece, and where each but the last ends."""
+        places = [self.places[doc_id] for doc_id in doc_ids]
+        spans = [slice(self._starts[p], self._starts[p + 1]) for p in places]
+        numbers = self._numbers.reshape(-1, width)
+        codes = Codes(
+            np.concatenate([numbers[span] for span in spans]),
+            np.concatenate([self._scales[span] for span in spans]),
+        )
+        return codes, np.cumsum(self._lengths[places])[:-1]
 
 
 def _schema(codec: TokenCodec, made_by: Mapping[str, str]) -> pa.Schema:
