@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from statistics import fmean
 
 import numpy as np
 
@@ -12,10 +13,12 @@ from pipeline.experiment import token_vectors
 from pipeline.protocols import Scorer
 from pipeline.records import SEARCHES
 from pipeline.rerankers.lance import LanceReranker
-from pipeline.rerankers.scores import score_candidates
+from pipeline.rerankers.scores import PairScores, score_candidates
 from pipeline.retrieval.searches import Searches
 
 NEAR = 1e-3  # of two scores in fp32
+Rankings = dict[tuple[str, int, str], list[str]]
+"""(search, cutoff, query id) -> the best passages."""
 
 
 def pairs(arch: str, target: float) -> Result:
@@ -80,17 +83,18 @@ def evaluation(arch: str, target: float) -> Result:
     ours, stock = subject.reranker(), subject.stock()
     searches = Searches(shared.table.table)
 
-    def at_once(scorer: Scorer) -> dict[tuple[str, int, str], list[str]]:
+    def at_once(scorer: Scorer) -> tuple[Rankings, PairScores]:
         scores = score_candidates(scorer, test.queries, corpus, candidates)
         found = evaluate(candidates, test.qrels, config.eval, scores, None).rankings
-        return {
+        rankings = {
             (search, k, query): [hit.doc_id for hit in found[f"{search}_reranked", k][query]][:k]
             for search in SEARCHES
             for k in config.eval.top_k
             for query in test.queries
         }
+        return rankings, scores
 
-    def loop() -> dict[tuple[str, int, str], list[str]]:
+    def loop() -> Rankings:
         found = {}
         for query, text in test.queries.items():
             for search in SEARCHES:
@@ -102,15 +106,22 @@ def evaluation(arch: str, target: float) -> Result:
         return found
 
     seconds = alternate({"ours": lambda: at_once(ours), "stock": loop})
-    exact = at_once(subject.reranker(replace(subject.machine, precision="fp32")))
+    exact, scores = at_once(subject.reranker(replace(subject.machine, precision="fp32")))
     theirs = loop()
-    same = sum(exact[key] == theirs[key] for key in theirs) / len(theirs)
+    # An untrained head scores some passages nearly the same, and either order is right.
+    same = fmean(
+        all(
+            abs(scores[key[2]][one] - scores[key[2]][other]) < NEAR
+            for one, other in zip(exact[key], theirs[key], strict=True)
+        )
+        for key in theirs
+    )
     return Result(
         f"evaluation, {arch}",
         target,
         seconds["ours"],
         seconds["stock"],
-        f"{same:.0%} of {len(theirs)} rankings are the same in fp32",
+        f"{same:.0%} of {len(theirs)} rankings are the same in fp32, but for ties",
         same >= 0.95,
         {"queries": len(test.queries), "depths": [config.eval.rerank_depth(k) for k in (5, 10)]},
     )

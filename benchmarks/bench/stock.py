@@ -18,6 +18,7 @@ from sentence_transformers.cross_encoder import (
     CrossEncoderTrainer,
     CrossEncoderTrainingArguments,
 )
+from transformers import PrinterCallback
 
 from pipeline.protocols import Scores
 from pipeline.records import TrainingExample
@@ -77,8 +78,7 @@ def train_cross_encoder(
         trainer = CrossEncoderTrainer(
             model=model, args=arguments, train_dataset=_dataset(rows), loss=LceLoss(model)
         )
-        trainer.train()
-    return _losses(trainer)
+        return _trained(trainer)
 
 
 def train_colbert(
@@ -100,8 +100,7 @@ def train_colbert(
             loss=losses.Contrastive(model),
             data_collator=utils.ColBERTCollator(model.tokenize),
         )
-        trainer.train()
-    return _losses(trainer)
+        return _trained(trainer)
 
 
 def _arguments(folder: str, batch_size: int, rate: float, seed: int) -> dict[str, Any]:
@@ -130,5 +129,8 @@ def _dataset(rows: Iterable[TrainingExample]) -> Dataset:
     )
 
 
-def _losses(trainer: Any) -> list[float]:
+def _trained(trainer: Any) -> list[float]:
+    """Train without a printed line per step; returns the losses."""
+    trainer.remove_callback(PrinterCallback)
+    trainer.train()
     return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
