@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 from pipeline.commands.arguments import Parser
 from pipeline.config import Config
-from pipeline.sweep.gpus import UTILISATION, OnGpu, check_utilisation, on_gpus, parse_prices
+from pipeline.sweep.gpus import UTILISATION, check_utilisation, on_gpus, parse_prices
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from pipeline.experiment.work import Work
-    from pipeline.sweep.cost import Cost
     from pipeline.sweep.estimate import Seconds
     from pipeline.training.schedule import Schedule
 
@@ -25,8 +24,8 @@ Composes and checks every point, and prints its pairs and steps. Loads no data: 
 the configuration names, before the splits are made disjoint. A ? stands where only the data or
 files that are not here can tell.
 
-FLOPs are upper bounds from the sizes in the config.json of the base, which for a hub id is read from
-the hub's cache. The time on a GPU is these FLOPs by an assumed share of its peak, not measured. The
+FLOPs are upper bounds from the sizes in the base's config.json, which for a hub id is read from the
+hub's cache. The time on a GPU is these FLOPs by an assumed share of its peak, not measured. The
 time here is the work by the speed of this machine, measured for some seconds for every kind of
 point whose base is here, as if nothing were cached.
 
@@ -35,10 +34,6 @@ examples:
   python -m pipeline plan arch=colbert,cross_encoder negatives=1,2,3
   python -m pipeline plan experiment=pydocs --price L4=0.8,H100=3.5
 """
-NOTES = """\
-FLOPs: upper bounds, every text as long as the model reads; without embedding, mining and timing
-GB to train: weights, gradients and AdamW's two moments in fp32; activations not counted
-MB on disk: vectors of the index, stored token vectors, models; what points share counts once"""
 
 
 def main(words: Sequence[str]) -> None:
@@ -80,12 +75,13 @@ def main(words: Sequence[str]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 140)
     _show_points(console, grid.points, schedules)
 
-    from pipeline.sweep import cost, plan
+    from pipeline.sweep import cost, cost_table, plan
 
     works = plan.works(grid.points)
     costs = cost.of_grid(grid.points, works)
-    _show_costs(console, costs, cost.total(costs))
-    for line in _gpu_lines(on_gpus(cost.total(costs).flops, utilisation, prices), utilisation):
+    total = cost.total(costs)
+    cost_table.show(console, costs, total)
+    for line in cost_table.gpu_lines(on_gpus(total.flops, utilisation, prices), utilisation):
         console.print(line, highlight=False)
     for line in _time(grid.points, works):
         console.print(line, highlight=False)
@@ -117,61 +113,6 @@ def _show_points(
     total = sum(schedule.pairs for schedule in schedules if schedule)
     counted = f"{len(points)} point{'s' * (len(points) != 1)}"
     console.print(f"{counted} on {points[0].dataset.name}, {total:,} pairs at most")
-
-
-def _show_costs(console: "Console", costs: Sequence["Cost"], total: "Cost") -> None:
-    from rich.table import Table
-
-    table = Table("run", title="what is computed and kept", title_justify="left")
-    heads = ("to train", "steps", "to score", "TFLOP to train", "TFLOP to score")
-    for head in (*heads, "GB to train", "MB on disk"):
-        table.add_column(head, justify="right")
-    for cost in (*costs, total):
-        if cost is total:
-            table.add_section()
-        counts = (cost.pairs_to_train, cost.steps, cost.pairs_to_score)
-        sizes = (
-            _figures(cost.training_flops, 1e12),
-            _figures(cost.scoring_flops, 1e12),
-            _figures(cost.memory_bytes, 1e9),
-            _figures(cost.disk_bytes, 1e6),
-        )
-        table.add_row(cost.run, *map(_count, counts), *sizes)
-    console.print(table)
-    console.print(NOTES, highlight=False)
-
-
-def _count(number: int | None) -> str:
-    if number is None:
-        return "?"
-    return f"{number:,}" if number else "-"
-
-
-def _figures(value: float | None, unit: float = 1.0) -> str:
-    """Return three figures of ``value`` in ``unit``, as ``0.0123`` or ``12,300``; ? for None."""
-    if value is None or value == 0:
-        return "?" if value is None else "-"
-    rounded = float(f"{value / unit:.3g}")
-    return f"{rounded:,.0f}" if rounded >= 100 else f"{rounded:.3g}"
-
-
-def _gpu_lines(gpus: Sequence[OnGpu], utilisation: float) -> Iterator[str]:
-    from pipeline.sweep.clock import duration
-
-    yield (
-        f"on one GPU, bf16, at an ASSUMED {utilisation:.0%} of its peak"
-        " (nothing was measured on a GPU):"
-    )
-    if gpus[0].seconds is None:
-        yield "  ?, not all FLOPs are known"
-        return
-    for gpu in gpus:
-        seconds = gpu.seconds or 0.0
-        time = duration(seconds) if seconds >= 90 else f"{_figures(seconds)} s"
-        money = ""
-        if gpu.cost is not None:
-            money = f", money: {_figures(gpu.cost)} at {gpu.price_per_hour:g} an hour"
-        yield f"  {gpu.gpu:<4} ({gpu.peak_flops / 1e12:.0f} TFLOP/s): {time}{money}"
 
 
 def _time(points: Sequence[Config], works: Sequence["Work | None"]) -> Iterator[str]:

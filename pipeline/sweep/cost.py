@@ -68,7 +68,7 @@ def of_grid(points: Sequence[Config], works: Sequence[Work | None]) -> list[Cost
                 pairs_to_score=work and work.scored,
                 training_flops=training_flops(point, model, work),
                 scoring_flops=scoring_flops(point, model, work),
-                memory_bytes=memory(point, model),
+                memory_bytes=0 if work and not work.trained else memory(point, model),
                 disk_bytes=added(files.values()),
             )
         )

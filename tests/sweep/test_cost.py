@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.config import Config
-from pipeline.config.transformer import Transformer
+from pipeline.config.transformer import Transformer, sizes_in
 from pipeline.experiment.work import Work
 from pipeline.sweep import cost, plan
 from pipeline.sweep.cost import disk, forward, memory, of_grid, scoring_flops, total, training_flops
@@ -34,6 +34,23 @@ def test_reading_a_text_by_hand() -> None:
     # A token: 2 x 256 for the weights and 4 x 2 layers x 10 tokens x 4 for the attention.
     assert forward(TINY, texts=1, length=10) == 10 * (512 + 320)
     assert forward(TINY, texts=3, length=10) == 3 * 8320
+
+
+@pytest.mark.slow
+def test_torch_counts_as_many_flops() -> None:
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+    from transformers import BertConfig, BertModel
+
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "vocab_size": 50}
+    config = BertConfig(
+        **sizes, num_hidden_layers=3, num_attention_heads=4, attn_implementation="eager"
+    )
+    bert, model = BertModel(config, add_pooling_layer=False), sizes_in(config.to_dict())
+    assert model is not None
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        bert(input_ids=torch.ones(2, 20, dtype=torch.long))
+    assert counter.get_total_flops() == forward(model, texts=2, length=20)
 
 
 def test_a_cross_encoder_reads_every_pair_three_times_to_train() -> None:
@@ -132,3 +149,9 @@ def test_without_a_limit_of_passages_their_vectors_are_not_known(vectors: str) -
     config = point("arch=colbert", f"rerank.vectors={vectors}", "dataset.max_corpus=null")
     assert plan.works([config]) == [None]
     assert costs(config)[0].disk_bytes is None
+
+
+def test_gooaq_searches_the_rows_of_its_index() -> None:
+    assert plan.passages(compose_config(["dataset=gooaq"])) == 100_000
+    assert plan.passages(compose_config(["dataset=gooaq", "dataset.max_corpus=500"])) == 500
+    assert plan.passages(compose_config(["dataset.max_corpus=null"])) is None
