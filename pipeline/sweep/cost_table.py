@@ -58,7 +58,7 @@ def gpu_lines(gpus: Sequence[OnGpu], utilisation: float) -> Iterator[str]:
     """Say what the grid takes on every GPU, and that its utilisation is an assumption."""
     yield (
         f"on one GPU in bf16 these FLOPs alone take, at an ASSUMED {utilisation:.0%} of its peak "
-        "(nothing was measured on a GPU; small models reach less):"
+        "(nothing was measured on a GPU; small models may reach less):"
     )
     if gpus[0].seconds is None:
         yield "  ?, not all FLOPs are known"

@@ -10,7 +10,7 @@ from pipeline.records import InputError
 # (SXM, half of the 1,979 with sparsity), and from AWS's data sheet of the A10G (140 with sparsity).
 PEAK = {"L4": 121e12, "A10G": 70e12, "A100": 312e12, "H100": 989e12}
 
-UTILISATION = 0.3  # of the peak, an assumption; small models reach less
+UTILISATION = 0.3  # of the peak, an assumption; small models may reach less
 
 
 class OnGpu(NamedTuple):
