@@ -1,53 +1,105 @@
-"""List what a grid would do: ``python -m pipeline plan experiment=report``."""
+"""List what a grid would do and cost: ``python -m pipeline plan experiment=report``."""
 
+import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from pipeline.commands.arguments import Parser
 from pipeline.config import Config
+from pipeline.sweep.gpus import UTILISATION, check_utilisation, on_gpus, parse_prices
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pipeline.experiment.work import Work
+    from pipeline.sweep.estimate import Seconds
+    from pipeline.training.schedule import Schedule
 
 EPILOG = """\
 Composes and checks every point, and prints its pairs and steps. Loads no data: rows are those that
-the configuration names, before the splits are made disjoint. A ? stands where only the data can
-tell. The time is the work by the speed of this machine, measured for some seconds for every kind of
+the configuration names, before the splits are made disjoint. A ? stands where only the data or
+files that are not here can tell.
+
+FLOPs are upper bounds from the sizes in the base's config.json, which for a hub id is read from the
+hub's cache. The time on a GPU is these FLOPs by an assumed share of its peak, not measured. The
+time here is the work by the speed of this machine, measured for some seconds for every kind of
 point whose base is here, as if nothing were cached.
 
 examples:
   python -m pipeline plan experiment=report
   python -m pipeline plan arch=colbert,cross_encoder negatives=1,2,3
+  python -m pipeline plan experiment=pydocs --price L4=0.8,H100=3.5
 """
 
 
 def main(words: Sequence[str]) -> None:
-    """Print a table of the points of the grid that ``words`` describe.
+    """Print what the grid that ``words`` describe would do and cost.
 
     Raises:
-        InputError, HydraException, OmegaConfBaseException: a point is not valid.
+        InputError, HydraException, OmegaConfBaseException: a point or an option is not valid.
     """
-    parser = Parser("plan", "List what a sweep would do, without doing it.", EPILOG)
+    parser = Parser("plan", "List what a sweep would do and cost, without doing it.", EPILOG)
     parser.add_overrides()
-    overrides = parser.parse_args(words).overrides
-
-    from rich.console import Console
-    from rich.table import Table
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+    parser.add_argument(
+        "--price",
+        metavar="GPU=PRICE,...",
+        help="prices per hour, from which the money is computed: L4, A10G, A100, H100",
+    )
+    parser.add_argument(
+        "--utilisation",
+        type=float,
+        default=UTILISATION,
+        metavar="SHARE",
+        help="of a GPU's peak FLOP/s, an assumption (default: %(default)s)",
+    )
+    arguments = parser.parse_intermixed_args(words)
+    prices = parse_prices(arguments.price)
+    utilisation = check_utilisation(arguments.utilisation)
 
     from pipeline.sweep.grid import Grid
     from pipeline.sweep.plan import planned
 
-    grid = Grid(overrides)
+    grid = Grid(arguments.overrides)
+    schedules = [planned(point) if point.epochs > 0 else None for point in grid.points]
+    if arguments.json:
+        print(json.dumps(_as_object(grid.points, schedules, utilisation, prices), indent=2))
+        return
+
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    _show_points(console, grid.points, schedules)
+
+    from pipeline.sweep import cost, cost_table, plan
+
+    works = plan.works(grid.points)
+    costs = cost.of_grid(grid.points, works)
+    total = cost.total(costs)
+    cost_table.show(console, costs, total)
+    for line in cost_table.gpu_lines(on_gpus(total.flops, utilisation, prices), utilisation):
+        console.print(line, highlight=False)
+    for line in _time(grid.points, works):
+        console.print(line, highlight=False)
+
+
+def _show_points(
+    console: "Console", points: Sequence[Config], schedules: Sequence["Schedule | None"]
+) -> None:
+    from rich.table import Table
+
     table = Table("#", "run", "start", "negatives", "epochs", "batch", "lr", "pairs", "steps")
     for column in table.columns[3:]:
         column.justify = "right"
-    total = 0
-    for number, point in enumerate(grid.points, start=1):
+    for number, (point, schedule) in enumerate(zip(points, schedules, strict=True), start=1):
         row = [str(number), point.run_name, point.initialisation]
         if point.epochs == 0:
             row += ["-"] * 6
         else:
-            schedule = planned(point)
-            total += schedule.pairs if schedule else 0
             row += [
                 str(point.negatives),
                 str(point.epochs),
@@ -57,39 +109,88 @@ def main(words: Sequence[str]) -> None:
                 f"{schedule.steps:,}" if schedule else "?",
             ]
         table.add_row(*row)
-    console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(table)
-    points = f"{len(grid.points)} point{'s' * (len(grid.points) != 1)}"
-    console.print(f"{points} on {grid.config.dataset.name}, {total:,} pairs at most")
-    for line in _time(grid.points):
-        console.print(line, highlight=False)
+    total = sum(schedule.pairs for schedule in schedules if schedule)
+    counted = f"{len(points)} point{'s' * (len(points) != 1)}"
+    console.print(f"{counted} on {points[0].dataset.name}, {total:,} pairs at most")
 
 
-def _time(points: Sequence[Config]) -> Iterator[str]:
+def _time(points: Sequence[Config], works: Sequence["Work | None"]) -> Iterator[str]:
     """Say how much work there is, and how long it takes here if that can be told."""
-    from pipeline.sweep import plan
+    from pipeline.sweep.estimate import in_words
 
-    counted: set[str] = set()
-    works = [plan.work(point, counted) for point in points]
-    known = [work for work in works if work is not None]
-    if len(known) < len(points):
-        yield "time: ?, only the data can tell how much there is to train and to score"
-        return
-    trained, scored, served, _, encoded = map(sum, zip(*known, strict=True))
-    stored = f"; {encoded:,} passages to encode" if encoded else ""
-    yield f"{trained:,} pairs to train, {scored:,} to score, {served:,} to time{stored}"
-    away = {point.base.name: None for point in points if not plan.is_here(point)}
-    if away:
-        yield f"time: ?, the speed of {', '.join(away)} is not known here (not local)"
+    if None not in works:
+        counts = map(sum, zip(*(work for work in works if work), strict=True))
+        trained, scored, served, _, encoded = counts
+        stored = f"; {encoded:,} passages to encode" if encoded else ""
+        yield f"{trained:,} pairs to train, {scored:,} to score, {served:,} to time{stored}"
+    if reason := _unknown(points, works):
+        yield f"time: ?, {reason}"
         return
     yield "measuring how fast this machine trains and scores"
+    yield f"time: {in_words(_measured(points, works))}, once data, index and negatives are made"
 
+
+def _unknown(points: Sequence[Config], works: Sequence["Work | None"]) -> str:
+    """Why the time on this machine is not known; "" if it can be measured."""
+    from pipeline.sweep import plan
+
+    if None in works:
+        return "only the data can tell how much there is to train and to score"
+    away = {point.base.name: None for point in points if not plan.is_here(point)}
+    return f"the speed of {', '.join(away)} is not known here (not local)" if away else ""
+
+
+def _measured(points: Sequence[Config], works: Sequence["Work | None"]) -> list["Seconds"]:
     from pipeline.infra import quiet
     from pipeline.infra.stage_cache import StageCache
-    from pipeline.sweep.estimate import in_words, seconds
+    from pipeline.sweep import plan
+    from pipeline.sweep.estimate import seconds
 
     quiet.silence()
+    known = [work for work in works if work is not None]
     with TemporaryDirectory() as folder:
         cache = StageCache(Path(folder))
-        ready = [plan.with_speed(p, w, cache) for p, w in zip(points, known, strict=True)]
-        yield f"time: {in_words(seconds(ready))}, once data, index and negatives are made"
+        return seconds([plan.with_speed(p, w, cache) for p, w in zip(points, known, strict=True)])
+
+
+def _as_object(
+    points: Sequence[Config],
+    schedules: Sequence["Schedule | None"],
+    utilisation: float,
+    prices: Mapping[str, float],
+) -> dict[str, object]:
+    """All that is printed, with null for a ?, in bytes, seconds and FLOPs."""
+    from pipeline.sweep import cost, plan
+
+    works = plan.works(points)
+    costs = cost.of_grid(points, works)
+    total = cost.total(costs)
+    unknown = _unknown(points, works)
+    seconds = None if unknown else [s._asdict() for s in _measured(points, works)]
+    return {
+        "dataset": points[0].dataset.name,
+        "points": [
+            _settings(point, schedule) | asdict(cost)
+            for point, schedule, cost in zip(points, schedules, costs, strict=True)
+        ],
+        "total": asdict(total),
+        "gpu": {
+            "assumed_utilisation": utilisation,
+            "measured": False,
+            "gpus": [gpu._asdict() for gpu in on_gpus(total.flops, utilisation, prices)],
+        },
+        "here": {"unknown": unknown or None, "seconds": seconds},
+    }
+
+
+def _settings(point: Config, schedule: "Schedule | None") -> dict[str, object]:
+    """The row of a point in the first table; ``pairs`` and ``steps`` count what it shares, too."""
+    return {
+        "start": point.initialisation,
+        "negatives": point.negatives,
+        "epochs": point.epochs,
+        "batch_size": point.train.batch_size,
+        "learning_rate": point.train.learning_rate,
+        "schedule": schedule and {"pairs": schedule.pairs, "steps": schedule.steps},
+    }

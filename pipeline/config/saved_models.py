@@ -59,7 +59,7 @@ def most_tokens(folder: Path) -> int | None:
     Raises:
         InputError: a file is not valid JSON.
     """
-    config = read_json(_transformer(folder) / "config.json")
+    config = read_json(transformer_folder(folder) / "config.json")
     kind = config.get("model_type")
     if config.get("relative_attention") and not config.get("position_biased_input", True):
         return None
@@ -123,7 +123,7 @@ def read_json(file: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _transformer(folder: Path) -> Path:
+def transformer_folder(folder: Path) -> Path:
     """The folder of the transformer, which sentence-transformers may keep in a folder below."""
     file = folder / "modules.json"
     if (folder / "config.json").is_file() or not file.is_file():

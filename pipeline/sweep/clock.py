@@ -30,6 +30,15 @@ class Clock:
         """The metric ``sweep/seconds`` of all attempts."""
         return {"sweep/seconds": self.earlier + self.here()}
 
+    def estimated(self) -> dict[str, float]:
+        """The metric ``sweep/estimated_seconds``: so far and expected; empty without an estimate.
+
+        It is comparable with ``sweep/seconds`` right after ``expecting``.
+        """
+        if not self.whole:
+            return {}
+        return {"sweep/estimated_seconds": self.earlier + self.here() + self.whole}
+
     def expecting(self, points: Sequence[tuple[str, float]], after: float) -> Self:
         """Begin the points, of which each is to take so many seconds; ``after`` comes at the end.
 

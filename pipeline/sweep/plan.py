@@ -1,5 +1,6 @@
 """Count the work of a point from its configuration alone, and estimate its time."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,27 @@ def candidate_pairs(point: Config) -> int | None:
     return round(SHARE * 3 * point.eval.candidates * queries)
 
 
+def passages(point: Config) -> int | None:
+    """Passages that are searched, at most; None where only the data can tell."""
+    dataset = point.dataset
+    limits = [dataset.max_corpus]
+    if isinstance(dataset, GooaqConfig):
+        limits.append(dataset.index_rows[1] - dataset.index_rows[0])
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def model_key(point: Config) -> str:
+    """The same for points that train the same model."""
+    model = (point.dataset, point.base, point.arch, point.negatives, point.epochs, point.seed)
+    return str((*model, point.mining, point.train))
+
+
+def works(points: Sequence[Config]) -> "list[Work | None]":
+    """Count what every point computes; what points share counts for the first of them."""
+    counted: set[str] = set()
+    return [work(point, counted) for point in points]
+
+
 def work(point: Config, counted: set[str]) -> "Work | None":
     """Count what a point computes if nothing is cached; None where only the data can tell.
 
@@ -67,8 +89,7 @@ def work(point: Config, counted: set[str]) -> "Work | None":
         found = time_work(point.latency, reads=point.arch.name != "none" and not stored)
     if point.arch.name == "none":
         return found
-    model = str((point.dataset, point.base, point.arch, point.negatives, point.epochs, point.seed))
-    model += str((point.mining, point.train))
+    model = model_key(point)
     if point.epochs > 0 and model not in counted:
         schedule = planned(point)
         if schedule is None:
@@ -81,7 +102,8 @@ def work(point: Config, counted: set[str]) -> "Work | None":
     if f"vectors {model}" in counted:
         return found
     counted.add(f"vectors {model}")
-    return found._replace(encoded=point.dataset.max_corpus or 0)
+    corpus = passages(point)
+    return None if corpus is None else found._replace(encoded=corpus)
 
 
 def is_here(point: Config) -> bool:
@@ -105,5 +127,5 @@ def with_speed(point: Config, counted: "Work", cache: "StageCache") -> "Counted"
     machine = hardware.resolve(point.hardware)
     machine = of_reranker(point, machine, base, cache)
     pairs = counted.scored
-    shared_by = max(1, round(pairs / min(pairs or 1, point.dataset.max_corpus or pairs or 1)))
+    shared_by = max(1, round(pairs / min(pairs or 1, passages(point) or pairs or 1)))
     return Counted(point, base, machine, counted, lambda: invented(point, shared_by))

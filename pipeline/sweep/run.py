@@ -151,6 +151,8 @@ def _run_points(
     ready = _prepare([grid.points[number] for number in pending], spent)
     with step("estimate", spent):
         clock = expect(clock, grid, ready)
+    if "sweep/estimated_seconds" not in before.metrics:  # A resumed sweep keeps its first one.
+        parent.log_metrics(clock.estimated())
     del ready  # The points load what they need, in this process or in others.
     parent.log_seconds({n: s + before.metrics.get(f"seconds/{n}", 0.0) for n, s in spent.items()})
     launched = launch(grid, keys, parent.run_id, pending, clock)

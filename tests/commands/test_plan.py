@@ -1,12 +1,15 @@
 """The plan of a grid."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from pipeline.commands import plan
 from pipeline.experiment.speed import Speed
 from pipeline.sweep import estimate
+from pipeline.sweep.estimate import Seconds
 from tests.commands.conftest import code_of
 
 
@@ -48,6 +51,52 @@ def test_the_time_is_the_work_by_the_speed(
     # 1,810 s, 372 s, and 140 s with the searches and a start for each of the two that are timed
     assert re.search(r"time: about 39 min: 30 min to train, 6 min to score, 3 min to time", shown)
     assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_the_cost_is_printed_as_text_and_as_one_object(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "_measured", lambda *_: [Seconds(train=1, score=2, time=3, rest=4)])
+    sizes = ("max_corpus=100", "max_train_queries=100", "max_dev_queries=0", "max_eval_queries=80")
+    words = ["plan", *(f"dataset.{size}" for size in sizes), "eval.depth=10", "max_length=128"]
+    words += ["--price", "L4=3600e6,H100=1", "base=minilm_l6", "--utilisation=0.5", "epochs=0,1"]
+    assert code_of([*words, "latency.enabled=false"]) == 0
+    text = capsys.readouterr().out
+    assert code_of([*words, "latency.enabled=false", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+
+    # 80 queries of 0.62 x 3 x 10 candidates by two models; 200 pairs of 48 tokens, three times.
+    pair = 128 * (2 * 10_616_832 + 4 * 6 * 128 * 384)
+    trained = 48 * (2 * 10_616_832 + 4 * 6 * 48 * 384) * 200 * 3
+    untrained, scratch = found["points"]
+    assert scratch["run"] == "cross_encoder_minilm_l6_1neg_1ep"
+    counts = [scratch[key] for key in ("pairs_to_train", "steps", "pairs_to_score")]
+    assert counts == [200, 13, 1488]
+    assert scratch["schedule"] == {"pairs": 200, "steps": 13}
+    assert untrained["schedule"] is None and untrained["training_flops"] == 0
+    total = found["total"]
+    assert total["training_flops"] == trained
+    assert total["scoring_flops"] == 2 * 1488 * pair
+    assert total["memory_bytes"] == 22_534_656 * 16
+    gpu = found["gpu"]
+    assert (gpu["assumed_utilisation"], gpu["measured"]) == (0.5, False)
+    l4, a10g, *_ = gpu["gpus"]
+    seconds = (trained + 2 * 1488 * pair) / (121e12 / 2)
+    assert l4["seconds"] == pytest.approx(seconds)
+    assert l4["cost"] == pytest.approx(seconds * 1e6) and a10g["cost"] is None
+    assert found["here"]["seconds"] == [{"train": 1, "score": 2, "time": 3, "rest": 4}]
+
+    assert re.search(r"│ all +│ +200 │ +13 │ +2,976 │ +0\.624 │ +8\.54 │ +0\.361 │", text)
+    assert re.search(r"ASSUMED 50% .*\n +L4 +\(121 TFLOP/s\): 0\.15 s, money: 150,000 at", text)
+    assert re.search(r"A10G \(70 TFLOP/s\): 0\.26 s\n", text)
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_wrong_option_is_a_mistake(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for option in ("--price=T4=1", "--utilisation=2", "--utilisation=x"):
+        assert code_of(["plan", option]) == 2
+        assert option.split("=")[0] in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -74,6 +74,14 @@ def test_what_is_left_is_the_work_left_at_the_pace_so_far(
     assert twice.left(["a"], 2) == pytest.approx(200)
 
 
+def test_the_estimate_of_a_sweep_has_the_time_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.sweep.clock.time", SimpleNamespace(time=lambda: 160.0))
+    clock = Clock(started=100.0, earlier=40.0)
+    assert clock.estimated() == {}
+    expecting = clock.expecting([("a", 100.0), ("b", 300.0)], after=50.0)
+    assert expecting.estimated() == {"sweep/estimated_seconds": 40 + 60 + 450}
+
+
 def test_without_an_estimate_points_take_as_long_as_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

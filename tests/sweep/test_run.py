@@ -90,7 +90,9 @@ def test_lines_in_another_order_are_the_same_sweep(
     monkeypatch.setattr(shared, "prepare_shared", prepare)
     monkeypatch.setattr(shared, "announce", lambda made: None)
     monkeypatch.setattr(lengths, "warn_of_embedder", lambda made: None)
-    monkeypatch.setattr(estimate, "expect", lambda clock, *of: clock)
+    monkeypatch.setattr(
+        estimate, "expect", lambda clock, *of: clock.expecting([("a", 100.0)], 20.0)
+    )
     monkeypatch.setattr(show, "show", lambda *of: [])
     assert run(LINES) == 1
     writer.reopen(config, parents[0]).log_metrics({"sweep/seconds": 1000.0})
@@ -99,6 +101,7 @@ def test_lines_in_another_order_are_the_same_sweep(
     recorded = reader.read_run(config, parents[0])
     params, metrics = recorded.params, recorded.metrics
     assert 1000 <= metrics["sweep/seconds"] < 1100  # of both attempts
+    assert 120 <= metrics["sweep/estimated_seconds"] < 220  # of the first attempt
     assert metrics["seconds/index"] == 2 * 2  # two points, of which one trains
     assert params["points"] == "2"
     assert params["grid"].index("arch=none") < params["grid"].index("arch=colbert")

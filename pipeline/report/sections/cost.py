@@ -30,7 +30,9 @@ def section(study: Study) -> Section:
         texts.append(f"All runs: {duration(train)} training, {duration(evaluation)} evaluation.")
         tables.append(_table(comparison))
     if sweep is not None and "sweep/seconds" in sweep.metrics:
-        texts.append(f"The sweep took {duration(sweep.metrics['sweep/seconds'])}.")
+        took = f"The sweep took {duration(sweep.metrics['sweep/seconds'])}"
+        estimate = sweep.metrics.get("sweep/estimated_seconds")
+        texts.append(f"{took}, estimated {duration(estimate)}." if estimate else f"{took}.")
     if spent := times(study):
         tables.append(spent)
     ended = unfinished(comparison)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from pipeline.report.comparison import compare
-from pipeline.report.sections.cost import times
+from pipeline.report.sections.cost import section, times
 from pipeline.report.study import Study
 from pipeline.tracking.reader import RunRecord
 from tests.report.sample import NOTHING, RECORDS, read
@@ -38,6 +38,17 @@ def test_the_rows_add_up_to_the_sweep() -> None:
             "the sweep||||||||0:05:00",
         )
     ]
+
+
+def test_the_estimate_stands_beside_the_time() -> None:
+    found = study(sweep=1837.0)
+    assert found.sweep is not None
+    assert any("0:30:37." in text for text in section(found).blocks if isinstance(text, str))
+    metrics = found.sweep.metrics | {"sweep/estimated_seconds": 1680.0}
+    found = replace(found, sweep=replace(found.sweep, metrics=metrics))
+    assert any(
+        "0:30:37, " in t and "0:28:00." in t for t in section(found).blocks if isinstance(t, str)
+    )
 
 
 def test_points_side_by_side_add_up_to_more_than_the_sweep() -> None:
