@@ -34,6 +34,8 @@ SHOWN = (
     "arch.training_max_length",
     "arch.training_document_length",
     "train.batch_size",
+    "train.teacher_temperature",
+    "eval.depth",
     "mining.first_rank",
     "mining.relative_margin",
 )

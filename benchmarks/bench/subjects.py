@@ -1,6 +1,6 @@
 """What the benchmarks work on: a small pydocs with its index and candidates, and two rerankers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -61,8 +61,13 @@ class Subject:
 
     @cached_property
     def shared(self) -> Shared:
-        """Data, index, candidates and negatives."""
-        return prepare_shared(self.config, hardware.resolve(self.config.hardware), self.cache)
+        """Data, index, candidates and negatives.
+
+        The embedder computes in fp32: in bf16 a query alone has another vector than in a batch, by
+        a thousandth, and may find another last candidate.
+        """
+        exact = replace(hardware.resolve(self.config.hardware), precision="fp32")
+        return prepare_shared(self.config, exact, self.cache)
 
     def reranker(self, machine: Hardware | None = None) -> Reranker:
         """Load it; the precision is that of ``machine``, by default the fastest."""

@@ -1,11 +1,12 @@
 """Section "Cost": what every run took, and the runs that did not finish."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import fsum, isnan
 
 from pipeline.report.blocks import Section, Table
 from pipeline.report.comparison import Comparison, natural
 from pipeline.report.format import MISSING, duration, number
+from pipeline.report.points import Point, model_of
 from pipeline.report.study import Study
 from pipeline.tracking.reader import RunRecord
 
@@ -26,8 +27,10 @@ def section(study: Study) -> Section:
     comparison, sweep = study.comparison, study.sweep
     texts, tables = [], []
     if comparison.points:
-        train, evaluation = _total(comparison, "train"), _total(comparison, "eval")
-        texts.append(f"All runs: {duration(train)} training, {duration(evaluation)} evaluation.")
+        models = {model_of(point): point for point in reversed(comparison.points)}
+        train = _total(models.values(), "train")
+        score = _total(comparison.points, "eval") + _total(comparison.points, "vectors")
+        texts.append(f"Training all models took {duration(train)}, scoring {duration(score)}.")
         tables.append(_table(comparison))
     if sweep is not None and "sweep/seconds" in sweep.metrics:
         took = f"The sweep took {duration(sweep.metrics['sweep/seconds'])}"
@@ -117,8 +120,8 @@ def _seconds(metrics: Mapping[str, float], column: str) -> float:
     return fsum(metrics.get(f"seconds/{step}", 0.0) for step in STEPS[column])
 
 
-def _total(comparison: Comparison, part: str) -> float:
-    """Return the seconds of all runs in ``train`` or ``eval``."""
-    runs = [run for point in comparison.points for run in point.runs]
+def _total(points: Iterable[Point], part: str) -> float:
+    """Return the seconds of all runs in ``train``, ``eval`` or ``vectors``."""
+    runs = [run for point in points for run in point.runs]
     seconds = [run.metrics.get(f"{part}/seconds", 0.0) for run in runs]
     return fsum(second for second in seconds if not isnan(second))

@@ -52,3 +52,9 @@ def test_nothing_is_shown_where_nothing_is_stored() -> None:
 def test_another_form_of_the_best_model_is_not_the_next_best() -> None:
     sentences = judge(compare([stored("none"), stored("int8")], VALUES.__getitem__), 100).sentences
     assert "next reranker" not in sentences[0]
+
+
+def test_a_model_that_is_stored_in_several_ways_was_trained_once() -> None:
+    none, int8 = stored("none", train__seconds=100.0), stored("int8", train__seconds=100.0)
+    shown = Page(written_page(compare([none, int8], VALUES.__getitem__)))
+    assert "Training all models took 0:01:40, scoring 0:00:00." in shown.text
