@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmarks.bench.stock import StockColbert, StockCrossEncoder
 from pipeline.config import Config
 from pipeline.config.compose import compose
+from pipeline.config.models import ColbertConfig, CrossEncoderConfig
 from pipeline.experiment.model import training_set
 from pipeline.experiment.shared import Shared, prepare_shared
 from pipeline.infra import hardware
@@ -78,13 +79,17 @@ class Subject:
         assert found is not None
         return found
 
-    def stock(self) -> StockCrossEncoder | StockColbert:
-        """Load it by its library, with the same weights and lengths."""
-        folder = Path("outputs/bench") / self.arch
+    def stock(self, training: bool = False) -> StockCrossEncoder | StockColbert:
+        """Load it by its library, with the same weights and lengths: those of use or of training."""
+        folder, arch = Path("outputs/bench") / self.arch, self.config.arch
         self.reranker().save(folder)
-        if self.arch == "cross_encoder":
-            return StockCrossEncoder(folder, self.config.max_length)
-        return StockColbert(folder)
+        if isinstance(arch, CrossEncoderConfig):
+            return StockCrossEncoder(
+                folder, (training and arch.training_max_length) or arch.max_length
+            )
+        assert isinstance(arch, ColbertConfig)
+        length = (training and arch.training_document_length) or arch.document_length
+        return StockColbert(folder, document_length=length)
 
     def examples(self, count: int) -> list[TrainingExample]:
         """The first rows to train on."""

@@ -23,7 +23,7 @@ def training(arch: str, precision: str, target: float) -> Result:
     """Train ``ROWS`` rows; the loss at the end must be no higher than that of three seeds."""
     subject = Subject(arch)
     config, rows = subject.config, subject.examples(ROWS)
-    settings = config.train
+    settings = replace(config.train, head_learning_rate=None)  # as the libraries have it
     machine = settle(config, subject.machine, subject.base, subject.shared, subject.cache)
     if precision == "fp32":
         machine = replace(machine, precision="fp32", training_precision="fp32")
@@ -52,7 +52,7 @@ def training(arch: str, precision: str, target: float) -> Result:
 
     def theirs() -> None:
         seed = SEEDS[len(losses["stock"]) % len(SEEDS)]
-        model: Any = subject.stock().model
+        model: Any = subject.stock(training=True).model
         step = stock.train_cross_encoder if arch == "cross_encoder" else stock.train_colbert
         losses["stock"].append(
             _end(step(model, rows, settings.batch_size, settings.learning_rate, seed))
