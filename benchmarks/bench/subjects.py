@@ -79,17 +79,22 @@ class Subject:
         assert found is not None
         return found
 
-    def stock(self, training: bool = False) -> StockCrossEncoder | StockColbert:
-        """Load it by its library, with the same weights and lengths: those of use or of training."""
-        folder, arch = Path("outputs/bench") / self.arch, self.config.arch
+    @cached_property
+    def saved(self) -> Path:
+        """The folder of the reranker, for its library."""
+        folder = Path("outputs/bench") / self.arch
         self.reranker().save(folder)
+        return folder
+
+    def stock(self, training: bool = False) -> StockCrossEncoder | StockColbert:
+        """Load it by its library, with the same weights, and the lengths of use or training."""
+        arch = self.config.arch
         if isinstance(arch, CrossEncoderConfig):
-            return StockCrossEncoder(
-                folder, (training and arch.training_max_length) or arch.max_length
-            )
+            length = (training and arch.training_max_length) or arch.max_length
+            return StockCrossEncoder(self.saved, length)
         assert isinstance(arch, ColbertConfig)
         length = (training and arch.training_document_length) or arch.document_length
-        return StockColbert(folder, document_length=length)
+        return StockColbert(self.saved, document_length=length)
 
     def examples(self, count: int) -> list[TrainingExample]:
         """The first rows to train on."""

@@ -27,6 +27,7 @@ def training(arch: str, precision: str, target: float) -> Result:
     machine = settle(config, subject.machine, subject.base, subject.shared, subject.cache)
     if precision == "fp32":
         machine = replace(machine, precision="fp32", training_precision="fp32")
+    assert subject.saved.exists()  # before the clock starts
     losses: dict[str, list[float]] = {"ours": [], "stock": []}
 
     def ours() -> None:
