@@ -7,9 +7,8 @@
         -> latency                                  latency.py
         -> record                                   record.py
 
-Every step but the last two finds its result in the stage cache if an earlier point had the same
-inputs. ``prepare`` makes what the point starts from, ``compute`` its results, and ``record.py``
-writes them to MLflow.
+Every step but the last two finds its result in the stage cache if a point had the same inputs.
+``prepare`` makes what the point starts from, ``compute`` its results; ``record.py`` logs them.
 """
 
 import logging
@@ -143,8 +142,7 @@ def compute(
     spent: dict[str, float],
 ) -> Outcome:
     """Train, score, evaluate and time the reranker; the loss curve goes to ``active``."""
-    shared, machine = prepared.shared, prepared.machine
-    folder = prepared.base
+    shared, machine, folder = prepared.shared, prepared.machine, prepared.base
     costs: dict[str, float] = {}
     if config.epochs > 0:
         with step("train", spent):
