@@ -92,6 +92,8 @@ def _show_points(
 ) -> None:
     from rich.table import Table
 
+    from pipeline.sweep.plan import model_key
+
     table = Table("#", "run", "start", "negatives", "epochs", "batch", "lr", "pairs", "steps")
     for column in table.columns[3:]:
         column.justify = "right"
@@ -110,7 +112,8 @@ def _show_points(
             ]
         table.add_row(*row)
     console.print(table)
-    total = sum(schedule.pairs for schedule in schedules if schedule)
+    named = zip(map(model_key, points), schedules, strict=True)
+    total = sum({key: schedule.pairs for key, schedule in named if schedule}.values())
     counted = f"{len(points)} point{'s' * (len(points) != 1)}"
     console.print(f"{counted} on {points[0].dataset.name}, {total:,} pairs at most")
 
