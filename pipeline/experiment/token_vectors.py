@@ -4,9 +4,8 @@ A model encodes the passages once. Vectors that take fewer bytes are made of tho
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 
 from pipeline.config import Config
@@ -23,7 +22,6 @@ from pipeline.rerankers.token_codec import Vectors
 
 FULL = RerankConfig(vectors="fp16")  # what all other kinds are made of
 COST = "cost.json"
-BLOCK = 4096  # passages that are read at a time
 
 
 def served(
@@ -89,14 +87,14 @@ def _stored(
         def embed(doc_ids: Sequence[str]) -> list[Vectors]:
             passages = {doc_id: corpus[doc_id] for doc_id in doc_ids}
             if full is None:
-                return stored.vectors(list(passages.values()))
+                return stored.vectors(list(passages.values()), bar)
             found = full.read(passages)
+            bar.update(len(found))
             return stored.pooled([found[doc_id] for doc_id in doc_ids])
 
         bar = live_line("encode passages", "passage", total=len(corpus), done=len(table))
         with bar, measured(machine.device) as cost:
-            for passages in _batches(corpus):
-                bar.update(table.add(passages, embed))
+            table.add(corpus, embed)
             table.index()
         partial.rename(folder)
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
@@ -115,10 +113,3 @@ def _open(
     reads = {name: str(value) for name, value in config.arch.in_use().items()}
     made_by = {"model": content_hash(model), **reads}
     return StoredColbert.open(folder, reranker, rerank, made_by)
-
-
-def _batches(corpus: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Yield the passages, some thousands at a time."""
-    passages = iter(corpus.items())
-    while batch := dict(islice(passages, BLOCK)):
-        yield batch

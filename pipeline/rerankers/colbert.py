@@ -92,16 +92,15 @@ class ColbertReranker:
         progress: bool = False,
     ) -> Scores:
         """Compute MaxSim, shape (len(pairs),). Every query and passage is embedded once."""
-        query_ids = list(dict.fromkeys(query_id for query_id, _ in pairs))
-        vectors = self.embed_queries([queries[q] for q in query_ids])
-        tokens = dict(zip(query_ids, vectors, strict=True))
         # Passages are sorted by length, so that a batch pads little.
-        cut = {d: self.as_read(passages[d]) for d in {d for _, d in pairs}}
+        cut = {d: self._as_read(passages[d]) for d in {d for _, d in pairs}}
         doc_ids = sorted(cut, key=lambda d: (-len(cut[d]), d))
         with live_line("score pairs", "passage", total=len(doc_ids), hidden=not progress) as bar:
-            return score_blocks(
-                tokens, pairs, doc_ids, lambda ids: self._embed([cut[d] for d in ids], False, bar)
-            )
+
+            def read(some: Sequence[str]) -> list[torch.Tensor]:
+                return self._embed([cut[d] for d in some], False, bar)
+
+            return score_blocks(queries, self.embed_queries, pairs, doc_ids, read)
 
     def embed_queries(self, texts: Sequence[str]) -> list[torch.Tensor]:
         """Embed each query as a (tokens, size) tensor of unit vectors."""
@@ -111,7 +110,7 @@ class ColbertReranker:
         self, texts: Sequence[str], bar: "tqdm[Any] | None" = None
     ) -> list[torch.Tensor]:
         """Embed each passage as a (tokens, size) tensor of unit vectors; ``bar`` counts them."""
-        return self._embed([self.as_read(text) for text in texts], False, bar)
+        return self._embed([self._as_read(text) for text in texts], False, bar)
 
     def pool(self, passages: Sequence[torch.Tensor], factor: int) -> list[torch.Tensor]:
         """Merge the tokens of each passage to one in ``factor``, by PyLate's clustering.
@@ -123,7 +122,7 @@ class ColbertReranker:
         pooled = self.model.pool_embeddings_hierarchical(shorter, factor)
         return [tokens / SHORTER for tokens in pooled]
 
-    def as_read(self, text: str) -> str:
+    def _as_read(self, text: str) -> str:
         """Cut what the model does not read of a passage, before it is tokenised."""
         return first_words(text, self.model.document_length)
 

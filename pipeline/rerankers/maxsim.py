@@ -11,16 +11,20 @@ BLOCK = 4096  # passages whose token vectors are held at a time, bounds memory
 
 
 def score_blocks(
-    queries: Mapping[str, torch.Tensor],
+    queries: Mapping[str, str],
+    embed_queries: Callable[[Sequence[str]], Sequence[torch.Tensor]],
     pairs: Sequence[tuple[str, str]],
     doc_ids: Sequence[str],
     read: Callable[[Sequence[str]], Sequence[torch.Tensor]],
 ) -> Scores:
-    """Score (query id, passage id) pairs, shape (len(pairs),).
+    """Score (query id, passage id) pairs, shape (len(pairs),). Every query is embedded once.
 
-    ``queries`` has the token vectors of each query, shape (tokens, size). ``read(ids)`` returns
-    those of some passages; each of ``doc_ids`` is read once, in this order.
+    ``read(ids)`` returns the token vectors of some passages, each of shape (tokens, size); each of
+    ``doc_ids`` is read once, in this order.
     """
+    query_ids = list(dict.fromkeys(query_id for query_id, _ in pairs))
+    embedded = embed_queries([queries[query_id] for query_id in query_ids])
+    query_tokens = dict(zip(query_ids, embedded, strict=True))
     scores = np.empty(len(pairs), dtype=np.float32)
     places: dict[str, list[int]] = {doc_id: [] for doc_id in doc_ids}
     for index, (_, doc_id) in enumerate(pairs):
@@ -34,17 +38,17 @@ def score_blocks(
                 by_query.setdefault(pairs[index][0], []).append((index, position))
         for query_id, members in by_query.items():
             documents = [tokens[position] for _, position in members]
-            scores[[index for index, _ in members]] = maxsim(queries[query_id], documents)
+            scores[[index for index, _ in members]] = maxsim(query_tokens[query_id], documents)
     return scores
 
 
 def maxsim(query: torch.Tensor, documents: Sequence[torch.Tensor]) -> Scores:
     """Compute MaxSim, shape (len(documents),), as ``pylate.scores.colbert_scores`` without padding.
 
-    Each of the ``documents`` has at least one token.
+    Each of the ``documents`` has at least one token, and may be on another device.
     """
     lengths = torch.tensor([len(tokens) for tokens in documents], device=query.device)
-    similarities = torch.cat(list(documents)) @ query.T
+    similarities = torch.cat(list(documents)).to(query.device) @ query.T
     best = torch.segment_reduce(similarities, "max", lengths=lengths)
     result: Scores = best.sum(dim=1).cpu().numpy()
     return result

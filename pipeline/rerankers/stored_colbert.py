@@ -15,6 +15,7 @@ import torch
 from tqdm import tqdm
 
 from pipeline.config.stages import RerankConfig
+from pipeline.infra.console import live_line
 from pipeline.protocols import Reranker, Scorer, Scores
 from pipeline.rerankers.maxsim import score_blocks
 from pipeline.rerankers.token_codec import TokenCodec, Vectors
@@ -87,20 +88,17 @@ class StoredColbert:
         progress: bool = False,
     ) -> Scores:
         """Compute MaxSim, shape (len(pairs),), with the passages as they are stored."""
-        query_ids = list(dict.fromkeys(query_id for query_id, _ in pairs))
-        vectors = self._model.embed_queries([queries[q] for q in query_ids])
-        tokens = dict(zip(query_ids, vectors, strict=True))
-        device = vectors[0].device if vectors else None
         doc_ids = list(dict.fromkeys(doc_id for _, doc_id in pairs))
+        with live_line("score pairs", "passage", total=len(doc_ids), hidden=not progress) as bar:
 
-        def read(some: Sequence[str]) -> list[torch.Tensor]:
-            found = self._read({doc_id: passages[doc_id] for doc_id in some})
-            return [torch.from_numpy(found[doc_id]).to(device) for doc_id in some]
+            def read(some: Sequence[str]) -> list[torch.Tensor]:
+                found = self._read({doc_id: passages[doc_id] for doc_id in some}, bar)
+                return [torch.from_numpy(found[doc_id]) for doc_id in some]
 
-        return score_blocks(tokens, pairs, doc_ids, read)
+            return score_blocks(queries, self._model.embed_queries, pairs, doc_ids, read)
 
     def vectors(self, texts: Sequence[str], bar: "tqdm[Any] | None" = None) -> list[Vectors]:
-        """Encode passages to what the table stores of them: halved in precision, then pooled."""
+        """Encode passages, which ``bar`` counts, to what is stored: in half precision, pooled."""
         tokens = self._model.embed_passages(texts, bar)
         return self.pooled([vectors.cpu().numpy() for vectors in tokens])
 
@@ -111,11 +109,12 @@ class StoredColbert:
             halved = self._model.pool(halved, self._pooling)
         return [vectors.numpy() for vectors in halved]
 
-    def _read(self, passages: Mapping[str, str]) -> dict[str, Vectors]:
+    def _read(self, passages: Mapping[str, str], bar: "tqdm[Any]") -> dict[str, Vectors]:
         found = self.table.read(passages) if self.table is not None else {}
+        bar.update(len(found))
         missing = [doc_id for doc_id in passages if doc_id not in found]
         if missing:
-            encoded = self.vectors([passages[doc_id] for doc_id in missing])
+            encoded = self.vectors([passages[doc_id] for doc_id in missing], bar)
             decoded = [self._codec.decode(self._codec.encode(vectors)) for vectors in encoded]
             found |= dict(zip(missing, decoded, strict=True))
         return found

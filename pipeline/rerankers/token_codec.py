@@ -9,7 +9,6 @@ Bytes of a token of 128 numbers:
 Only passages are stored. The query keeps its full precision.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,9 +17,6 @@ import numpy.typing as npt
 
 Vectors = npt.NDArray[np.float32]
 """The token vectors of one passage, shape (tokens, size)."""
-
-Pool = Callable[[Sequence[Vectors]], list[Vectors]]
-"""Merges similar tokens of each passage."""
 
 
 class Codes(NamedTuple):

@@ -6,6 +6,7 @@ stay. What made the vectors is written into the schema, and vectors of another m
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 import lancedb
@@ -21,7 +22,7 @@ from pipeline.retrieval.ties import tie_key
 
 TABLE = "token_vectors"
 COLUMNS = ["id", "text_hash", "tokens", "scales"]
-BATCH = 512  # passages that are encoded and written at a time, bounds memory
+BATCH = 512  # passages that are looked up, encoded and written at a time, bounds memory
 IN_MEMORY = 2**30  # bytes of a table up to which it is read once and kept
 
 Embed = Callable[[Sequence[str]], Sequence[Vectors]]
@@ -42,6 +43,7 @@ class TokenTable:
         """
         self._codec = codec
         self._folder = folder
+        self._fits: bool | None = None  # into memory; None: not looked at yet
         self._kept: _Rows | None = None
         made_by = {"kind": codec.kind, "size": str(codec.size), **made_by}
         database = lancedb.connect(folder)
@@ -58,18 +60,21 @@ class TokenTable:
     def add(self, passages: Mapping[str, str], embed: Embed) -> int:
         """Store those ``passages`` (id -> text) that are new or whose text has changed.
 
-        Returns how many these were. ``index`` makes reading fast again.
+        Returns how many these were. ``index`` makes reading fast again. An interrupted call is
+        resumed by the next one.
         """
-        self._kept = None
-        stored = self._hashes(passages)
-        hashes = {doc_id: tie_key(text) for doc_id, text in passages.items()}
-        wanted = [doc_id for doc_id in passages if stored.get(doc_id) != hashes[doc_id]]
-        if changed := [doc_id for doc_id in wanted if doc_id in stored]:
-            self.table.delete(_among(changed))
-        for start in range(0, len(wanted), BATCH):
-            some = wanted[start : start + BATCH]
-            self.table.add(self._rows(some, hashes, embed(some)))
-        return len(wanted)
+        self._kept = self._fits = None
+        added, left = 0, iter(passages.items())
+        while some := dict(islice(left, BATCH)):
+            stored = self._hashes(some)
+            hashes = {doc_id: tie_key(text) for doc_id, text in some.items()}
+            wanted = [doc_id for doc_id in some if stored.get(doc_id) != hashes[doc_id]]
+            if changed := [doc_id for doc_id in wanted if doc_id in stored]:
+                self.table.delete(_among(changed))
+            if wanted:
+                self.table.add(self._rows(wanted, hashes, embed(wanted)))
+            added += len(wanted)
+        return added
 
     def index(self) -> None:
         """Index the ids of all rows, and merge small files."""
@@ -82,7 +87,9 @@ class TokenTable:
         A passage that is not stored, or whose text has changed, is left out. A table of up to
         ``IN_MEMORY`` bytes is kept in memory from the first call on.
         """
-        if self._kept is None and self.table.stats()["total_bytes"] <= IN_MEMORY:
+        if self._fits is None:
+            self._fits = self.table.stats()["total_bytes"] <= IN_MEMORY
+        if self._fits and self._kept is None:
             self._kept = _Rows(self.table.search().select(COLUMNS).limit(len(self)).to_arrow())
         rows = self._kept
         if rows is None:
@@ -99,7 +106,7 @@ class TokenTable:
     def _hashes(self, doc_ids: Iterable[str]) -> dict[str, int]:
         """The hashes of the texts of those of ``doc_ids`` that are stored."""
         query = self.table.search().where(_among(doc_ids)).select(["id", "text_hash"])
-        rows = query.limit(len(self)).to_arrow()
+        rows = query.limit(BATCH).to_arrow()
         return dict(zip(rows["id"].to_pylist(), rows["text_hash"].to_pylist(), strict=True))
 
     def _rows(
