@@ -84,9 +84,10 @@ def _next_best(comparison: Comparison, systems: Sequence[System], best: System) 
     others = [
         s
         for s in systems
-        if s.column == best.column and model_of(comparison.points[s.point]) != model
+        if s.column == best.column
+        and model_of(comparison.points[s.point]) != model
+        and not isnan(s.cell.to_best[1])
     ]
-    others = [system for system in others if not isnan(system.cell.to_best[1])]
     if not others or not best.cell.best:
         return ""
     second = best_of(others)

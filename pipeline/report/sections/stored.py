@@ -26,8 +26,8 @@ def section(study: Study) -> Section | None:
         "reranker's order minus that of the same model without stored vectors, and the 95% "
         "interval of the difference. Reranking takes the time that it adds to a search."
     )
-    rows = [row for family in families for row in _rows(comparison, family)]
     limit = _limit(comparison.points)
+    rows = [row for family in families for row in _rows(comparison, family, limit)]
     heads = ["run", "MB of 1,000 passages", "encoding", *SEARCH_NAMES.values()]
     heads += [f"reranking, {p} of {limit}" for p in ("p50", "p95")] if limit else []
     return Section("Stored token vectors", [text, Table("Stored token vectors", heads, rows)])
@@ -45,14 +45,14 @@ def _stored(point: Point) -> bool:
     return point.params.get("rerank.vectors", "none") != "none"
 
 
-def _rows(comparison: Comparison, family: Sequence[Point]) -> list[list[str]]:
+def _rows(comparison: Comparison, family: Sequence[Point], limit: int | None) -> list[list[str]]:
     names = dict(zip((p.run_id for p in comparison.points), comparison.labels, strict=True))
     base = next((point for point in family if not _stored(point)), None)
-    limit = _limit(comparison.points)
     rows = []
     for point in family:
-        size = point.metrics.get("vectors/mb_per_1000_passages", nan)
-        row = [names[point.run_id], number(size, ".1f"), duration(_seconds(point))]
+        size = point.metrics.get("vectors/mb_per_1000_passages")
+        seconds = point.metrics.get("vectors/seconds")
+        row = [names[point.run_id], number(size, ".1f"), duration(seconds)]
         row += _losses(point, base, comparison.qualities[0].metric)
         for statistic in ("p50", "p95") if limit else ():
             name = f"latency/hybrid_{limit}/rerank_{statistic}_ms"
@@ -61,15 +61,12 @@ def _rows(comparison: Comparison, family: Sequence[Point]) -> list[list[str]]:
     return rows
 
 
-def _seconds(point: Point) -> float:
-    return point.metrics.get("vectors/seconds", nan)
-
-
 def _losses(point: Point, base: Point | None, metric: str) -> list[str]:
     """Return the differences to ``base`` with their intervals, one per search."""
+    if base is None or base is point:
+        return [MISSING] * len(SEARCHES)
     differences: dict[str, Column] = {}
-    for search in SEARCHES if base is not None and base is not point else ():
-        assert base is not None
+    for search in SEARCHES:
         ours, theirs = (p.values.of(f"{search}_reranked", metric) for p in (point, base))
         if ours is not None and theirs is not None and len(ours) == len(theirs):
             differences[search] = ours - theirs
