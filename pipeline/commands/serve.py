@@ -78,20 +78,16 @@ def load(reference: str, config: "Config") -> "Served":
     Raises:
         InputError: there is no such model, or ``config`` does not fit it.
     """
-    from pipeline.infra import hardware, quiet
-    from pipeline.infra.precision import scored_at_a_time, settled
+    from pipeline.experiment.saved_scorer import find_scorer
+    from pipeline.infra import quiet
     from pipeline.infra.stage_cache import StageCache
     from pipeline.rerankers.saved import load_saved, saved_arch
     from pipeline.serving.app import Served
-    from pipeline.tracking.references import locate
 
     quiet.silence()
-    cache, batch_size = StageCache.of(config), config.eval.batch_size
-    folder = locate("model", reference, config.tracking, cache)
-    machine, arch = hardware.resolve(config.hardware), saved_arch(folder)
-    if arch is not None:
-        machine = settled(machine, folder, scored_at_a_time(arch, batch_size), cache=cache)
-    model = load_saved(f"model={reference}", folder, machine, batch_size, config.rerank, cache)
+    found = find_scorer("model", reference, config, StageCache.of(config))
+    machine, arch = found.machine, saved_arch(found.folder)
+    model = load_saved(found.name, found.folder, machine, found.batch_size, config.rerank)
     assert arch is not None, "load_saved refuses it"
     # The first forward pass is slower, so no client gets it.
     model.score_pairs({"q": "warm"}, {"d": "up"}, [("q", "d")])
