@@ -6,7 +6,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from pipeline.config.stages import TrackingConfig
@@ -49,13 +48,11 @@ def start(folder: Path, *words: str) -> subprocess.Popen[str]:
     return process
 
 
-def finish(folder: Path, *words: str) -> float:
-    """Run the sweep to its end; the seconds after its first line."""
+def finish(folder: Path, *words: str) -> None:
+    """Run the sweep to its end in a process of its own."""
     process = start(folder, *words)
-    began = time.monotonic()
     _, errors = process.communicate()
     assert process.returncode == 0, errors
-    return time.monotonic() - began
 
 
 def resume(folder: Path, *words: str) -> None:

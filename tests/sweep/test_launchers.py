@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from joblib.externals.loky import get_reusable_executor
 from mlflow import MlflowClient
 from omegaconf import OmegaConf
 
@@ -31,7 +33,7 @@ LOCAL = {
         "hydra/launcher=ray",
         "+hydra.launcher.ray.remote.num_cpus=1",
         "+hydra.launcher.ray.init.include_dashboard=false",
-        "+hydra.launcher.ray.init.num_cpus=2",  # a worker each
+        "+hydra.launcher.ray.init.num_cpus=1",  # one worker for both points
     ),
 }
 
@@ -102,36 +104,49 @@ def test_a_launcher_gives_what_the_basic_one_gives(
         assert re.search(rf"pipeline.experiment.recipe: {name} on ", log.read_text())
 
 
+@pytest.fixture
+def loky_ends() -> Iterator[None]:
+    """End joblib's processes, which otherwise wait for more to do."""
+    yield
+    get_reusable_executor().shutdown(wait=True, kill_workers=True)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("own_log", "loky_ends")
 def test_points_of_a_killed_worker_are_run_again(
-    expected: dict[str, dict[str, float]], prepare: Prepare, tmp_path: Path
+    expected: dict[str, dict[str, float]],
+    prepare: Prepare,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    prepare(tmp_path, *POINT)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline", "sweep", *SWEEP, *JOBLIB],
-        cwd=tmp_path,
-        env=CHILD,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    """The sweep runs in this process, its points in two workers of which one is killed."""
+    monkeypatch.setenv("PYTHONPATH", CHILD["PYTHONPATH"])
+    output = f"output_dir={prepare(tmp_path, *POINT)}"
     config = tracked(tmp_path)
-    victim = None
-    while victim is None:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.3)
-        running = (run for run in children(config) if run.status == "RUNNING" and run.params)
-        victim = next(running, None)
-    os.kill(int(victim.tags["pid"]), signal.SIGKILL)
-    output, errors = process.communicate()
-    assert process.returncode == 0, errors
+    with ThreadPoolExecutor(1) as thread:
+        killed = thread.submit(kill_a_worker, config)
+        sweep.run([*SWEEP, *JOBLIB, output])
+    victim = killed.result()
+    printed, errors = capfd.readouterr()
     assert "the launcher gave up: TerminatedWorkerError" in errors
     assert re.search(f"{victim.name}.* did not finish", errors)
-    assert "2 of 2 points" in output
+    assert "2 of 2 points" in printed
     lost = [run for run in children(config) if run.run_id == victim.run_id]
     assert [run.status for run in lost] == ["FAILED"]
     assert lost[0].tags["failure"] == KILLED
     assert quality(tmp_path) == expected
+
+
+def kill_a_worker(config: TrackingConfig) -> reader.RunRecord:
+    """Kill the process of the first point that is found running."""
+    for _ in range(1000):
+        running = (run for run in children(config) if run.status == "RUNNING" and run.params)
+        if (victim := next(running, None)) is not None:
+            os.kill(int(victim.tags["pid"]), signal.SIGKILL)
+            return victim
+        time.sleep(0.3)
+    raise AssertionError("no point was running")
 
 
 def children(config: TrackingConfig) -> list[reader.RunRecord]:
