@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from pylate.losses import Distillation
 from pylate.models import ColBERT
-from pylate.utils import ColBERTCollator
 from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from torch.nn.functional import normalize
 from tqdm import tqdm
@@ -21,6 +20,7 @@ from pipeline.config.models import ColbertConfig
 from pipeline.infra.console import live_line
 from pipeline.infra.hardware import Hardware
 from pipeline.protocols import Effort, FitRequest, Scores
+from pipeline.rerankers.collator import ShortCollator
 from pipeline.rerankers.contrastive import ContrastiveLoss
 from pipeline.rerankers.maxsim import score_blocks
 from pipeline.rerankers.words import first_words
@@ -174,7 +174,9 @@ class ColbertReranker:
                 train_dataset=rows,
                 loss=self._loss(request.loss, in_batch),
                 evaluator=DevEvaluator(request.dev_score) if request.dev_score else None,
-                data_collator=ColBERTCollator(self._tokenize_for_training),
+                data_collator=ShortCollator(
+                    self._tokenize_for_training, self.model.do_query_expansion
+                ),
             )
             effort = run_trainer(trainer, request, longest)
         self.model.eval()

@@ -1,5 +1,6 @@
 """PyLate's contrastive loss without false negatives, and over several processes."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,10 +16,11 @@ from pipeline.training.in_batch import InBatch
 class ContrastiveLoss(Contrastive):  # type: ignore[misc]
     """Cross-entropy of the relevant passage against its negatives and those in the batch.
 
-    The labels of a batch are its row numbers, by which ``in_batch`` finds false negatives. With
-    several processes the loss is that of one over the passages of all: PyLate multiplies the loss
-    by their number, and gathering sums the gradients as well, so each step would be as many times
-    larger.
+    The labels of a batch are its row numbers, by which ``in_batch`` finds false negatives. One
+    process reads all passages of a batch in one pass, as each pass has the costs of a gradient of
+    all word embeddings. With several processes the loss is that of one over the passages of all:
+    PyLate multiplies the loss by their number, and gathering sums the gradients as well, so each
+    step would be as many times larger.
     """
 
     def __init__(self, model: ColBERT, in_batch: InBatch, temperature: float) -> None:
@@ -35,9 +37,26 @@ class ContrastiveLoss(Contrastive):  # type: ignore[misc]
         """Compute the loss of a batch, a scalar; ``labels`` are row numbers, shape (rows,)."""
         batch = torch.cat(all_gather(labels)) if world_size() > 1 else labels
         excluded = self._in_batch.excluded(labels.tolist(), batch.tolist())
+        if world_size() == 1:
+            queries, *columns = sentence_features
+            sentence_features = [queries, _one_below_another(columns)]
+            excluded = excluded.transpose(1, 2)
         self._scores.excluded = excluded.flatten(1).to(labels.device)
         loss: torch.Tensor = super().forward(sentence_features, labels)
         return loss / world_size()
+
+
+def _one_below_another(columns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Make one column of several: the first of all rows, which are the relevant ones, come first.
+
+    PyLate takes passage i as the relevant one of query i if there is a single column.
+    """
+    return {
+        name: torch.cat([column[name] for column in columns])
+        if isinstance(value, torch.Tensor)
+        else value
+        for name, value in columns[0].items()
+    }
 
 
 class _ScoresWithoutExcluded:

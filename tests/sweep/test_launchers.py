@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky import get_reusable_executor  # type: ignore[import-untyped]
 from mlflow import MlflowClient
 from omegaconf import OmegaConf
 

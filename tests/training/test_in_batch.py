@@ -81,9 +81,9 @@ def test_rows_of_one_query_are_no_negatives_of_each_other_in_contrastive(small: 
     def loss(of: torch.nn.Module, numbers: list[int]) -> float:
         rows = [ROWS[number] for number in numbers]
         columns = [
-            model.tokenize([r.query for r in rows], is_query=True),
-            model.tokenize([r.positive for r in rows], is_query=False),
-            model.tokenize([r.negatives[0] for r in rows], is_query=False),
+            model.tokenize([r.query for r in rows], is_query=True, pad=True),
+            model.tokenize([r.positive for r in rows], is_query=False, pad=True),
+            model.tokenize([r.negatives[0] for r in rows], is_query=False, pad=True),
         ]
         with torch.no_grad():
             return float(of(columns, torch.tensor(numbers)))
