@@ -25,6 +25,7 @@ from pipeline.evaluation.quality import (
 )
 from pipeline.experiment import (
     audit,
+    calibration,
     forgetting,
     latency,
     lengths,
@@ -160,13 +161,17 @@ def compute(
         if pair_scores is not None and collapsed(pair_scores):
             _warn_of_collapse(active)
         evaluation, weights = _evaluate(config, shared, pair_scores)
+        calibrated: dict[str, object] = {}
+        if pair_scores is not None:
+            calibrated, of_calibration = calibration.calibrate(config, shared.dataset, pair_scores)
+            costs |= of_calibration
     timings: dict[str, float] = {}
     # A sweep times its points after the last one, when no neighbour trains.
     if config.latency.enabled and config.tracking.parent_run_id is None:
         with step("latency", spent):
             timings = latency.measure(config, shared, machine, prepared.base, cache)
             active.log_tags(latency.tags(machine))
-    return Outcome(reranker, evaluation, weights, costs, timings)
+    return Outcome(reranker, evaluation, weights, calibrated, costs, timings)
 
 
 def _tags(config: Config) -> dict[str, str]:

