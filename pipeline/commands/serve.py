@@ -78,6 +78,8 @@ def load(reference: str, config: "Config") -> "Served":
     Raises:
         InputError: there is no such model, or ``config`` does not fit it.
     """
+    from pipeline.evaluation.calibration import Calibration, Uncalibrated
+    from pipeline.experiment import calibration
     from pipeline.experiment.saved_scorer import find_scorer
     from pipeline.infra import quiet
     from pipeline.infra.stage_cache import StageCache
@@ -91,7 +93,12 @@ def load(reference: str, config: "Config") -> "Served":
     assert arch is not None, "load_saved refuses it"
     # The first forward pass is slower, so no client gets it.
     model.score_pairs({"q": "warm"}, {"d": "up"}, [("q", "d")])
-    return Served(model, reference, arch.name, machine.precision, machine.device)
+    probabilities: Calibration | str
+    try:
+        probabilities = calibration.read(found.folder, config.rerank)
+    except Uncalibrated as why:
+        probabilities = str(why)
+    return Served(model, reference, arch.name, machine.precision, machine.device, probabilities)
 
 
 def parser() -> Parser:

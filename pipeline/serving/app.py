@@ -1,7 +1,7 @@
 """The routes of the server, and what each error is answered with."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Annotated
@@ -11,11 +11,19 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
+from pipeline.evaluation.calibration import Calibration
 from pipeline.protocols import Scorer
 from pipeline.serving.batching import Batcher, Busy, NotScored
 from pipeline.serving.limits import Guard, Limits, error_body
 from pipeline.serving.metrics import Metrics
-from pipeline.serving.protocol import EXAMPLE, Ranking, RerankRequest, ScoredText, mistake
+from pipeline.serving.protocol import (
+    EXAMPLE,
+    Ranking,
+    RerankRequest,
+    ScoredText,
+    mistake,
+    sigmoid,
+)
 
 PATHS = ("/rerank", "/v1/rerank", "/v2/rerank")
 
@@ -29,6 +37,15 @@ class Served:
     architecture: str  # cross_encoder or colbert
     precision: str
     device: str
+    calibration: Calibration | str = "the model has no probabilities"  # or why it has none
+
+    def normalised(self, scores: Sequence[float]) -> Sequence[float]:
+        """Return probabilities, or the sigmoids of logits; the MaxSim of a ColBERT stays."""
+        if isinstance(self.calibration, Calibration):
+            return list(map(float, self.calibration.probabilities(scores)))
+        if self.architecture == "cross_encoder":
+            return [sigmoid(score) for score in scores]
+        return scores
 
 
 def create_app(served: Served, limits: Limits, token: str | None, most_pairs: int) -> ASGIApp:
@@ -56,21 +73,24 @@ def create_app(served: Served, limits: Limits, token: str | None, most_pairs: in
         if not 1 <= len(passages) <= limits.documents:
             text = f"{len(passages)} documents; send 1 to {limits.documents:,} in a request"
             raise HTTPException(422, text)
+        if request.needs_calibration and isinstance(served.calibration, str):
+            raise HTTPException(422, f"probabilities: {served.calibration}")
         scores = await batcher.score(request.query, passages)
         metrics.documents.inc(len(passages))
-        return request.answer(scores, served.name, served.architecture == "cross_encoder")
+        return request.answer(scores, served.name, served.normalised)
 
     for path in PATHS:
         app.post(path, response_model_exclude_none=True)(rerank)
 
     @app.get("/health")
-    async def health() -> dict[str, str]:
+    async def health() -> dict[str, str | bool]:
         return {
             "status": "ok",
             "model": served.name,
             "architecture": served.architecture,
             "precision": served.precision,
             "device": served.device,
+            "calibrated": isinstance(served.calibration, Calibration),
         }
 
     @app.get("/metrics")

@@ -5,8 +5,8 @@ neither names, such as ``truncate``, are ignored.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, ClassVar
 from uuid import uuid4
 
 from pydantic import (
@@ -19,6 +19,9 @@ from pydantic import (
     Tag,
     WithJsonSchema,
 )
+
+Normalise = Callable[[Sequence[float]], Sequence[float]]
+"""Scores in the model's own range -> the same in 0..1, as far as the model allows."""
 
 EXAMPLE = '{"query": "...", "documents": ["...", ...]}'
 
@@ -88,7 +91,10 @@ class ScoredText(BaseModel):
 
 
 class DocumentsRequest(BaseModel):
-    """The form of Cohere and Jina. ``model`` is ignored: a server has one."""
+    """The form of Cohere and Jina. ``model`` is ignored: a server has one.
+
+    ``probabilities`` is a key of this server.
+    """
 
     model_config = ConfigDict(strict=True)
 
@@ -96,15 +102,22 @@ class DocumentsRequest(BaseModel):
     documents: list[Document]
     top_n: int | None = Field(None, ge=1)
     return_documents: bool | None = None
+    probabilities: bool = False
+
+    @property
+    def needs_calibration(self) -> bool:
+        """Whether a model without a calibration can't answer."""
+        return self.probabilities
 
     @property
     def passages(self) -> list[str]:
         """The texts to score."""
         return self.documents
 
-    def answer(self, scores: Sequence[float], model: str, logits: bool) -> Ranking:
-        """Rank the documents by their ``scores``, which stay as they are."""
-        results = [Result(index=i, relevance_score=scores[i]) for i in order(scores)[: self.top_n]]
+    def answer(self, scores: Sequence[float], model: str, normalise: Normalise) -> Ranking:
+        """Rank the documents by their ``scores``, which stay as they are unless asked for."""
+        shown = normalise(scores) if self.probabilities else scores
+        results = [Result(index=i, relevance_score=shown[i]) for i in order(scores)[: self.top_n]]
         if self.return_documents:
             for result in results:
                 result.document = ReturnedDocument(text=self.documents[result.index])
@@ -114,7 +127,8 @@ class DocumentsRequest(BaseModel):
 class TextsRequest(BaseModel):
     """The form of text-embeddings-inference.
 
-    With ``raw_scores`` false the logit of a cross-encoder becomes a probability.
+    With ``raw_scores`` false the scores are probabilities if the model is calibrated. Else the
+    logit of a cross-encoder goes through a sigmoid.
     """
 
     model_config = ConfigDict(strict=True)
@@ -123,15 +137,16 @@ class TextsRequest(BaseModel):
     texts: list[Text]
     raw_scores: bool = True
     return_text: bool = False
+    needs_calibration: ClassVar[bool] = False
 
     @property
     def passages(self) -> list[str]:
         """The texts to score."""
         return self.texts
 
-    def answer(self, scores: Sequence[float], model: str, logits: bool) -> list[ScoredText]:
-        """Rank the texts by their ``scores``; ``logits`` says whether these are logits."""
-        shown = scores if self.raw_scores or not logits else [sigmoid(score) for score in scores]
+    def answer(self, scores: Sequence[float], model: str, normalise: Normalise) -> list[ScoredText]:
+        """Rank the texts by their ``scores``."""
+        shown = scores if self.raw_scores else normalise(scores)
         return [
             ScoredText(index=i, score=shown[i], text=self.texts[i] if self.return_text else None)
             for i in order(scores)
@@ -154,7 +169,7 @@ def order(scores: Sequence[float]) -> list[int]:
 
 
 def sigmoid(logit: float) -> float:
-    """The probability of a logit, without overflow."""
+    """The sigmoid of a logit, without overflow."""
     return 0.5 * (1 + math.tanh(logit / 2))
 
 

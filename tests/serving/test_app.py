@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from pipeline.evaluation.calibration import Calibration
 from pipeline.protocols import Scorer
 from pipeline.rerankers.requests import scored
 from pipeline.serving.app import Served
@@ -79,6 +80,32 @@ def test_texts_as_of_text_embeddings_inference(
     assert [item["score"] for item in found] == pytest.approx(wanted)
 
 
+def test_probabilities_are_the_calibrated_scores(
+    arch: str, loaded: Callable[[str], Scorer], expected: list[tuple[str, float]]
+) -> None:
+    raw = [score for _, score in expected]
+    wanted = pytest.approx([1 / (1 + math.exp(-(1.5 * score - 0.25))) for score in raw])
+    served = Served(loaded(arch), "tiny", arch, "fp32", "cpu", Calibration(1.5, -0.25))
+    with rerank_server(served) as address, httpx.Client(base_url=address, timeout=60) as client:
+        assert client.get("/health").json()["calibrated"] is True
+        results = client.post("/rerank", json=COHERE | {"probabilities": True}).json()["results"]
+        assert [r["relevance_score"] for r in results] == wanted
+        assert [DOCUMENTS[r["index"]] for r in results] == [text for text, _ in expected]
+        found = client.post("/rerank", json=TEI | {"raw_scores": False}).json()
+        assert [item["score"] for item in found] == wanted
+        # Without asking for them the scores stay.
+        results = client.post("/rerank", json=COHERE).json()["results"]
+        assert [r["relevance_score"] for r in results] == raw
+        assert [item["score"] for item in client.post("/rerank", json=TEI).json()] == raw
+
+
+def test_a_model_without_calibration_refuses_probabilities(client: httpx.Client) -> None:
+    answer = client.post("/rerank", json=COHERE | {"probabilities": True})
+    assert answer.status_code == 422
+    assert answer.json()["error"].startswith("probabilities: ")
+    assert client.post("/rerank", json=COHERE | {"probabilities": False}).status_code == 200
+
+
 def test_health_and_metrics(arch: str, client: httpx.Client) -> None:
     health = client.get("/health")
     assert health.status_code == 200
@@ -88,6 +115,7 @@ def test_health_and_metrics(arch: str, client: httpx.Client) -> None:
         "architecture": arch,
         "precision": "fp32",
         "device": "cpu",
+        "calibrated": False,
     }
 
     def counts() -> dict[str, float]:
