@@ -3,7 +3,8 @@
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from pipeline.commands.arguments import MODEL_IS_MISSING, Parser, own_keys
 from pipeline.records import InputError
@@ -16,6 +17,7 @@ first is scored.
 model=REF is a folder, run:RUN_NAME, models:/NAME@champion or a hub id. hardware.*, rerank.*,
 tracking.*, eval.batch_size and output_dir of the configuration may follow it, before the texts.
 The score of a cross-encoder is its logit, that of a ColBERT its MaxSim; higher is more relevant.
+--probabilities, as first or last word, adds a column, or the key "probabilities".
 
 examples:
   python -m pipeline score model=run:NAME "sort a list" "Sorts in place." "Pops."
@@ -37,7 +39,10 @@ def main(words: Sequence[str]) -> None:
     description = "Score documents for a query, best first; without texts, JSON lines on stdin."
     parser = Parser("score", description, EPILOG)
     parser.add_argument("words", nargs="*", metavar="model=REF QUERY DOCUMENT")
-    reference, overrides, texts = parse(parser.parse_args(words).words)
+    what = "also the chance of each document to be relevant"
+    parser.add_argument("--probabilities", action="store_true", help=what)
+    arguments = parser.parse_args(words)
+    reference, overrides, texts = parse(arguments.words)
 
     from pipeline.data.readers.lines import text_lines
     from pipeline.rerankers.requests import read_requests, scored
@@ -53,6 +58,8 @@ def main(words: Sequence[str]) -> None:
 
     config = compose(overrides)
 
+    from pipeline.evaluation.calibration import Uncalibrated
+    from pipeline.experiment import calibration
     from pipeline.infra import hardware, quiet
     from pipeline.infra.stage_cache import StageCache
     from pipeline.rerankers.saved import load_saved
@@ -63,14 +70,28 @@ def main(words: Sequence[str]) -> None:
     folder = locate("model", reference, config.tracking, cache)
     machine, batch_size = hardware.resolve(config.hardware), config.eval.batch_size
     key = f"model={reference}"
+    curve = None
+    if arguments.probabilities:
+        try:
+            curve = calibration.read(folder, config.rerank)
+        except Uncalibrated as why:
+            raise InputError(f"--probabilities: {why}") from why
     model = load_saved(key, folder, machine, batch_size, config.rerank, cache)
     for start in range(0, len(requests), CHUNK):
         for row in scored(model, requests[start : start + CHUNK]):
+            if curve is not None:
+                row["probabilities"] = curve.probabilities(row["scores"]).tolist()
             if texts:
-                for value, document in zip(row["scores"], row["documents"], strict=True):
-                    print(f"{value:.4f}\t{' '.join(document.split())}")
+                print(*lines(row), sep="\n")
             else:
                 print(json.dumps(row, ensure_ascii=False), flush=True)
+
+
+def lines(row: Mapping[str, Any]) -> Iterator[str]:
+    """Write a line per document: its score, its probability if there is one, and its text."""
+    columns = [row[name] for name in ("scores", "probabilities") if name in row]
+    for document, *values in zip(row["documents"], *columns, strict=True):
+        yield "\t".join([*(f"{value:.4f}" for value in values), " ".join(document.split())])
 
 
 def parse(words: Sequence[str]) -> tuple[str, list[str], list[str]]:

@@ -2,19 +2,22 @@
 
 import io
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from scipy.special import expit
 
 from pipeline.commands.score import parse
+from pipeline.experiment.calibration import save
 from pipeline.infra.hardware import Hardware
 from pipeline.records import InputError
 from pipeline.rerankers.requests import read_requests
 from pipeline.rerankers.saved import load_saved
 from tests.commands.conftest import code_of
-from tests.conftest import Trained
+from tests.conftest import Saved, Trained
 
 QUERY = "merge two configurations"
 DOCUMENTS = ["Draws a graph = with a layout.", "Merges the other config into this one."]
@@ -63,6 +66,28 @@ def test_words_and_lines_give_the_scores_of_the_model(
     assert first["documents"] == [text for _, text in best_first]
     assert first["scores"] == pytest.approx([score for score, _ in best_first], abs=1e-5)
     assert (second["query"], len(second["scores"])) == ("é", 1)
+
+
+@pytest.mark.slow
+def test_probabilities_are_a_column_or_a_key_if_the_model_is_calibrated(
+    saved: Saved, tmp_path: Path, run: Run
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(saved("cross_encoder"), folder)
+    words = ["--probabilities", f"model={folder}", "hardware.precision=fp32"]
+    code, printed, errors = run(*words, QUERY, *DOCUMENTS)
+    assert (code, printed, errors.count("\n")) == (2, "", 1)
+    assert "--probabilities: " in errors
+    save(folder, {"slope": 2.0, "intercept": -1.0, "rerank": {}})
+    code, printed, errors = run(*words, QUERY, *DOCUMENTS)
+    assert (code, errors) == (0, "")
+    for line in printed.splitlines():
+        score, probability, document = line.split("\t")
+        assert float(probability) == pytest.approx(expit(2 * float(score) - 1), abs=1e-4)
+        assert document in DOCUMENTS
+    text = json.dumps({"query": QUERY, "documents": DOCUMENTS})
+    row = json.loads(run(*words, text=text)[1])
+    assert row["probabilities"] == pytest.approx([expit(2 * score - 1) for score in row["scores"]])
 
 
 def test_texts_may_look_like_overrides() -> None:
