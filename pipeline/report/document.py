@@ -13,6 +13,7 @@ from pipeline.report.sections import (
     reproduce,
     stored,
     tables,
+    thresholds,
     trained,
 )
 from pipeline.report.study import Study
@@ -27,6 +28,7 @@ SECTIONS = (
     curve.section,
     latency.section,
     stored.section,
+    thresholds.section,
     queries.section,
     cost.section,
     published.section,

@@ -1,0 +1,65 @@
+"""Section "Thresholds": from which probability on a passage is worth showing."""
+
+from math import isnan
+
+from pipeline.evaluation.thresholds import PRECISIONS
+from pipeline.report.blocks import Section, Table
+from pipeline.report.comparison import Comparison
+from pipeline.report.format import number
+from pipeline.report.points import Point
+from pipeline.report.study import Study
+
+SHOWN = 3  # rerankers
+GOALS = {"best_f1": "best F1"} | {aim: f"precision {p}" for aim, p in PRECISIONS.items()}
+FIGURES = ("probability", "precision", "recall", "answered")
+TEXTS = (
+    "A server gives probabilities for a model that is calibrated: the chance that a passage among "
+    "the reranked candidates is labelled relevant. To show only good answers, leave out the "
+    "passages below a threshold. A query of which none is left has no good answer.",
+    "Probabilities and thresholds were fitted on the dev queries. The other figures are those of "
+    "the test queries, over the candidates of all searches together. Precision is the share of "
+    "relevant passages among those shown, recall the share of relevant candidates that are shown, "
+    "and answered the share of queries with a passage to show. A goal is missing if no threshold "
+    "reached it on the dev queries.",
+)
+
+
+def section(study: Study) -> Section | None:
+    """Show the advised thresholds of the best rerankers, and how right their probabilities are."""
+    best = _best(study.comparison)
+    if not best:
+        return None
+    rows = [
+        [label, goal, *(number(point.metrics.get(name), ".2f") for name in _names(aim))]
+        for label, point in best.items()
+        for aim, goal in GOALS.items()
+        if f"thresholds/{aim}_probability" in point.metrics
+    ]
+    advised = Table("Thresholds", ["run", "goal", "threshold", *FIGURES[1:]], rows, names=2)
+    errors = ("expected_error", "brier_score")
+    figures = [
+        [label, *(number(point.metrics.get(f"calibration/{name}"), ".4f") for name in errors)]
+        for label, point in best.items()
+    ]
+    heads = ["run", "expected calibration error", "Brier score"]
+    right = Table("How far the probabilities are off, on the test queries", heads, figures)
+    return Section("Thresholds", [*TEXTS, *([advised] if rows else []), right])
+
+
+def _names(aim: str) -> list[str]:
+    return [f"thresholds/{aim}_{figure}" for figure in FIGURES]
+
+
+def _best(comparison: Comparison) -> dict[str, Point]:
+    """Return label -> point of the best calibrated rerankers, by the first measure, best first."""
+    if not comparison.qualities:
+        return {}
+    found = []
+    for i, point in enumerate(comparison.points):
+        cells = comparison.qualities[0].rows[i]
+        own = [c.value for column, c in cells.items() if column.endswith("_reranked")]
+        values = [value for value in own if not isnan(value)]
+        if values and "calibration/brier_score" in point.metrics:
+            found.append((max(values), comparison.labels[i], point))
+    found.sort(key=lambda item: -item[0])
+    return {label: point for _, label, point in found[:SHOWN]}

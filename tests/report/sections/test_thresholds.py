@@ -1,0 +1,55 @@
+"""The advised thresholds of the best rerankers, as the runs logged them."""
+
+from dataclasses import replace
+
+from pipeline.report.comparison import compare
+from pipeline.report.document import document
+from pipeline.report.markdown import markdown
+from pipeline.report.study import Study
+from pipeline.tracking.reader import RunRecord
+from tests.pages import Page
+from tests.report.sample import NOTHING, record, stages, written_page
+
+VALUES = {f"colbert_{name}": stages(i, 0.1 * i) for i, name in enumerate("abcd")}
+METRICS = {
+    "calibration/brier_score": 0.02469,
+    "calibration/expected_error": 0.0031,
+    "thresholds/best_f1_probability": 0.37,
+    "thresholds/best_f1_precision": 0.5,
+    "thresholds/best_f1_recall": 0.625,
+    "thresholds/best_f1_answered": 0.8,
+    "thresholds/precision_90_probability": 0.91,
+    "thresholds/precision_90_precision": float("nan"),
+    "thresholds/precision_90_recall": 0.0,
+    "thresholds/precision_90_answered": 0.0,
+}
+
+
+def calibrated(name: str, metrics: dict[str, float] = METRICS) -> RunRecord:
+    run = record(name, "scratch", VALUES[name])
+    return replace(run, run_id=name, metrics=run.metrics | metrics)
+
+
+def test_the_three_best_show_what_their_thresholds_reached_on_test_queries() -> None:
+    comparison = compare([calibrated(name) for name in VALUES], VALUES.__getitem__)
+    page = Page(written_page(comparison))
+    heads, *rows = page.table("goal", "threshold")
+    assert heads == ["run", "goal", "threshold", "precision", "recall", "answered"]
+    assert [row[:2] for row in rows] == [
+        [f"colbert_{name}", goal] for name in "dcb" for goal in ("best F1", "precision 0.9")
+    ]
+    assert rows[0][2:] == ["0.37", "0.50", "0.62", "0.80"]
+    assert rows[1][2:] == ["0.91", "-", "0.00", "0.00"]
+    _, first, *_ = page.table("Brier score", "expected calibration error")
+    assert first == ["colbert_d", "0.0031", "0.0247"]
+    text = markdown(document(Study(comparison, NOTHING, 100.0)))
+    assert "| colbert_d | best F1 | 0.37 | 0.50 | 0.62 | 0.80 |" in text
+
+
+def test_runs_that_reach_no_goal_or_are_not_calibrated() -> None:
+    only_errors = {name: v for name, v in METRICS.items() if name.startswith("calibration/")}
+    page = Page(written_page(compare([calibrated("colbert_a", only_errors)], VALUES.__getitem__)))
+    assert page.table("Brier score", "expected calibration error")
+    assert "Thresholds" in page.text
+    page = Page(written_page(compare([calibrated("colbert_a", {})], VALUES.__getitem__)))
+    assert "Thresholds" not in page.text
