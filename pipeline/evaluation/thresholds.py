@@ -1,7 +1,7 @@
 """Advise from which probability on a passage is worth showing.
 
-A threshold is chosen on dev queries and measured on test queries. It is one of 0.01, 0.02, ...
-0.99, so that the one that is shown is the one that was measured.
+A threshold is chosen on dev queries and measured on test queries. It is one of
+0.001, 0.002, ... 0.999, so that the one that is shown is the one that was measured.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.evaluation.calibration import Flags, Floats, Judged
 
-GRID: Floats = np.arange(1, 100) / 100
+GRID: Floats = np.arange(1, 1000) / 1000
 PRECISIONS = {"precision_50": 0.5, "precision_90": 0.9}
 """What a threshold is for, beside the best F1: a precision that it must reach."""
 FEWEST = 10  # candidates from which on a precision counts

@@ -16,19 +16,19 @@ RELEVANT = np.concatenate(
 
 def test_the_best_f1_and_the_lowest_that_reach_a_precision() -> None:
     # From 0.95 down: precision 9/10, 15/20, 18/40, 20/100 and F1 18/30, 30/40, 36/60, 40/120. The
-    # lowest threshold that 0.7 reaches and 0.4 does not is 0.41.
+    # lowest threshold that 0.7 reaches and 0.4 does not is 0.401.
     assert choose(PROBABILITIES, RELEVANT) == {
-        "best_f1": 0.41,
-        "precision_50": 0.41,
-        "precision_90": 0.71,
+        "best_f1": 0.401,
+        "precision_50": 0.401,
+        "precision_90": 0.701,
     }
 
 
 def test_a_goal_that_nothing_reaches_is_missing() -> None:
     assert choose(PROBABILITIES[10:], RELEVANT[10:]).keys() == {"best_f1", "precision_50"}
     # Nine relevant candidates are too few for a precision.
-    assert choose(PROBABILITIES[:9], RELEVANT[:9]) == {"best_f1": 0.01}
-    assert choose(np.array([0.001, 0.001]), np.array([True, False])) == {}
+    assert choose(PROBABILITIES[:9], RELEVANT[:9]) == {"best_f1": 0.001}
+    assert choose(np.array([0.0001, 0.0001]), np.array([True, False])) == {}
 
 
 def test_figures_of_a_threshold_on_test_queries() -> None:

@@ -30,7 +30,7 @@ def section(study: Study) -> Section | None:
     if not best:
         return None
     rows = [
-        [label, goal, *(number(point.metrics.get(name), ".2f") for name in _names(aim))]
+        [label, goal, *(number(point.metrics.get(name)) for name in _names(aim))]
         for label, point in best.items()
         for aim, goal in GOALS.items()
         if f"thresholds/{aim}_probability" in point.metrics

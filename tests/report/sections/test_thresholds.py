@@ -38,12 +38,12 @@ def test_the_three_best_show_what_their_thresholds_reached_on_test_queries() -> 
     assert [row[:2] for row in rows] == [
         [f"colbert_{name}", goal] for name in "dcb" for goal in ("best F1", "precision 0.9")
     ]
-    assert rows[0][2:] == ["0.37", "0.50", "0.62", "0.80"]
-    assert rows[1][2:] == ["0.91", "-", "0.00", "0.00"]
+    assert rows[0][2:] == ["0.370", "0.500", "0.625", "0.800"]
+    assert rows[1][2:] == ["0.910", "-", "0.000", "0.000"]
     _, first, *_ = page.table("Brier score", "expected calibration error")
     assert first == ["colbert_d", "0.0031", "0.0247"]
     text = markdown(document(Study(comparison, NOTHING, 100.0)))
-    assert "| colbert_d | best F1 | 0.37 | 0.50 | 0.62 | 0.80 |" in text
+    assert "| colbert_d | best F1 | 0.370 | 0.500 | 0.625 | 0.800 |" in text
 
 
 def test_runs_that_reach_no_goal_or_are_not_calibrated() -> None:
