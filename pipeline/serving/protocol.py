@@ -115,7 +115,7 @@ class DocumentsRequest(BaseModel):
         return self.documents
 
     def answer(self, scores: Sequence[float], model: str, normalise: Normalise) -> Ranking:
-        """Rank the documents by their ``scores``, which stay as they are unless asked for."""
+        """Rank the documents by their ``scores``; show these or, on request, probabilities."""
         shown = normalise(scores) if self.probabilities else scores
         results = [Result(index=i, relevance_score=shown[i]) for i in order(scores)[: self.top_n]]
         if self.return_documents:
@@ -145,7 +145,7 @@ class TextsRequest(BaseModel):
         return self.texts
 
     def answer(self, scores: Sequence[float], model: str, normalise: Normalise) -> list[ScoredText]:
-        """Rank the texts by their ``scores``."""
+        """Rank the texts by their ``scores``; show these or, on request, normalised ones."""
         shown = scores if self.raw_scores else normalise(scores)
         return [
             ScoredText(index=i, score=shown[i], text=self.texts[i] if self.return_text else None)

@@ -76,9 +76,10 @@ def render(
         sections.append(
             "## Intended use\n\nTo reorder the passages that a search has found for a query, on "
             "texts like those of the data set above. Scores order the passages of one query; "
-            "they are not probabilities and can't be compared between queries. If `calibration.json` "
-            "has a slope and an intercept, 1 / (1 + exp(-(slope x score + intercept))) is the "
-            "chance that a passage is relevant, among passages that a search has found.\n\n"
+            "they are not probabilities and can't be compared between queries. If "
+            "`calibration.json` has a slope and an intercept, 1 / (1 + exp(-(slope x score + "
+            "intercept))) is the chance that a passage is relevant, among passages that a search "
+            "has found.\n\n"
             f"```python\n{code}\n```"
         )
         sections.append(

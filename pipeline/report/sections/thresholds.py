@@ -6,7 +6,7 @@ from pipeline.evaluation.thresholds import PRECISIONS
 from pipeline.report.blocks import Section, Table
 from pipeline.report.comparison import Comparison
 from pipeline.report.format import number
-from pipeline.report.points import Point
+from pipeline.report.points import Point, model_of
 from pipeline.report.study import Study
 
 SHOWN = 3  # rerankers
@@ -51,7 +51,10 @@ def _names(aim: str) -> list[str]:
 
 
 def _best(comparison: Comparison) -> dict[str, Point]:
-    """Return label -> point of the best calibrated rerankers, by the first measure, best first."""
+    """Return label -> point of the best calibrated rerankers, by the first measure, best first.
+
+    Of the ways to store a model's token vectors the best one is shown.
+    """
     if not comparison.qualities:
         return {}
     found = []
@@ -62,4 +65,7 @@ def _best(comparison: Comparison) -> dict[str, Point]:
         if values and "calibration/brier_score" in point.metrics:
             found.append((max(values), comparison.labels[i], point))
     found.sort(key=lambda item: -item[0])
-    return {label: point for _, label, point in found[:SHOWN]}
+    models: dict[object, tuple[str, Point]] = {}
+    for _, label, point in found:
+        models.setdefault(model_of(point), (label, point))
+    return dict(list(models.values())[:SHOWN])

@@ -25,9 +25,10 @@ METRICS = {
 }
 
 
-def calibrated(name: str, metrics: dict[str, float] = METRICS) -> RunRecord:
+def calibrated(name: str, metrics: dict[str, float] = METRICS, **more: str) -> RunRecord:
     run = record(name, "scratch", VALUES[name])
-    return replace(run, run_id=name, metrics=run.metrics | metrics)
+    params = run.params | {"base.name": name} | more
+    return replace(run, run_id=name, params=params, metrics=run.metrics | metrics)
 
 
 def test_the_three_best_show_what_their_thresholds_reached_on_test_queries() -> None:
@@ -44,6 +45,15 @@ def test_the_three_best_show_what_their_thresholds_reached_on_test_queries() -> 
     assert first == ["colbert_d", "0.0031", "0.0247"]
     text = markdown(document(Study(comparison, NOTHING, 100.0)))
     assert "| colbert_d | best F1 | 0.370 | 0.500 | 0.625 | 0.800 |" in text
+
+
+def test_a_model_that_is_stored_in_several_ways_is_one_reranker() -> None:
+    stored = {"base.name": "same", "rerank.vectors": "int8"}
+    runs = [calibrated(f"colbert_{name}", METRICS, **stored) for name in "ad"]
+    runs[0].params["rerank.vectors"] = "none"
+    page = Page(written_page(compare(runs, VALUES.__getitem__)))
+    _, *rows = page.table("Brier score", "expected calibration error")
+    assert [row[0] for row in rows] == ["colbert_d"]
 
 
 def test_runs_that_reach_no_goal_or_are_not_calibrated() -> None:
