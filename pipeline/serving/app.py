@@ -54,7 +54,7 @@ def create_app(served: Served, limits: Limits, token: str | None, most_pairs: in
     At most ``most_pairs`` pairs of several requests are scored together.
     """
     metrics = Metrics()
-    batcher = Batcher(served.model, most_pairs, limits.waiting, metrics)
+    batcher = Batcher(served.model, most_pairs, limits.waiting, metrics.observe)
 
     @asynccontextmanager
     async def scoring(_app: FastAPI) -> AsyncIterator[None]:
@@ -75,7 +75,7 @@ def create_app(served: Served, limits: Limits, token: str | None, most_pairs: in
             raise HTTPException(422, text)
         if request.needs_calibration and isinstance(served.calibration, str):
             raise HTTPException(422, f"probabilities: {served.calibration}")
-        scores = await batcher.score(request.query, passages)
+        scores = (await batcher.score(request.query, passages)).scores
         metrics.documents.inc(len(passages))
         return request.answer(scores, served.name, served.normalised)
 

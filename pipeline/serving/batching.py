@@ -8,13 +8,12 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from pipeline.infra.errors import one_line
 from pipeline.protocols import Scorer
-from pipeline.serving.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -27,29 +26,55 @@ class NotScored(Exception):
     """The model failed at a request; the message says how."""
 
 
+@dataclass(frozen=True)
+class Scored:
+    """The scores of a request, and the seconds that it waited until they were computed."""
+
+    scores: list[float]
+    waited: float
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What was scored together: the seconds that each request waited, and those of scoring."""
+
+    waited: list[float]
+    pairs: int
+    seconds: float
+
+
 @dataclass(frozen=True, eq=False)
 class Job:
     """A request that waits for its scores."""
 
     query: str
     passages: Sequence[str]
-    scores: asyncio.Future[list[float]]
+    result: asyncio.Future[Scored]
     since: float = field(default_factory=time.perf_counter)
 
 
 class Batcher:
     """Scores jobs with ``model`` while ``run`` runs; all methods belong to one event loop."""
 
-    def __init__(self, model: Scorer, most_pairs: int, most_waiting: int, metrics: Metrics) -> None:
-        """Take at most ``most_pairs`` pairs together; a larger job is scored alone."""
+    def __init__(
+        self,
+        model: Scorer,
+        most_pairs: int,
+        most_waiting: int,
+        observe: Callable[[Batch], None],
+    ) -> None:
+        """Take at most ``most_pairs`` pairs together; a larger job is scored alone.
+
+        ``observe`` gets every batch, before its requests are answered.
+        """
         self._model = model
         self._most_pairs = most_pairs
         self._most_waiting = most_waiting
-        self._metrics = metrics
+        self._observe = observe
         self._waiting: list[Job] = []
         self._arrived = asyncio.Event()
 
-    async def score(self, query: str, passages: Sequence[str]) -> list[float]:
+    async def score(self, query: str, passages: Sequence[str]) -> Scored:
         """Score the passages for the query, in their order.
 
         A caller that is cancelled leaves the queue.
@@ -64,7 +89,7 @@ class Batcher:
         self._waiting.append(job)
         self._arrived.set()
         try:
-            return await job.scores
+            return await job.result
         finally:
             if job in self._waiting:
                 self._waiting.remove(job)
@@ -81,14 +106,16 @@ class Batcher:
                     continue
                 start = time.perf_counter()
                 results = await loop.run_in_executor(thread, score_jobs, self._model, batch)
-                self._metrics.scoring_seconds.observe(time.perf_counter() - start)
-                for job, result in zip(batch, results, strict=True):
-                    if job.scores.done():  # Its client has gone, or its time was over.
+                waited = [start - job.since for job in batch]
+                pairs = sum(len(job.passages) for job in batch)
+                self._observe(Batch(waited, pairs, time.perf_counter() - start))
+                for job, result, seconds in zip(batch, results, waited, strict=True):
+                    if job.result.done():  # Its client has gone, or its time was over.
                         continue
                     if isinstance(result, NotScored):
-                        job.scores.set_exception(result)
+                        job.result.set_exception(result)
                     else:
-                        job.scores.set_result(result)
+                        job.result.set_result(Scored(result, seconds))
 
     def _take(self) -> list[Job]:
         """Take the first jobs that fit into a batch."""
@@ -100,12 +127,6 @@ class Batcher:
                 break
             batch.append(job)
         del self._waiting[: len(batch)]
-        if batch:
-            now = time.perf_counter()
-            for job in batch:
-                self._metrics.queue_seconds.observe(now - job.since)
-            self._metrics.batch_requests.observe(len(batch))
-            self._metrics.batch_pairs.observe(sum(len(job.passages) for job in batch))
         return batch
 
 

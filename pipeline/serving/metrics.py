@@ -3,6 +3,8 @@
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from pipeline.serving.batching import Batch
+
 SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30)
 PAIRS = (1, 4, 16, 64, 256, 1024)
 
@@ -44,6 +46,14 @@ class Metrics:
             buckets=PAIRS,
             registry=registry,
         )
+
+    def observe(self, batch: Batch) -> None:
+        """Count a batch that was scored."""
+        for seconds in batch.waited:
+            self.queue_seconds.observe(seconds)
+        self.scoring_seconds.observe(batch.seconds)
+        self.batch_requests.observe(len(batch.waited))
+        self.batch_pairs.observe(batch.pairs)
 
     def page(self) -> bytes:
         """The text that Prometheus reads."""

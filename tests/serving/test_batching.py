@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.protocols import Scorer
-from pipeline.serving.batching import Batcher, Busy, NotScored
-from pipeline.serving.metrics import Metrics
+from pipeline.serving.batching import Batch, Batcher, Busy, NotScored
 from tests.serving.conftest import Watched
 
 JOBS = [
@@ -23,16 +22,18 @@ def run(
     steps: Callable[[Batcher], Coroutine[Any, Any, None]],
     most_pairs: int = 100,
     most_waiting: int = 8,
-) -> None:
-    """Run ``steps`` beside a batcher."""
+) -> list[Batch]:
+    """Run ``steps`` beside a batcher; return what it scored together."""
+    batches: list[Batch] = []
 
     async def main() -> None:
-        batcher = Batcher(model, most_pairs, most_waiting, Metrics())
+        batcher = Batcher(model, most_pairs, most_waiting, batches.append)
         worker = asyncio.create_task(batcher.run())
         await steps(batcher)
         worker.cancel()
 
     asyncio.run(main())
+    return batches
 
 
 async def start(batcher: Batcher, jobs: Sequence[tuple[str, list[str]]]) -> list[Any]:
@@ -66,11 +67,14 @@ def test_what_waits_is_scored_in_one_call_as_if_alone(
         rest = await start(batcher, [*JOBS, *JOBS])
         model.gate.set()
         results = await asyncio.gather(*first, *rest)
-        for job, scores in zip([JOBS[0], *JOBS, *JOBS], results, strict=True):
-            assert scores == pytest.approx(alone(model.model, *job), abs=1e-4)
+        for job, scored in zip([JOBS[0], *JOBS, *JOBS], results, strict=True):
+            assert scored.scores == pytest.approx(alone(model.model, *job), abs=1e-4)
+        waited.extend(scored.waited for scored in results)
 
-    run(model, steps)
-    assert model.calls == [3, 12]
+    waited: list[float] = []
+    first, second = run(model, steps)
+    assert model.calls == [first.pairs, second.pairs] == [3, 12]
+    assert waited == [*first.waited, *second.waited]
 
 
 def test_a_batch_has_a_bound(watched: Watched) -> None:
@@ -97,8 +101,8 @@ def test_a_request_that_fails_harms_no_other(bad: str, watched: Watched) -> None
         tasks = await start(batcher, [JOBS[0], ("q", ["fine", bad]), JOBS[1]])
         watched.gate.set()
         _, one, failed, two = await asyncio.gather(*first, *tasks, return_exceptions=True)
-        assert one == pytest.approx(alone(watched.model, *JOBS[0]), abs=1e-4)
-        assert two == pytest.approx(alone(watched.model, *JOBS[1]), abs=1e-4)
+        assert one.scores == pytest.approx(alone(watched.model, *JOBS[0]), abs=1e-4)
+        assert two.scores == pytest.approx(alone(watched.model, *JOBS[1]), abs=1e-4)
         assert isinstance(failed, NotScored)
         assert ("document 1" in str(failed)) == (bad == "not finite")
 
