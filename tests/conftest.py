@@ -29,6 +29,8 @@ from tests.pair_runs import record_runs
 if TYPE_CHECKING:  # A test of pure functions must not wait for torch and transformers.
     from pipeline.experiment.shared import Shared
     from pipeline.infra.hardware import Hardware
+    from pipeline.protocols import Scorer
+    from tests.scorers import Watched
 
 Compose = Callable[..., Config]
 NewStore = Callable[..., TrackingConfig]
@@ -236,6 +238,24 @@ def saved(small: Compose, machine: "Hardware", tmp_path_factory: pytest.TempPath
         return folder
 
     return save
+
+
+@pytest.fixture(scope="session")
+def loaded(saved: Saved, machine: "Hardware") -> "Callable[[str], Scorer]":
+    """The saved model as a scorer: ``loaded("colbert")``."""
+    from pipeline.rerankers.saved import load_saved
+
+    return cache(lambda arch: load_saved("model", saved(arch), machine, 32))
+
+
+@pytest.fixture
+def watched(loaded: "Callable[[str], Scorer]") -> "Watched":
+    """A cross-encoder whose gate is open."""
+    from tests.scorers import Watched
+
+    model = Watched(loaded("cross_encoder"))
+    model.gate.set()
+    return model
 
 
 @dataclass(frozen=True)

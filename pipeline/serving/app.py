@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from pipeline.evaluation.calibration import Calibration
 from pipeline.protocols import Scorer
-from pipeline.serving.batching import Batcher, Busy, NotScored
+from pipeline.rerankers.batching import Batcher, Busy, NotScored
 from pipeline.serving.limits import Guard, Limits, error_body
 from pipeline.serving.metrics import Metrics
 from pipeline.serving.protocol import (

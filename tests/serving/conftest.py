@@ -1,59 +1,13 @@
-"""One tiny model of each architecture, loaded as a server does."""
+"""A real server over one tiny model."""
 
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from collections.abc import Callable, Iterator
 
-import numpy as np
 import pytest
 
-from pipeline.infra.hardware import Hardware
-from pipeline.protocols import Scorer, Scores
-from pipeline.rerankers.saved import load_saved
 from pipeline.serving.app import Served
-from tests.conftest import Saved
+from tests.scorers import Watched
 from tests.servers import rerank_server
-
-
-@pytest.fixture(scope="session")
-def loaded(saved: Saved, machine: Hardware) -> Callable[[str], Scorer]:
-    """The saved model as a scorer: ``loaded("colbert")``."""
-    return cache(lambda arch: load_saved("model", saved(arch), machine, 32))
-
-
-@dataclass
-class Watched:
-    """Scores with a real model; waits at ``gate``, and fails at passages that say so."""
-
-    model: Scorer
-    gate: threading.Event = field(default_factory=threading.Event)
-    calls: list[int] = field(default_factory=list)
-    """Pairs of each call, from its beginning."""
-
-    def score_pairs(
-        self,
-        queries: Mapping[str, str],
-        passages: Mapping[str, str],
-        pairs: Sequence[tuple[str, str]],
-        progress: bool = False,
-    ) -> Scores:
-        self.calls.append(len(pairs))
-        assert self.gate.wait(30)
-        texts = [passages[doc_id] for _, doc_id in pairs]
-        if "raise" in texts:
-            raise RuntimeError("out of memory")
-        scores = self.model.score_pairs(queries, passages, pairs)
-        return np.where([text == "not finite" for text in texts], np.float32("nan"), scores)
-
-
-@pytest.fixture
-def watched(loaded: Callable[[str], Scorer]) -> Watched:
-    """A cross-encoder whose gate is open."""
-    model = Watched(loaded("cross_encoder"))
-    model.gate.set()
-    return model
 
 
 @pytest.fixture

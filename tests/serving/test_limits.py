@@ -16,8 +16,9 @@ import pytest
 from pipeline.serving.app import Served
 from pipeline.serving.protocol import DocumentsRequest
 from pipeline.serving.server import Connection
+from tests.scorers import Watched
 from tests.servers import LIMITS, rerank_server
-from tests.serving.conftest import Watched, until
+from tests.serving.conftest import until
 
 CLIENT = httpx.Client(timeout=30)
 BODY = {"query": "q", "documents": ["one", "two"]}

@@ -10,8 +10,9 @@ import pytest
 from pipeline.records import InputError
 from pipeline.serving.app import Served, create_app
 from pipeline.serving.server import bind, is_loopback, listen, server_of, token_for
+from tests.scorers import Watched
 from tests.servers import LIMITS
-from tests.serving.conftest import Watched, until
+from tests.serving.conftest import until
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from pipeline.protocols import Scorer
-from pipeline.serving.batching import Batch, Batcher, Busy, NotScored
-from tests.serving.conftest import Watched
+from pipeline.rerankers.batching import Batch, Batcher, Busy, NotScored
+from tests.scorers import Watched
 
 JOBS = [
     ("merge two configurations", ["Merges.", "Pops an item from the list. " * 5, "Draws."]),
