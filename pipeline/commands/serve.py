@@ -32,7 +32,6 @@ examples:
   curl http://127.0.0.1:8080/rerank -H 'Content-Type: application/json' \\
     -d '{"query": "sort a list", "documents": ["Sorts in place.", "Pops."]}'
 """
-BATCHES = 8  # forward passes of eval.batch_size pairs that requests share at most
 
 
 def main(words: Sequence[str]) -> None:
@@ -51,6 +50,7 @@ def main(words: Sequence[str]) -> None:
             raise InputError(f"{word}: serve takes no such key; see --help for those it takes")
 
     from pipeline.config.compose import compose
+    from pipeline.rerankers.batching import BATCHES
     from pipeline.serving import server
     from pipeline.serving.app import create_app
     from pipeline.serving.limits import Limits

@@ -126,12 +126,15 @@ class EvalConfig:
 
 @dataclass
 class LatencyConfig:
-    """Timing of the serving path, one query at a time."""
+    """Timing of the serving path: one query at a time, then several callers at once."""
 
     enabled: bool = True
     limits: list[int] = field(default_factory=lambda: [20, 50, 100])  # candidates reranked
     queries: int = 100  # timed per cell at most: fewer once the median is known to 5%
+    fewest_queries: int = 20  # timed per cell at least, if there are as many; 100 give a p99
     warmup: int = 5  # queries before, not timed
+    callers: int = 1  # more: so many ask at once, too, at the first limit and in one search
+    callers_seconds: float = 2.0  # how long they ask
     rerank_modes: list[str] = field(
         default_factory=lambda: list(SEARCHES)
     )  # timed; others share the first
@@ -142,7 +145,10 @@ class LatencyConfig:
         known = bool(self.rerank_modes) and set(self.rerank_modes) <= set(SEARCHES)
         require(known, "latency.rerank_modes", self.rerank_modes, f"one or more of {SEARCHES}")
         at_least("latency.queries", self.queries, 1)
+        at_least("latency.fewest_queries", self.fewest_queries, 1)
         at_least("latency.warmup", self.warmup, 0)
+        at_least("latency.callers", self.callers, 1)
+        at_least("latency.callers_seconds", self.callers_seconds, 0.1)
 
 
 @dataclass

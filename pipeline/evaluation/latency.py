@@ -11,9 +11,8 @@ A limit is timed until the medians of its searches are known to 5%. Then more qu
 little, and a slow reranker takes a second for each.
 """
 
-import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle, islice
 
@@ -21,9 +20,9 @@ import numpy as np
 import pyarrow as pa
 from lancedb.rerankers import Reranker as LanceDBReranker
 from lancedb.table import Table
-from scipy.stats import binom
 
 from pipeline.config.stages import LatencyConfig
+from pipeline.evaluation.quantiles import interval_metrics, precise, summary
 from pipeline.infra.console import live_line
 from pipeline.infra.hardware import Hardware
 from pipeline.protocols import Scorer
@@ -34,9 +33,6 @@ from pipeline.retrieval.searches import Searches
 
 PARTS = ("embed", "search", "rerank", "total")
 TOP_K = 10  # passages returned
-LEVEL = 0.95  # of the interval of a median
-PRECISE = 0.05  # of the median: how far the ends of the interval may be from it
-FEWEST = 20  # queries timed, if there are as many
 STEP = 10  # queries from one look at the intervals to the next
 
 
@@ -55,6 +51,8 @@ def measure(
     that, all are timed after a warm-up with the same ones. A limit is done as soon as the medians
     of its searches are precise; the metric ``latency/vector_20/queries`` is how many were timed.
     ``search_depth`` is that of the evaluation, ``queries_per_s`` 1 / mean total, with one client.
+    ``latency/first_query_ms`` is the total of the first query of all, once, in the first search
+    that is reranked, at the first limit.
     """
     times: dict[tuple[str, int], dict[str, list[float]]] = {
         (search, limit): {part: [] for part in PARTS}
@@ -65,6 +63,9 @@ def measure(
     warmup = list(islice(cycle(queries), config.warmup))
     timed = queries[config.warmup :] or queries
     limits = list(config.limits)
+    first = searches[limits[0]]
+    cold = _serve(queries[0], limits[0], first, embedder, reranker, hardware, config)
+    metrics = {"latency/first_query_ms": next(iter(cold.values()))["total"] * 1000}
     for number, text in enumerate(live_line("latency", "query", [*warmup, *timed]), -len(warmup)):
         for limit in limits:
             measured = _serve(text, limit, searches[limit], embedder, reranker, hardware, config)
@@ -72,39 +73,20 @@ def measure(
                 for search, parts in measured.items():
                     for part, seconds in parts.items():
                         times[search, limit][part].append(seconds * 1000)
-        if number + 1 >= FEWEST and (number + 1) % STEP == 0:
+        if number + 1 >= config.fewest_queries and (number + 1) % STEP == 0:
             cells = {limit: [times[s, limit]["total"] for s in SEARCHES] for limit in limits}
             limits = [limit for limit in limits if not all(map(precise, cells[limit]))]
         if not limits:
             break
-    return {
-        name: value
-        for (search, limit), parts in times.items()
-        for name, value in _summary(f"latency/{search}_{limit}", parts).items()
-    }
+    for (search, limit), cell in times.items():
+        prefix = f"latency/{search}_{limit}"
+        metrics |= summary(prefix, cell) | interval_metrics(f"{prefix}/total", cell["total"])
+        metrics[f"{prefix}/queries"] = len(cell["total"])
+        metrics[f"{prefix}/queries_per_s"] = 1000 / float(np.mean(cell["total"]))
+    return metrics
 
 
-def median_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Bound the median of what ``values`` are drawn from, whatever its distribution.
-
-    The number of values below the median is binomial, so two of the sorted values bound it with a
-    probability of at least 95% (Le Boudec, Performance Evaluation, 2010, theorem 2.1). Fewer than 6
-    values give no bound.
-    """
-    place = int(binom.ppf((1 - LEVEL) / 2, len(values), 0.5))
-    if place == 0:
-        return -math.inf, math.inf
-    ordered = sorted(values)
-    return ordered[place - 1], ordered[-place]
-
-
-def precise(values: Sequence[float]) -> bool:
-    """Whether both ends of the median's interval are within 5% of the median."""
-    middle = float(np.median(values))
-    return all(abs(end - middle) <= PRECISE * middle for end in median_interval(values))
-
-
-class _Timed(LanceDBReranker):  # type: ignore[misc]
+class TimedReranker(LanceDBReranker):  # type: ignore[misc]
     """Reranks by ``inner`` and adds up the seconds."""
 
     def __init__(self, inner: LanceReranker, hardware: Hardware) -> None:
@@ -122,16 +104,19 @@ class _Timed(LanceDBReranker):  # type: ignore[misc]
         self.seconds += time.perf_counter() - start
 
     def rerank_vector(self, query: str, vector_results: pa.Table) -> pa.Table:
+        """Rerank the rows of a vector search."""
         with self._clock():
             return self._inner.rerank_vector(query, vector_results)
 
     def rerank_fts(self, query: str, fts_results: pa.Table) -> pa.Table:
+        """Rerank the rows of a full-text search."""
         with self._clock():
             return self._inner.rerank_fts(query, fts_results)
 
     def rerank_hybrid(
         self, query: str, vector_results: pa.Table, fts_results: pa.Table
     ) -> pa.Table:
+        """Fuse the rows of both searches and rerank them."""
         with self._clock():
             return self._inner.rerank_hybrid(query, vector_results, fts_results)
 
@@ -153,7 +138,7 @@ def _serve(
         served = LanceReranker(
             reranker if reranks else None, TOP_K, limit, search_depth=searches.depth
         )
-        timed = _Timed(served, hardware) if reranks else None
+        timed = TimedReranker(served, hardware) if reranks else None
         hardware.synchronize()
         start = time.perf_counter()
         vector = embedder.encode_queries([text])[0] if search != "fts" else None
@@ -174,19 +159,3 @@ def _serve(
             "total": embedding + searching + reranking,
         }
     return measured
-
-
-def _summary(prefix: str, parts: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """Summarise the milliseconds of every part."""
-    metrics = {}
-    for part, milliseconds in parts.items():
-        p50, p95, p99 = np.percentile(milliseconds, [50, 95, 99])
-        statistics = {"p50": p50, "p95": p95, "p99": p99, "mean": np.mean(milliseconds)}
-        for name, value in statistics.items():
-            metrics[f"{prefix}/{part}_{name}_ms"] = float(value)
-    low, high = median_interval(parts["total"])
-    if low > 0:
-        metrics |= {f"{prefix}/total_p50_low_ms": low, f"{prefix}/total_p50_high_ms": high}
-    metrics[f"{prefix}/queries"] = len(parts["total"])
-    metrics[f"{prefix}/queries_per_s"] = 1000 / float(np.mean(parts["total"]))
-    return metrics

@@ -14,7 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from pipeline.config import Config
-from pipeline.evaluation import latency
+from pipeline.evaluation import callers, latency
 from pipeline.experiment import model, precision, token_vectors
 from pipeline.experiment.base import as_found, locate_base
 from pipeline.experiment.resources import load, open_cache
@@ -43,7 +43,7 @@ def measure(
 
     def build(folder: Path) -> None:
         scorer = _scorer(config, shared, machine, base, cache)
-        timings = latency.measure(
+        path = (
             queries,
             shared.table.table,
             config.search_depth,
@@ -52,6 +52,9 @@ def measure(
             machine,
             config.latency,
         )
+        timings = latency.measure(*path)
+        if config.latency.callers > 1:
+            timings |= callers.measure(*path, config.eval.batch_size)
         (folder / FILE).write_text(json.dumps(timings))
 
     folder = cache.get("latency", inputs(config, shared, machine, base), build)

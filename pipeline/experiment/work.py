@@ -90,7 +90,7 @@ def time_work(config: LatencyConfig, reads: bool) -> Work:
 
     ``reads``: the reranker reads the passages of each query, which stored vectors spare.
     """
-    queries = config.warmup + min(config.queries, TIMED)
+    queries = config.warmup + min(config.queries, max(config.fewest_queries, TIMED))
     served = queries * sum(config.limits) * len(config.rerank_modes)
     searched = queries * len(config.limits) * len(SEARCHES)
     return Work(served=served if reads else 0, searched=searched)

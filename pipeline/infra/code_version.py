@@ -88,8 +88,16 @@ STAGES = {
     ),
     "scores": Code(("experiment.scores", "infra.hardware", "rerankers"), RERANKER),
     "latency": Code(
-        ("evaluation.latency", "experiment.latency", "infra.hardware", "rerankers", "retrieval"),
-        (*RERANKER, "lancedb"),
+        (
+            "evaluation.callers",
+            "evaluation.latency",
+            "evaluation.quantiles",
+            "experiment.latency",
+            "infra.hardware",
+            "rerankers",
+            "retrieval",
+        ),
+        (*RERANKER, "lancedb", "scipy"),
     ),
     # What a finished point used beside its stages.
     "point": Code(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pipeline.report.blocks import Section, Table
 from pipeline.report.sections import (
     ablations,
+    callers,
     cost,
     curve,
     latency,
@@ -27,6 +28,7 @@ SECTIONS = (
     ablations.section,
     curve.section,
     latency.section,
+    callers.section,
     stored.section,
     thresholds.section,
     queries.section,

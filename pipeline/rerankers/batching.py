@@ -17,6 +17,8 @@ from pipeline.protocols import Scorer
 
 log = logging.getLogger(__name__)
 
+BATCHES = 8  # forward passes that requests share at most; a bound of their pairs
+
 
 class Busy(Exception):
     """Too many requests wait already."""
@@ -49,6 +51,7 @@ class Job:
 
     query: str
     passages: Sequence[str]
+    ids: Sequence[str] | None
     result: asyncio.Future[Scored]
     since: float = field(default_factory=time.perf_counter)
 
@@ -74,10 +77,13 @@ class Batcher:
         self._waiting: list[Job] = []
         self._arrived = asyncio.Event()
 
-    async def score(self, query: str, passages: Sequence[str]) -> Scored:
+    async def score(
+        self, query: str, passages: Sequence[str], ids: Sequence[str] | None = None
+    ) -> Scored:
         """Score the passages for the query, in their order.
 
-        A caller that is cancelled leaves the queue.
+        Their ``ids`` are needed by a model that has vectors stored under them. One id is one text
+        in all jobs. A caller that is cancelled leaves the queue.
 
         Raises:
             Busy: too many jobs wait.
@@ -85,7 +91,7 @@ class Batcher:
         """
         if len(self._waiting) >= self._most_waiting:
             raise Busy
-        job = Job(query, passages, asyncio.get_running_loop().create_future())
+        job = Job(query, passages, ids, asyncio.get_running_loop().create_future())
         self._waiting.append(job)
         self._arrived.set()
         try:
@@ -136,10 +142,12 @@ def score_jobs(model: Scorer, jobs: Sequence[Job]) -> list[list[float] | NotScor
     If the call fails, each job is scored alone.
     """
     queries = {str(i): job.query for i, job in enumerate(jobs)}
-    passages = {
-        f"{i}.{j}": text for i, job in enumerate(jobs) for j, text in enumerate(job.passages)
-    }
-    pairs = [(doc_id.partition(".")[0], doc_id) for doc_id in passages]
+    passages: dict[str, str] = {}
+    pairs: list[tuple[str, str]] = []
+    for i, job in enumerate(jobs):
+        ids = job.ids or [f"{i}.{j}" for j in range(len(job.passages))]
+        passages.update(zip(ids, job.passages, strict=True))
+        pairs += [(str(i), doc_id) for doc_id in ids]
     try:
         scores = iter(model.score_pairs(queries, passages, pairs).tolist())
     except Exception as error:

@@ -34,6 +34,7 @@ from tests.conftest import compose_config
         ("dataset.folds=1", "dataset.folds=1: must be at least 2"),
         ("dataset.fold=1", "dataset.fold=1: must be 0 to dataset.folds - 1 = 0"),
         ("dataset.near_duplicate=0", "dataset.near_duplicate=0.0: above 0, up to 1"),
+        ("latency.callers=0", "latency.callers=0: must be at least 1"),
         ("latency.rerank_modes=[bm25]", "latency.rerank_modes=['bm25']: one or more of"),
     ],
 )

@@ -1,7 +1,8 @@
 """Timing works on the smallest of inputs, and ends when the medians are known."""
 
 from collections.abc import Sequence
-from math import inf, isfinite
+from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from pipeline.config.index import IndexConfig
 from pipeline.config.stages import LatencyConfig
 from pipeline.evaluation import latency
-from pipeline.evaluation.latency import measure, median_interval, precise
+from pipeline.evaluation.latency import measure
 from pipeline.infra.hardware import Hardware
 from pipeline.retrieval.embedder import Embedder, Vectors
 from pipeline.retrieval.index import PassageTable, build_table
@@ -50,11 +51,12 @@ def test_queries_that_do_not_suffice_for_a_warmup_are_timed(
         for limit in (2, 4):
             assert metrics[f"latency/{search}_{limit}/rerank_p50_ms"] > 0
             assert metrics[f"latency/{search}_{limit}/total_p50_ms"] > 0
+    assert metrics["latency/first_query_ms"] > 0
     # Hybrid and vector embed; the warm-up is repeated if there are too few queries.
     served = 5 + (queries - 5 if queries > 5 else queries)
-    assert len(embedder.queries) == served * 2 * 2
+    assert len(embedder.queries) == 2 + served * 2 * 2
     assert set(embedder.queries) == set(texts)
-    assert [len(pairs) for pairs in reranker.calls] == [2, 4] * served
+    assert [len(pairs) for pairs in reranker.calls] == [2] + [2, 4] * served
 
 
 def test_full_text_that_finds_nothing_is_timed(tmp_path: Path, machine: Hardware) -> None:
@@ -67,19 +69,6 @@ def test_full_text_that_finds_nothing_is_timed(tmp_path: Path, machine: Hardware
     assert reranker.calls == []
 
 
-def test_two_of_the_sorted_values_bound_the_median() -> None:
-    # Of 20 values 5 or fewer lie below the median with a probability of 2.1%, 6 or fewer of 5.8%.
-    assert median_interval(range(20, 0, -1)) == (6, 15)
-    assert median_interval([1.0] * 5) == (-inf, inf)
-    assert median_interval([1.0] * 6) == (1, 1)
-
-
-def test_a_median_is_precise_if_its_interval_is_within_five_percent() -> None:
-    assert precise(range(91, 111))  # 96 to 105 around 100.5
-    assert not precise(range(82, 122, 2))  # 92 to 110 around 101
-    assert not precise([100.0] * 5)
-
-
 def test_a_limit_is_timed_until_its_medians_are_precise(
     tmp_path: Path, machine: Hardware, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,6 +79,8 @@ def test_a_limit_is_timed_until_its_medians_are_precise(
         seconds = {"vector": 0.1, "fts": 0.1, "hybrid": 0.1}
         if limit == 50:  # its FTS search takes 0.1 s or 0.2 s, in turns
             seconds["fts"] += 0.1 * (served.count(50) % 2)
+        elif served.count(20) == 1:  # the very first query
+            seconds["vector"] = 3
         elif served.count(20) % 11 == 0:  # one of eleven in its hybrid search takes long
             seconds["hybrid"] += 1
         return {search: dict.fromkeys(latency.PARTS, took) for search, took in seconds.items()}
@@ -99,7 +90,15 @@ def test_a_limit_is_timed_until_its_medians_are_precise(
     table = PassageTable(tmp_path / "table").table
     config = LatencyConfig(limits=[20, 50], queries=100, warmup=5)
     metrics = measure([f"{n}" for n in range(105)], table, 100, Equal(), None, machine, config)
-    assert (served.count(20), served.count(50)) == (5 + 20, 5 + 100)
+    assert (served.count(20), served.count(50)) == (1 + 5 + 20, 5 + 100)
+    assert metrics["latency/first_query_ms"] == 3000
+    assert metrics["latency/vector_20/total_mean_ms"] == pytest.approx(100)
     assert (metrics["latency/fts_20/queries"], metrics["latency/vector_50/queries"]) == (20, 100)
     assert metrics["latency/fts_50/total_p50_low_ms"] == pytest.approx(100)
     assert metrics["latency/fts_50/total_p50_high_ms"] == pytest.approx(200)
+    # 100 queries were timed, and 20.
+    assert metrics["latency/fts_50/total_p99_ms"] == pytest.approx(200)
+    assert "latency/fts_20/total_p99_ms" not in metrics
+    few = replace(config, limits=[20], fewest_queries=30)
+    metrics = measure([f"{n}" for n in range(105)], table, 100, Equal(), None, machine, few)
+    assert metrics["latency/fts_20/queries"] == 30

@@ -58,6 +58,7 @@ def test_what_takes_no_time_is_not_in_it(change: str, machine: Hardware, base: P
         "base.dedicated=true",
         "eval.batch_size=7",
         "index.hybrid_depth=200",
+        "latency.callers=8",
         "latency.limits=[7]",
         "rerank.windows=20",
     ],

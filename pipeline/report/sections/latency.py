@@ -1,7 +1,7 @@
 """Section "Quality against latency": what is on the Pareto front, per machine and depth."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from math import inf, isnan, nan
@@ -22,6 +22,7 @@ from pipeline.report.uncertainty import COLUMNS, order_of
 
 KINDS = {"cpu": "CPU", "cuda": "GPU", "mps": "Apple GPU", "": "Machine not logged"}
 COLOURS = dict(zip(SEARCHES, PALETTE, strict=False))
+QUANTILES = ("p50", "p95", "p99")
 SYMBOLS = {"alone": "x", "reranked": "circle", "fused": "diamond-open"}
 
 
@@ -36,7 +37,7 @@ class Timed:
     quality: float
     p50: float  # milliseconds of one query
     p95: float
-    interval: str = ""  # of p50, 95%
+    cells: Mapping[str, str]  # by p50, p95 and p99: as text, with 95% intervals
     front: bool = False  # nothing is at once as fast and better, or faster and as good
 
 
@@ -112,8 +113,9 @@ def _timed(comparison: Comparison, i: int) -> list[Timed]:
                 continue
             order = "alone"
         for limit in [limit for timed, limit in depths if timed == search]:
-            p50 = point.metrics[f"latency/{search}_{limit}/total_p50_ms"]
-            p95 = point.metrics.get(f"latency/{search}_{limit}/total_p95_ms", nan)
+            total = f"latency/{search}_{limit}/total"
+            p50 = point.metrics[f"{total}_p50_ms"]
+            p95 = point.metrics.get(f"{total}_p95_ms", nan)
             if not isnan(p50) and not isnan(row[column].value):
                 systems.append(
                     Timed(
@@ -124,18 +126,31 @@ def _timed(comparison: Comparison, i: int) -> list[Timed]:
                         quality=row[column].value,
                         p50=p50,
                         p95=p50 if isnan(p95) else p95,
-                        interval=_interval(point, f"latency/{search}_{limit}/total_p50"),
+                        cells=_cells(point, total),
                     )
                 )
     return sorted(systems, key=lambda s: (SEARCHES.index(s.search), s.order, s.limit))
 
 
-def _interval(point: Point, median: str) -> str:
-    """Return `` (540 to 551)``, the 95% interval of a median; empty if it was not logged."""
-    low, high = (point.metrics.get(f"{median}_{end}_ms", nan) for end in ("low", "high"))
-    if isnan(low) or isnan(high):
-        return ""
-    return f" ({milliseconds(low).removesuffix(' ms')} to {milliseconds(high).removesuffix(' ms')})"
+def _cells(point: Point, total: str) -> dict[str, str]:
+    """Return the quantiles that were logged, each as ``545 ms (540 to 551)``."""
+    return {
+        quantile: milliseconds(point.metrics[name]) + _interval(point, f"{total}_{quantile}")
+        for quantile in QUANTILES
+        if (name := f"{total}_{quantile}_ms") in point.metrics
+    }
+
+
+def _interval(point: Point, quantile: str) -> str:
+    """Return `` (540 to 551)``, the 95% interval of a quantile, empty if it was not logged.
+
+    Of few queries only the lower end is known: `` (at least 540)``.
+    """
+    ends = [point.metrics.get(f"{quantile}_{end}_ms", nan) for end in ("low", "high")]
+    low, high = (milliseconds(end).removesuffix(" ms") for end in ends)
+    if MISSING not in (low, high):
+        return f" ({low} to {high})"
+    return "" if low == MISSING else f" (at least {low})"
 
 
 def _front(systems: Sequence[Timed]) -> list[Timed]:
@@ -154,17 +169,16 @@ def _table(device: Device, measure: str, name: str) -> Table:
     for system in device.systems:
         row = times.setdefault((system.label, system.search), {})
         row["reranked" if system.order == "alone" else system.order] = number(system.quality)
-        row[f"p50 of {system.limit}"] = milliseconds(system.p50) + system.interval
-        row[f"p95 of {system.limit}"] = milliseconds(system.p95)
-    heads = ["reranked", "fused"]
-    heads += [f"{p} of {limit}" for limit in device.limits for p in ("p50", "p95")]
+        row |= {f"{quantile} of {system.limit}": cell for quantile, cell in system.cells.items()}
+    known = {head for row in times.values() for head in row}
+    timed = [f"{quantile} of {limit}" for limit in device.limits for quantile in QUANTILES]
+    heads = ["reranked", "fused", *(head for head in timed if head in known)]
     rows = [
         [label, SEARCH_NAMES[search], *(row.get(head, MISSING) for head in heads)]
         for (label, search), row in times.items()
     ]
     caption = (
-        f"{name}: {measure}, and latency by the number of passages reranked, with the 95% interval "
-        "of the median"
+        f"{name}: {measure}, and latency by the number of passages reranked, with 95% intervals"
     )
     return Table(caption, ["run", "search", *heads], rows, names=2)
 
