@@ -8,6 +8,7 @@ measured, deeper than what is reranked: LanceDB leaves ties in no particular ord
 made here.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -74,7 +75,13 @@ class LanceReranker(LanceDBReranker):  # type: ignore[misc]
             scores = [1.0 - distance for distance in rows["_distance"].to_pylist()]
         else:
             scores = rows["_score"].to_pylist()
-        by_content = sorted(zip(map(tie_key, texts), ids, scores, strict=True))
+        # Only rows that tie are hashed: all of them would take a millisecond.
+        rows_with = Counter(scores)
+        keys = [
+            tie_key(text) if rows_with[score] > 1 else 0
+            for text, score in zip(texts, scores, strict=True)
+        ]
+        by_content = sorted(zip(keys, ids, scores, strict=True))
         return sort_hits(Hit(doc_id, score) for _, doc_id, score in by_content)
 
     def _rerank(self, query: str, found: Sequence[Hit], rows: pa.Table) -> pa.Table:

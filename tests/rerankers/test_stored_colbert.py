@@ -58,6 +58,32 @@ def test_maxsim_is_that_of_pylate() -> None:
     assert maxsim(query, documents) == pytest.approx(theirs, abs=1e-5)
 
 
+@pytest.mark.parametrize("prompt", [None, "search: "])
+@pytest.mark.parametrize("expansion", [True, False])
+def test_queries_are_embedded_bit_by_bit_as_pylate_does(
+    expansion: bool, prompt: str | None, colbert: ColbertReranker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = colbert.model
+    monkeypatch.setattr(colbert, "_batch_size", 2)
+    monkeypatch.setattr(model, "do_query_expansion", expansion)
+    if prompt is not None:
+        monkeypatch.setitem(model.prompts, "own", prompt)
+        monkeypatch.setattr(model, "default_prompt_name", "own")
+    texts = ["sort", "merge two configurations into one", "draw a graph"]
+    expected = model.encode(
+        texts,
+        is_query=True,
+        batch_size=2,
+        convert_to_tensor=True,
+        convert_to_numpy=False,
+        normalize_embeddings=False,
+        show_progress_bar=False,
+    )
+    model.train()
+    for ours, theirs in zip(colbert.embed_queries(texts), expected, strict=True):
+        assert torch.equal(ours, normalize(theirs.float(), dim=1))
+
+
 @pytest.mark.parametrize("config", STORED, ids=lambda config: config.vectors)
 def test_a_stored_passage_scores_as_one_encoded_now(
     config: RerankConfig, colbert: ColbertReranker, tmp_path: Path
