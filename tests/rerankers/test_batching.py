@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.protocols import Scorer
-from pipeline.rerankers.batching import Batch, Batcher, Busy, NotScored
+from pipeline.rerankers.batching import Batch, Batcher, Busy, NotScored, Scored
 from tests.scorers import Watched
 
 JOBS = [
@@ -101,6 +101,7 @@ def test_a_request_that_fails_harms_no_other(bad: str, watched: Watched) -> None
         tasks = await start(batcher, [JOBS[0], ("q", ["fine", bad]), JOBS[1]])
         watched.gate.set()
         _, one, failed, two = await asyncio.gather(*first, *tasks, return_exceptions=True)
+        assert isinstance(one, Scored) and isinstance(two, Scored)
         assert one.scores == pytest.approx(alone(watched.model, *JOBS[0]), abs=1e-4)
         assert two.scores == pytest.approx(alone(watched.model, *JOBS[1]), abs=1e-4)
         assert isinstance(failed, NotScored)

@@ -31,7 +31,8 @@ def test_the_page_asks_over_http(guarded: str, capsys: pytest.CaptureFixture[str
 
 
 def test_the_page_states_the_defaults() -> None:
-    from pipeline.commands.serve import BATCHES, parser
+    from pipeline.commands.serve import parser
+    from pipeline.rerankers.batching import BATCHES
 
     page = PAGE.read_text()
     for option in ("max_documents", "max_body", "timeout", "max_waiting"):
