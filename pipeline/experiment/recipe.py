@@ -47,7 +47,7 @@ from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError
 from pipeline.rerankers.saved import check_base
 from pipeline.rerankers.scores import PairScores, collapsed
-from pipeline.rerankers.stored_colbert import as_served
+from pipeline.rerankers.served import as_served
 from pipeline.tracking import attempts, writer
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,8 @@ from pipeline.infra.hardware import Hardware, measured
 from pipeline.infra.model_files import content_hash
 from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Reranker, Scorer
-from pipeline.rerankers.stored_colbert import StoredColbert, TokenEmbedder, as_served
+from pipeline.rerankers.served import as_served
+from pipeline.rerankers.stored_colbert import StoredColbert, TokenEmbedder
 from pipeline.rerankers.token_codec import Vectors
 
 FULL = RerankConfig(vectors="fp16")  # what all other kinds are made of

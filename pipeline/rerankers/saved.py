@@ -19,7 +19,7 @@ from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Scorer
 from pipeline.records import InputError
 from pipeline.rerankers import load_reranker
-from pipeline.rerankers.stored_colbert import as_served
+from pipeline.rerankers.served import as_served
 
 log = logging.getLogger(__name__)
 

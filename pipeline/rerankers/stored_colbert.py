@@ -16,11 +16,10 @@ from tqdm import tqdm
 
 from pipeline.config.stages import RerankConfig
 from pipeline.infra.console import live_line
-from pipeline.protocols import Reranker, Scorer, Scores
+from pipeline.protocols import Scores
 from pipeline.rerankers.maxsim import score_blocks
 from pipeline.rerankers.token_codec import TokenCodec, Vectors
 from pipeline.rerankers.token_table import TokenTable
-from pipeline.rerankers.windows import windowed
 
 
 @runtime_checkable
@@ -118,14 +117,3 @@ class StoredColbert:
             decoded = [self._codec.decode(self._codec.encode(vectors)) for vectors in encoded]
             found |= dict(zip(missing, decoded, strict=True))
         return found
-
-
-def as_served(reranker: Reranker, config: RerankConfig) -> Scorer:
-    """Return the reranker as ``config`` has it evaluated, with no table: it shares the weights.
-
-    It reads passages in windows, or has their token vectors as they would be stored, or neither.
-    """
-    if config.vectors == "none":
-        return windowed(reranker, config)
-    assert isinstance(reranker, TokenEmbedder)
-    return StoredColbert(reranker, config)

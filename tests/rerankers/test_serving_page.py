@@ -13,7 +13,7 @@ from pipeline.infra.stage_cache import StageCache
 from pipeline.rerankers import load_reranker
 from pipeline.rerankers.lance import LanceReranker
 from pipeline.rerankers.scores import score_candidates
-from pipeline.rerankers.stored_colbert import as_served
+from pipeline.rerankers.served import as_served
 from pipeline.retrieval.searches import Searches
 from tests.conftest import TINY, Compose
 

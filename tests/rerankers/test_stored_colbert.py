@@ -20,7 +20,8 @@ from pipeline.rerankers.colbert import ColbertReranker
 from pipeline.rerankers.lance import LanceReranker
 from pipeline.rerankers.maxsim import maxsim
 from pipeline.rerankers.scores import score_candidates
-from pipeline.rerankers.stored_colbert import StoredColbert, as_served
+from pipeline.rerankers.served import as_served
+from pipeline.rerankers.stored_colbert import StoredColbert
 from pipeline.rerankers.token_codec import TokenCodec
 from pipeline.rerankers.token_table import TokenTable
 from pipeline.retrieval.searches import Searches
