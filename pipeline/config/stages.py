@@ -1,7 +1,9 @@
 """Define the configuration of each step; a step receives its own part, never the whole."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Self
 
 from omegaconf import MISSING
 
@@ -19,6 +21,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 FUSIONS = ("weighted", "rrf")
 POOLINGS = ("max", "first")
 VECTORS = ("none", "fp16", "int8", "binary")
+VARIANTS = ("torch", "openvino")
 
 
 @dataclass
@@ -42,6 +45,7 @@ class RerankConfig:
     pooling: str = "max"  # of the windows' scores: max or first
     vectors: str = "none"  # of a ColBERT's tokens, stored: fp16, int8, binary; none: made per query
     token_pooling: int = 1  # one stored token vector for so many tokens, which are clustered
+    variant: str = "torch"  # of a cross-encoder: torch, or openvino, which is faster on a CPU
 
     def __post_init__(self) -> None:
         at_least("rerank.windows", self.windows, 8)
@@ -55,6 +59,7 @@ class RerankConfig:
         one_of("rerank.pooling", self.pooling, POOLINGS)
         one_of("rerank.vectors", self.vectors, VECTORS)
         at_least("rerank.token_pooling", self.token_pooling, 1)
+        one_of("rerank.variant", self.variant, VARIANTS)
         stored = self.vectors != "none"
         alone = not stored or self.windows is None
         require(alone, "rerank.vectors", self.vectors, "can't be combined with rerank.windows")
@@ -63,12 +68,16 @@ class RerankConfig:
         require(pools, "rerank.token_pooling", self.token_pooling, wanted)
 
     def must_fit(self, arch: ArchConfig) -> None:
-        """Check that the model reads a whole window, and that it has token vectors to store.
+        """Check that the model reads a whole window, and that it can be kept or computed this way.
 
         Raises:
-            InputError: a window leaves no room for the query, or is longer than what is read; or
-                token vectors are to be stored of a cross-encoder.
+            InputError: a window leaves no room for the query, or is longer than what is read;
+                token vectors are to be stored of a cross-encoder; or a ColBERT is to be computed
+                by another engine than torch.
         """
+        if self.variant != "torch" and isinstance(arch, ColbertConfig):
+            reason = "only of a cross-encoder, this is a ColBERT; see rerank.vectors"
+            raise InputError(f"rerank.variant={self.variant}: {reason}")
         if self.vectors != "none" and isinstance(arch, CrossEncoderConfig):
             reason = "only a ColBERT has token vectors, this is a cross-encoder"
             raise InputError(f"rerank.vectors={self.vectors}: {reason}")
@@ -83,6 +92,23 @@ class RerankConfig:
         else:
             return
         require(fits, "rerank.windows", self.windows, f"the model reads {reads}; take fewer")
+
+    def must_run(self, device: str) -> None:
+        """Check that the engine is installed and computes on ``device``.
+
+        Raises:
+            InputError: it is not, or does not.
+        """
+        if self.variant == "torch":
+            return
+        on_cpu = f"computes on a CPU, this is {device}; set hardware.device=cpu"
+        require(device == "cpu", "rerank.variant", self.variant, on_cpu)
+        installed = find_spec(self.variant) is not None
+        require(installed, "rerank.variant", self.variant, "not installed, run make setup")
+
+    def in_training(self) -> Self:
+        """Return how the dev queries are scored while a model trains: in windows, by torch."""
+        return replace(self, vectors="none", token_pooling=1, variant="torch")
 
 
 @dataclass

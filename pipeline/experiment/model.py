@@ -145,7 +145,7 @@ def inputs(
             "depth": config.eval.dev_depth,
             "cutoff": max(config.eval.top_k),
             "batch_size": config.eval.batch_size,
-            "rerank": asdict(replace(config.rerank, vectors="none", token_pooling=1)),
+            "rerank": asdict(config.rerank.in_training()),
             "code": code_version("dev score"),
         }
     if teacher is not None:

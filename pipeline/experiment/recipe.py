@@ -115,6 +115,7 @@ def prepare(config: Config, cache: StageCache, spent: dict[str, float]) -> Prepa
         InputError: one of them can't be found or used.
     """
     machine = hardware.resolve(config.hardware)
+    config.rerank.must_run(machine.device)
     with step("base", spent):
         base = locate_base(config, cache)
         config = as_found(config, base)

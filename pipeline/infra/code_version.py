@@ -18,6 +18,7 @@ PACKAGE = Path(__file__).parent.parent
 TRANSFORMER = ("numpy", "tokenizers", "torch", "transformers")
 SEARCH = (*TRANSFORMER, "lancedb", "sentence-transformers")
 RERANKER = (*TRANSFORMER, "pylate", "sentence-transformers")
+SERVED = (*RERANKER, "openvino")
 TRAINING = (*RERANKER, "accelerate", "datasets", "peft")
 
 
@@ -86,7 +87,7 @@ STAGES = {
         ("experiment.token_vectors", "infra.hardware", "rerankers", "retrieval.ties"),
         (*RERANKER, "lancedb", "scipy"),
     ),
-    "scores": Code(("experiment.scores", "infra.hardware", "rerankers"), RERANKER),
+    "scores": Code(("experiment.scores", "infra.hardware", "rerankers"), SERVED),
     "latency": Code(
         (
             "evaluation.callers",
@@ -97,7 +98,7 @@ STAGES = {
             "rerankers",
             "retrieval",
         ),
-        (*RERANKER, "lancedb", "scipy"),
+        (*SERVED, "lancedb", "scipy"),
     ),
     # What a finished point used beside its stages.
     "point": Code(
@@ -123,8 +124,16 @@ def version_under(package: Path, *stages: str) -> str:
         if any(dotted == module or dotted.startswith(f"{module}.") for module in modules):
             digest.update(f"{name.as_posix()}\0{_syntax(path.read_text('utf-8'))}\0".encode())
     for library in sorted(libraries):
-        digest.update(f"{library}=={metadata.version(library)}\0".encode())
+        digest.update(f"{library}=={_installed(library)}\0".encode())
     return digest.hexdigest()[:16]
+
+
+def _installed(library: str) -> str:
+    """The version of a library; "none" if it is not installed, and so computes nothing."""
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return "none"
 
 
 @cache

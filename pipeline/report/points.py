@@ -42,8 +42,8 @@ INCIDENTAL = (
     "version.",
     "lock.",
 )
-STORED_AS = ("rerank.vectors", "rerank.token_pooling")
-"""The parameters that say how a model's token vectors are stored."""
+FORM = {"rerank.vectors": "none", "rerank.token_pooling": "1", "rerank.variant": "torch"}
+"""The parameters that say in which form a trained model is served, with the plain form's values."""
 
 Column = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -130,9 +130,14 @@ def identity(run: RunRecord) -> frozenset[tuple[str, str]]:
 
 
 def model_of(point: Point) -> object:
-    """Return what points have in common whose models differ in ``STORED_AS`` only."""
-    left_out = (*STORED_AS, "run_name")
+    """Return what points have in common that are the same trained model, in any ``FORM``."""
+    left_out = (*FORM, "run_name")
     return point.group, frozenset(i for i in identity(point) if i[0] not in left_out)
+
+
+def is_plain(point: Point) -> bool:
+    """Return whether the model is served as it was trained: by torch, with no vectors stored."""
+    return all(point.params.get(name, plain) == plain for name, plain in FORM.items())
 
 
 def cutoffs(run: RunRecord) -> set[int]:

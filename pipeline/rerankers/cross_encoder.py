@@ -7,9 +7,10 @@ autocast, because bf16 logits tie often.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -42,6 +43,9 @@ from pipeline.training.checkpoints import Resumable
 from pipeline.training.examples import training_rows
 from pipeline.training.in_batch import InBatch
 from pipeline.training.trainer import CountsPairs, DevEvaluator, on_one_gpu, rates, run_trainer
+
+Features = Mapping[str, torch.Tensor]
+"""What the tokenizer makes of a batch of pairs; each tensor has the shape (pairs, tokens)."""
 
 SPACE = re.compile(r"\s")
 TOKENISED_TOGETHER = 256  # passages
@@ -101,6 +105,20 @@ class CrossEncoderReranker:
         )
         ensure_padding(self.model, folder)
         compute_in_fp32(head_of(self.model.model))
+        self._forward: Callable[[Features], torch.Tensor] | None = None  # None: torch
+
+    def by_openvino(self) -> Self:
+        """Return this reranker with its logits computed by OpenVINO: it reads texts the same way.
+
+        The weights are those of now; a later training does not change them.
+        """
+        # Imported here, as this takes a second and torch is the default.
+        from pipeline.rerankers.openvino_forward import OpenVinoForward
+
+        example = self._features([("a query", "a passage"), ("a query", "a longer passage")])
+        other = copy(self)
+        other._forward = OpenVinoForward(self.model.model, example, self._hardware)
+        return other
 
     def score_pairs(
         self,
@@ -123,16 +141,29 @@ class CrossEncoderReranker:
         )
         scores = np.empty(len(pairs), dtype=np.float32)
         starts = range(0, len(order), self._batch_size)
+        forward = self._forward or self._by_torch
         with self._hardware.autocast():
             for start in live_line("score pairs", "batch", starts, hidden=not progress):
                 batch = order[start : start + self._batch_size]
                 texts = [(queries[pairs[i][0]], passages[pairs[i][1]]) for i in batch]
-                scores[batch] = self.model.predict(
-                    texts,
-                    batch_size=self._batch_size,
-                    show_progress_bar=False,
-                )
+                scores[batch] = forward(self._features(texts))[:, 0].float().cpu().numpy()
         return scores
+
+    def _features(self, texts: Sequence[tuple[str, str]]) -> Features:
+        """Tokenise pairs, padded to the longest and cut to what the model reads."""
+        features: Features = self.model.tokenizer(
+            texts, padding=True, truncation=True, return_tensors="pt"
+        )
+        return features
+
+    @torch.inference_mode()
+    def _by_torch(self, features: Features) -> torch.Tensor:
+        """Compute logits, shape (pairs, 1)."""
+        self.model.eval()
+        device = self.model.model.device
+        on_device = {name: tensor.to(device) for name, tensor in features.items()}
+        logits: torch.Tensor = self.model(**on_device).logits
+        return logits
 
     def _short(self, queries: list[str], passages: Mapping[str, str]) -> Mapping[str, str]:
         """Cut each passage after more words than the model reads tokens, and than any query has."""

@@ -62,8 +62,8 @@ def load_saved(
     is chosen for the model.
 
     Raises:
-        InputError: the folder holds no reranker (names ``key`` and what it holds), or the windows
-            are wider than what the model reads.
+        InputError: the folder holds no reranker (names ``key`` and what it holds), or ``rerank``
+            does not fit the model or this machine.
     """
     arch = saved_arch(folder)
     if arch is None:
@@ -77,6 +77,7 @@ def load_saved(
         )
     if rerank is not None:
         rerank.must_fit(arch)
+        rerank.must_run(hardware.device)
     hardware = settled(hardware, folder, scored_at_a_time(arch, batch_size), cache=cache)
     reranker = load_reranker(folder, arch, hardware, batch_size, dedicated=True)
     assert reranker is not None

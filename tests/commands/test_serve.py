@@ -14,8 +14,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from pipeline.commands.serve import load
 from tests.commands.conftest import code_of
-from tests.conftest import CHILD, Saved
+from tests.conftest import CHILD, Saved, compose_config
 
 DOCUMENTS = ["Draws a graph with a layout. " * 8, "Merges the other config into this one."]
 REQUEST = {"query": "merge two configurations", "documents": DOCUMENTS}
@@ -86,6 +87,22 @@ def test_it_scores_as_the_command_does_and_ends_cleanly(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
+def test_another_engine_serves_the_same_scores(saved: Saved) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is not installed: uv pip install openvino")
+    torch, openvino = (
+        load(
+            str(saved("cross_encoder")),
+            compose_config(["hardware.precision=fp32", f"rerank.variant={variant}"]),
+        ).model
+        for variant in ("torch", "openvino")
+    )
+    texts = {str(n): document for n, document in enumerate(DOCUMENTS)}
+    asked = {"q": "merge two configurations"}, texts, [("q", name) for name in texts]
+    expected = torch.score_pairs(*asked)
+    assert openvino.score_pairs(*asked) == pytest.approx(expected, abs=1e-4)
+
+
 def test_a_port_in_use_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -109,6 +126,7 @@ def test_a_port_in_use_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
         (["model=m", "--timeout", "0"], "at least 1"),
         (["model=nowhere/m", "--port", "0"], "model=nowhere/m"),
         (["model=m", "--port", "0", "rerank.windows=0"], "rerank.windows=0"),
+        (["model=m", "--port", "0", "rerank.variant=onnx"], "rerank.variant=onnx"),
     ],
 )
 def test_a_mistake_is_one_line(

@@ -1,8 +1,9 @@
-"""Stored token vectors are compared with the same model without them."""
+"""Every form in which a model is served is compared with its plain form."""
 
 from dataclasses import replace
 
 from pipeline.report.comparison import compare
+from pipeline.report.points import FORM
 from pipeline.report.verdict import judge
 from pipeline.tracking.reader import RunRecord
 from tests.pages import Page
@@ -14,15 +15,19 @@ WORSE = {
     column: {m: {q: v - 0.25 * (q == "q0") for q, v in of.items()} for m, of in values.items()}
     for column, values in EXACT.items()
 }
-VALUES: dict[str, Stages] = {"none": EXACT, "int8": WORSE}
+VALUES: dict[str, Stages] = {"none": EXACT, "int8": WORSE, "openvino": WORSE}
 
 
 def stored(vectors: str, **metrics: float) -> RunRecord:
-    name = NAME if vectors == "none" else f"{NAME}_{vectors}"
-    run = record(NAME, "scratch", VALUES[vectors])
-    params = run.params | {"rerank.vectors": vectors, "run_name": name}
+    return served(vectors, {"rerank.vectors": vectors}, **metrics)
+
+
+def served(form: str, changed: dict[str, str], **metrics: float) -> RunRecord:
+    name = NAME if form == "none" else f"{NAME}_{form}"
+    run = record(NAME, "scratch", VALUES[form])
+    params = run.params | FORM | changed | {"run_name": name}
     named = {name.replace("__", "/"): value for name, value in metrics.items()}
-    return replace(run, run_id=vectors, name=name, params=params, metrics=run.metrics | named)
+    return replace(run, run_id=form, name=name, params=params, metrics=run.metrics | named)
 
 
 def test_each_form_shows_what_it_loses_adds_and_takes() -> None:
@@ -42,11 +47,24 @@ def test_each_form_shows_what_it_loses_adds_and_takes() -> None:
     # 0.25 less in one of 60 queries.
     assert second[3].startswith("-0.0042 (-0.0")
     assert second[6:] == ["9.5 ms", "12.2 ms"]
+    assert "ColBERT" in shown.text and "OpenVINO" not in shown.text
+
+
+def test_another_engine_is_a_form_of_the_same_model() -> None:
+    faster = served("openvino", {"rerank.variant": "openvino"}, train__seconds=100.0)
+    both = compare([stored("none", train__seconds=100.0), faster], VALUES.__getitem__)
+    shown = Page(written_page(both))
+    _, first, second = shown.table("MB of 1,000 passages")
+    assert (first[0], second[0]) == (NAME, f"{NAME}_openvino")
+    assert second[1:3] == ["-", "-"] and second[3].startswith("-0.0042 (-0.0")
+    assert "OpenVINO" in shown.text
+    assert "Training all models took 0:01:40, scoring 0:00:00." in shown.text
+    assert "next reranker" not in judge(both, 100).sentences[0]
 
 
 def test_nothing_is_shown_where_nothing_is_stored() -> None:
     page = Page(written_page(compare([stored("none")], VALUES.__getitem__)))
-    assert "Stored token vectors" not in page.text
+    assert "Other forms" not in page.text
 
 
 def test_another_form_of_the_best_model_is_not_the_next_best() -> None:

@@ -1,4 +1,4 @@
-"""Section "Stored token vectors": what each way to store a ColBERT's vectors costs and saves."""
+"""Section "Other forms of the same model": what stored vectors and other engines lose and save."""
 
 import re
 from collections.abc import Sequence
@@ -8,46 +8,55 @@ from pipeline.records import SEARCHES
 from pipeline.report.blocks import Section, Table
 from pipeline.report.comparison import Comparison
 from pipeline.report.format import MISSING, SEARCH_NAMES, duration, milliseconds, number, span
-from pipeline.report.points import Column, Point, model_of
+from pipeline.report.points import FORM, Column, Point, is_plain, model_of
 from pipeline.report.study import Study
 from pipeline.report.uncertainty import mean_intervals
 
+TITLE = "Other forms of the same model"
+EXPLAINED = {
+    "rerank.vectors": (
+        "A ColBERT can encode its passages once and keep the vectors of their tokens (fp16, int8, "
+        "binary), so that only the query is encoded when it is asked."
+    ),
+    "rerank.variant": "OpenVINO computes a cross-encoder in place of torch, from the same weights.",
+}
+
 
 def section(study: Study) -> Section | None:
-    """Compare each stored form with the same model when it encodes passages for each query."""
+    """Compare each form with the same model by torch that encodes passages for each query."""
     comparison = study.comparison
-    families = [family for family in _families(comparison.points) if any(map(_stored, family))]
+    families = [f for f in _families(comparison.points) if not all(map(is_plain, f))]
     if not families or not comparison.qualities:
         return None
-    measure = comparison.qualities[0].name
+    points = [point for family in families for point in family]
+    texts = [
+        text
+        for name, text in EXPLAINED.items()
+        if any(point.params.get(name, FORM[name]) != FORM[name] for point in points)
+    ]
     text = (
-        "A ColBERT can encode its passages once and keep the vectors of their tokens, so that only "
-        f"the query is encoded when it is asked. The columns of the searches have {measure} of the "
-        "reranker's order minus that of the same model without stored vectors, and the 95% "
-        "interval of the difference. Reranking takes the time that it adds to a search."
+        f"The columns of the searches have {comparison.qualities[0].name} of the reranker's order "
+        "minus that of the plain form, and the 95% interval of the difference. Reranking takes the "
+        "time that it adds to a search."
     )
     limit = _limit(comparison.points)
     rows = [row for family in families for row in _rows(comparison, family, limit)]
     heads = ["run", "MB of 1,000 passages", "encoding", *SEARCH_NAMES.values()]
     heads += [f"reranking, {p} of {limit}" for p in ("p50", "p95")] if limit else []
-    return Section("Stored token vectors", [text, Table("Stored token vectors", heads, rows)])
+    return Section(TITLE, [" ".join([*texts, text]), Table(TITLE, heads, rows)])
 
 
 def _families(points: Sequence[Point]) -> list[list[Point]]:
-    """Group the points that differ in their stored vectors only."""
+    """Group the points that are the same trained model."""
     families: dict[object, list[Point]] = {}
     for point in points:
         families.setdefault(model_of(point), []).append(point)
     return list(families.values())
 
 
-def _stored(point: Point) -> bool:
-    return point.params.get("rerank.vectors", "none") != "none"
-
-
 def _rows(comparison: Comparison, family: Sequence[Point], limit: int | None) -> list[list[str]]:
     names = dict(zip((p.run_id for p in comparison.points), comparison.labels, strict=True))
-    base = next((point for point in family if not _stored(point)), None)
+    base = next(filter(is_plain, family), None)
     rows = []
     for point in family:
         size = point.metrics.get("vectors/mb_per_1000_passages")
