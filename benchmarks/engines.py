@@ -1,126 +1,143 @@
-"""Compare torch and OpenVINO at scoring pairs with a trained cross-encoder.
+"""Compare the engines that can compute a cross-encoder, one query at a time, as it is served.
 
-    uv pip install openvino==2026.4.1
-    python benchmarks/engines.py outputs/cache/model/KEY/model
+    python benchmarks/engines.py                        minilm_l6 with a new head
+    python benchmarks/engines.py MODEL hardware.threads=2
+    uv pip install nncf==3.4.0                          int8, which is no option of the project
 
-OpenVINO is no dependency of the project, as docs/recipe.md explains by these figures. The engines
-take turns in one process. Prints pairs per second, the largest difference of a logit to that of
-torch in fp32, and Kendall's tau to its order of each query's passages, as a Markdown table.
+20 passages of pydocs are reranked for each query, read at 96 tokens, which nearly all of them fill.
+The engines take turns, query by query. Prints milliseconds per query, the largest difference of a
+logit to that of torch in fp32, and Kendall's tau to its order, as a Markdown table. CPU is the time
+of the processor, which neighbours on a busy machine hardly change; p50 and p95 are of the clock.
 """
 
-import contextlib
 import sys
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from statistics import fmean, median
 
 import numpy as np
-import openvino
 import torch
 from scipy.stats import kendalltau
-from sentence_transformers import CrossEncoder
 
 from pipeline import data
+from pipeline.config import Config
 from pipeline.config.compose import compose
-from pipeline.config.stages import HardwareConfig
-from pipeline.infra.hardware import resolve
+from pipeline.infra import quiet
+from pipeline.infra.hardware import Hardware, resolve
+from pipeline.infra.model_files import prepare_base
 from pipeline.infra.stage_cache import StageCache
+from pipeline.protocols import Scorer, Scores
+from pipeline.records import Dataset
+from pipeline.rerankers import load_reranker
+from pipeline.rerankers.cross_encoder import CrossEncoderReranker
+from pipeline.rerankers.openvino_forward import OpenVinoForward, convert
 
-QUERIES, PASSAGES = 40, 20  # each query with other passages
-BATCH = 32
+QUERIES, PASSAGES, TOKENS = 20, 20, 96
+LETTERS = 500  # of a passage at least, so that it has the tokens
 ROUNDS = 5
-Logits = np.ndarray[tuple[int], np.dtype[np.float32]]
+CALIBRATION = 150  # training queries, each with its passage and one of another
 
 
-def pairs() -> list[tuple[str, str]]:
-    """Queries and passages of pydocs, longest pairs first."""
-    config = compose([])
-    dataset = data.load(config.dataset, StageCache(Path(config.output_dir) / "cache"))
-    passages = iter(dataset.corpus.values())
-    queries = list(dataset.test.queries.values())[:QUERIES]
-    return [(query, next(passages)) for query in queries for _ in range(PASSAGES)]
+class Engines:
+    """The same weights under every engine and precision."""
 
+    def __init__(self, config: Config, dataset: Dataset, model: Path, dedicated: bool) -> None:
+        self._config = config
+        self._dataset = dataset
+        self._model = model
+        self._dedicated = dedicated
+        self.machine = resolve(config.hardware)
 
-def by_torch(model: torch.nn.Module, batches: list[dict[str, torch.Tensor]], half: bool) -> Logits:
-    """Score with torch in fp32, or under bf16 autocast."""
-    precision = torch.autocast("cpu", torch.bfloat16) if half else contextlib.nullcontext()
-    with torch.inference_mode(), precision:
-        return np.concatenate([model(**batch).logits.float().numpy()[:, 0] for batch in batches])
+    def all(self) -> Iterator[tuple[str, Scorer]]:
+        """Yield each engine by its name, torch in fp32 first."""
+        for precision in ("fp32", "bf16"):
+            yield f"torch {precision}", self._torch(precision)
+        for precision in ("fp32", "bf16"):
+            yield f"OpenVINO {precision}", self._torch(precision).by_openvino()
+        try:
+            import nncf  # noqa: F401
+        except ImportError:
+            return
+        yield "OpenVINO int8", self._int8()
 
-
-def by_openvino(
-    model: torch.nn.Module, batches: list[dict[str, torch.Tensor]], hint: str
-) -> Callable[[], Logits]:
-    """Convert the model, with a hint for the precision."""
-    names = sorted(batches[0])
-    with torch.inference_mode():
-        converted = openvino.convert_model(model, example_input=dict(batches[0]))
-    options = {
-        "INFERENCE_PRECISION_HINT": hint,
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-    }
-    compiled = openvino.Core().compile_model(converted, "CPU", options)
-    order = [port.any_name for port in compiled.inputs]
-    assert sorted(order) == names
-    return lambda: np.concatenate(
-        [compiled([batch[name].numpy() for name in order])[0][:, 0] for batch in batches]
-    )
-
-
-def main(folder: Path) -> None:
-    """Print the table for the model in ``folder``."""
-    encoder = CrossEncoder(str(folder), device="cpu", max_length=128)
-    model, texts = encoder.model.eval(), pairs()
-    order = sorted(range(len(texts)), key=lambda i: -len(texts[i][0]) - len(texts[i][1]))
-    batches = [
-        dict(
-            encoder.tokenizer(
-                [texts[i] for i in order[start : start + BATCH]],
-                padding=True,
-                truncation=True,
-                max_length=128,
-                return_tensors="pt",
-            )
+    def _torch(self, precision: str) -> CrossEncoderReranker:
+        machine: Hardware = replace(self.machine, precision=precision)
+        found = load_reranker(
+            self._model, self._config.arch, machine, 32, seed=1, dedicated=self._dedicated
         )
-        for start in range(0, len(order), BATCH)
+        assert isinstance(found, CrossEncoderReranker)
+        return found
+
+    def _int8(self) -> CrossEncoderReranker:
+        """Quantise by nncf's preset for transformers, calibrated on training queries."""
+        import nncf
+
+        reranker = self._torch("bf16")
+        train, corpus = self._dataset.train, self._dataset.train_corpus
+        chosen = list(islice(train.qrels.items(), CALIBRATION))
+        passages = [corpus[next(iter(gains))] for _, gains in chosen]
+        batches: list[Mapping[str, torch.Tensor]] = [
+            reranker._features([(train.queries[query], passage)])
+            for shift in (0, 1)
+            for (query, _), passage in zip(chosen, np.roll(passages, shift), strict=True)
+        ]
+        quantised = nncf.quantize(
+            convert(reranker.model.model, batches[0]),
+            nncf.Dataset([{k: t.numpy() for k, t in batch.items()} for batch in batches]),
+            model_type=nncf.ModelType.TRANSFORMER,
+            subset_size=len(batches),
+        )
+        return reranker.computed_by(
+            OpenVinoForward(quantised, replace(self.machine, precision="bf16"))
+        )
+
+
+def main(words: list[str]) -> None:
+    """Print the table for the model in the folder that ``words`` begin with, or for minilm_l6."""
+    quiet.silence()
+    folder = Path(words.pop(0)) if words and "=" not in words[0] else None
+    config = compose(["arch=cross_encoder", f"arch.max_length={TOKENS}", *words])
+    cache = StageCache(Path(config.output_dir) / "cache")
+    dataset = data.load(config.dataset, cache)
+    model = folder or prepare_base(config.base, cache)
+    engines = Engines(config, dataset, model, dedicated=folder is not None)
+    scorers = dict(engines.all())
+    long = (text for text in dataset.corpus.values() if len(text) >= LETTERS)
+    queries = dict(islice(dataset.test.queries.items(), QUERIES))
+    asked = [
+        ({name: text}, {str(n): passage for n, passage in enumerate(islice(long, PASSAGES))})
+        for name, text in queries.items()
     ]
-    start = time.perf_counter()
-    engines: dict[str, Callable[[], Logits]] = {
-        "torch fp32": partial(by_torch, model, batches, False),
-        "torch bf16": partial(by_torch, model, batches, True),
-        "OpenVINO fp32": by_openvino(model, batches, "f32"),
-        "OpenVINO bf16": by_openvino(model, batches, "bf16"),
-    }
-    converted = (time.perf_counter() - start) / 2
-    logits = {name: score() for name, score in engines.items()}
-    seconds: dict[str, list[float]] = {name: [] for name in engines}
+
+    def score(engine: str, place: int) -> Scores:
+        query, passages = asked[place]
+        return scorers[engine].score_pairs(query, passages, [(*query, name) for name in passages])
+
+    logits = {engine: [score(engine, n) for n in range(len(asked))] for engine in scorers}
+    clock: dict[str, list[float]] = {engine: [] for engine in scorers}
+    processor: dict[str, list[float]] = {engine: [] for engine in scorers}
     for _ in range(ROUNDS):
-        for name, score in engines.items():
-            start = time.perf_counter()
-            score()
-            seconds[name].append(time.perf_counter() - start)
-    print(
-        f"{resolve(HardwareConfig()).name}, {torch.get_num_threads()} threads; "
-        f"converting a model took {converted:.0f} s\n"
-    )
-    print("| engine | pairs/s | largest difference | Kendall's tau |")
-    print("| --- | ---: | ---: | ---: |")
-    reference = np.empty(len(order))
-    reference[order] = logits["torch fp32"]
-    for name in engines:
-        found = np.empty(len(order))
-        found[order] = logits[name]
-        tau = fmean(
-            kendalltau(a, b).statistic
-            for a, b in zip(found.reshape(QUERIES, -1), reference.reshape(QUERIES, -1), strict=True)
-        )
-        speed = len(order) / median(seconds[name])
-        difference = abs(found - reference).max()
-        print(f"| {name} | {speed:.0f} | {difference:.1g} | {tau:.3f} |")
+        for place in range(len(asked)):
+            for engine in scorers:
+                start, used = time.perf_counter(), time.process_time()
+                score(engine, place)
+                clock[engine].append(1000 * (time.perf_counter() - start))
+                processor[engine].append(1000 * (time.process_time() - used))
+    print(f"{engines.machine.name}, {engines.machine.threads} threads\n")
+    print("| engine | p50 ms | p95 ms | CPU ms (10% to 90%) | largest difference | Kendall's tau |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    exact = logits["torch fp32"]
+    for engine, found in logits.items():
+        p50, p95 = np.percentile(clock[engine], [50, 95])
+        low, high = np.percentile(processor[engine], [10, 90])
+        difference = max(abs(a - b).max() for a, b in zip(found, exact, strict=True))
+        tau = fmean(kendalltau(a, b).statistic for a, b in zip(found, exact, strict=True))
+        cpu = f"{median(processor[engine]):.0f} ({low:.0f} to {high:.0f})"
+        print(f"| {engine} | {p50:.0f} | {p95:.0f} | {cpu} | {difference:.1g} | {tau:.3f} |")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(sys.argv[1:])

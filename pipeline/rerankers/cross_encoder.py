@@ -113,11 +113,16 @@ class CrossEncoderReranker:
         The weights are those of now; a later training does not change them.
         """
         # Imported here, as this takes a second and torch is the default.
-        from pipeline.rerankers.openvino_forward import OpenVinoForward
+        from pipeline.rerankers.openvino_forward import OpenVinoForward, convert
 
         example = self._features([("a query", "a passage"), ("a query", "a longer passage")])
+        converted = convert(self.model.model, example)
+        return self.computed_by(OpenVinoForward(converted, self._hardware))
+
+    def computed_by(self, forward: Callable[[Features], torch.Tensor]) -> Self:
+        """Return this reranker with its logits, shape (pairs, 1), computed by ``forward``."""
         other = copy(self)
-        other._forward = OpenVinoForward(self.model.model, example, self._hardware)
+        other._forward = forward
         return other
 
     def score_pairs(

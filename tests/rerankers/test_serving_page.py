@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,10 +13,11 @@ from pipeline.infra.model_files import prepare_base
 from pipeline.infra.stage_cache import StageCache
 from pipeline.rerankers import load_reranker
 from pipeline.rerankers.lance import LanceReranker
+from pipeline.rerankers.saved import load_saved
 from pipeline.rerankers.scores import score_candidates
 from pipeline.rerankers.served import as_served
 from pipeline.retrieval.searches import Searches
-from tests.conftest import TINY, Compose
+from tests.conftest import TINY, Compose, Saved
 
 PAGE = Path("docs/serving.md")
 
@@ -55,6 +57,18 @@ def test_the_page_serves_what_was_evaluated(
     exec(snippet, served)
     expected = evaluation.rankings["hybrid_fused", 10][query_id][:10]
     assert [row["id"] for row in served["found"]] == [hit.doc_id for hit in expected]
+
+
+@pytest.mark.slow
+def test_the_page_serves_by_openvino(saved: Saved, machine: Hardware) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is not installed: uv pip install openvino")
+    folder = saved("cross_encoder")
+    (snippet,) = re.findall(r"by OpenVINO\n.*?```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    served: dict[str, Any] = {"Path": Path, "load_saved": load_saved, "machine": machine}
+    exec(snippet.replace("outputs/runs/RUN/model", str(folder)), served)
+    asked = {"q": "graph"}, {"d": "Draws a graph."}, [("q", "d")]
+    expected = load_saved("model", folder, machine, 32).score_pairs(*asked)
+    assert served["model"].score_pairs(*asked) == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.slow
