@@ -2,10 +2,25 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from statistics import median
+from typing import Protocol
 
 ROUNDS = 3  # after one that warms up
+
+
+class Finding(Protocol):
+    """What a benchmark has found."""
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the target is reached; None if there is no target here."""
+
+    def line(self) -> str:
+        """The finding as a line of text, which begins with its name."""
+
+    def record(self) -> dict[str, object]:
+        """The finding as JSON."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +54,44 @@ class Result:
         spread = f"{rounds[0]:.1f} to {rounds[-1]:.1f}"
         target = f"target {self.target:g}x, {'met' if self.met else 'NOT met'}"
         return f"{self.name}: {self.ratio:.1f}x ({spread}), {target}; {self.same}"
+
+    def record(self) -> dict[str, object]:
+        """All fields, with the ratio and whether the target is met."""
+        return asdict(self) | {"ratio": self.ratio, "met": self.met}
+
+
+@dataclass(frozen=True)
+class Share:
+    """A part of a whole, such as of a point's time or of the processor's peak.
+
+    It is for information where it has neither an upper nor a lower target.
+    """
+
+    name: str
+    value: float  # 0..1
+    of: str  # what the whole is
+    about: str
+    at_least: float | None = None
+    at_most: float | None = None
+    inputs: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the target is reached; None without one."""
+        if self.at_least is not None:
+            return self.value >= self.at_least
+        return None if self.at_most is None else self.value <= self.at_most
+
+    def line(self) -> str:
+        """``own overhead: 1.2% of the time of a point, target at most 3%, met; ...``."""
+        bounds = {"at least": self.at_least, "at most": self.at_most}
+        aims = [f"{word} {bound:.0%}" for word, bound in bounds.items() if bound is not None]
+        target = f", target {aims[0]}, {'met' if self.met else 'NOT met'}" if aims else ""
+        return f"{self.name}: {self.value:.1%} of {self.of}{target}; {self.about}"
+
+    def record(self) -> dict[str, object]:
+        """All fields, with whether the target is met."""
+        return asdict(self) | {"met": self.met}
 
 
 def alternate(

@@ -1,27 +1,26 @@
 """Score candidates: all at once, against the libraries and the loop of the published study."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from statistics import fmean
 
 import numpy as np
 
 from benchmarks.bench.results import Result, alternate
+from benchmarks.bench.stock import Rankings
+from benchmarks.bench.stock import evaluate as one_by_one
 from benchmarks.bench.subjects import Subject
 from pipeline.evaluation.quality import evaluate
 from pipeline.experiment import token_vectors
 from pipeline.protocols import Scorer
 from pipeline.records import SEARCHES
-from pipeline.rerankers.lance import LanceReranker
 from pipeline.rerankers.scores import PairScores, score_candidates
 from pipeline.retrieval.searches import Searches
 
 NEAR = 1e-3  # of two scores in fp32
-Rankings = dict[tuple[str, int, str], list[str]]
-"""(search, cutoff, query id) -> the best passages."""
 
 
-def pairs(arch: str, target: float) -> Result:
+def pairs(arch: str, target: float) -> Iterator[Result]:
     """Score the candidates of vector search: ours in the fastest precision, theirs as it comes."""
     subject = Subject(arch)
     texts, passages, wanted = _pairs(subject)
@@ -35,7 +34,7 @@ def pairs(arch: str, target: float) -> Result:
     exact = subject.reranker(replace(subject.machine, precision="fp32"))
     here, there = (scorer.score_pairs(texts, passages, wanted) for scorer in (exact, stock))
     apart = float(np.abs(here - there).max())
-    return Result(
+    yield Result(
         f"scoring, {arch}",
         target,
         seconds["ours"],
@@ -46,7 +45,7 @@ def pairs(arch: str, target: float) -> Result:
     )
 
 
-def stored(target: float) -> Result:
+def stored(target: float) -> Iterator[Result]:
     """Score candidates of a ColBERT query by query, as served: its vectors stored in fp16."""
     subject = Subject("colbert")
     config, reranker = subject.config, subject.reranker()
@@ -63,7 +62,7 @@ def stored(target: float) -> Result:
 
     seconds = alternate({"ours": serve(scorer), "stock": serve(stock)})
     same = _equal_tops(scorer, stock, texts, passages, of_query)
-    return Result(
+    yield Result(
         "serving, colbert with stored vectors",
         target,
         seconds["ours"],
@@ -74,7 +73,7 @@ def stored(target: float) -> Result:
     )
 
 
-def evaluation(arch: str, target: float) -> Result:
+def evaluation(arch: str, target: float) -> Iterator[Result]:
     """Evaluate at both cutoffs: once per pair, against once per query, search and cutoff."""
     subject = Subject(arch)
     config, shared = subject.config, subject.shared
@@ -95,15 +94,7 @@ def evaluation(arch: str, target: float) -> Result:
         return rankings, scores
 
     def loop() -> Rankings:
-        found = {}
-        for query, text in test.queries.items():
-            for search in SEARCHES:
-                for k in config.eval.top_k:
-                    served = LanceReranker(stock, top_k=k, depth=config.eval.rerank_depth(k))
-                    vector = shared.embedder.encode_queries([text])[0]
-                    rows = searches.reranked(search, text, vector, served).to_arrow()
-                    found[search, k, query] = rows["id"].to_pylist()
-        return found
+        return one_by_one(stock, searches, shared.embedder, test.queries, config.eval)
 
     seconds = alternate({"ours": lambda: at_once(ours), "stock": loop})
     exact, scores = at_once(subject.reranker(replace(subject.machine, precision="fp32")))
@@ -116,7 +107,7 @@ def evaluation(arch: str, target: float) -> Result:
         )
         for key in theirs
     )
-    return Result(
+    yield Result(
         f"evaluation, {arch}",
         target,
         seconds["ours"],

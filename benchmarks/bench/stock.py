@@ -20,12 +20,18 @@ from sentence_transformers.cross_encoder import (
 )
 from transformers import PrinterCallback
 
-from pipeline.protocols import Scores
-from pipeline.records import TrainingExample
+from pipeline.config.stages import EvalConfig
+from pipeline.protocols import Scorer, Scores
+from pipeline.records import SEARCHES, TrainingExample
+from pipeline.rerankers.lance import LanceReranker
 from pipeline.rerankers.lce import LceLoss
+from pipeline.retrieval.embedder import Embedder
+from pipeline.retrieval.searches import Searches
 
 Texts = Mapping[str, str]
 Pairs = Sequence[tuple[str, str]]
+Rankings = dict[tuple[str, int, str], list[str]]
+"""(search, cutoff, query id) -> the best passages."""
 
 
 class StockCrossEncoder:
@@ -67,6 +73,25 @@ class StockColbert:
             )
             found |= {(query_id, hit["id"]): float(hit["score"]) for hit in ranked}
         return np.array([found[pair] for pair in pairs], dtype=np.float32)
+
+
+def evaluate(
+    model: Scorer | None,
+    searches: Searches,
+    embedder: Embedder,
+    queries: Texts,
+    config: EvalConfig,
+) -> Rankings:
+    """Ask LanceDB for each query, search and cutoff, as the published study does."""
+    found = {}
+    for query, text in queries.items():
+        for search in SEARCHES:
+            for k in config.top_k:
+                served = LanceReranker(model, top_k=k, depth=config.rerank_depth(k))
+                vector = embedder.encode_queries([text])[0]
+                rows = searches.reranked(search, text, vector, served).to_arrow()
+                found[search, k, query] = rows["id"].to_pylist()
+    return found
 
 
 def train_cross_encoder(

@@ -1,6 +1,6 @@
 """Train for an epoch of some rows: this project's trainer against the libraries'."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -19,7 +19,7 @@ ROUNDS = 2  # after one that warms up, so that there are three seeds
 SEEDS = (1, 2, 3)
 
 
-def training(arch: str, precision: str, target: float) -> Result:
+def training(arch: str, precision: str, target: float) -> Iterator[Result]:
     """Train ``ROWS`` rows; the loss at the end must be no higher than that of three seeds."""
     subject = Subject(arch)
     config, rows = subject.config, subject.examples(ROWS)
@@ -63,7 +63,7 @@ def training(arch: str, precision: str, target: float) -> Result:
     lowest, highest = min(losses["stock"]), max(losses["stock"])
     end = fmean(losses["ours"])
     half = machine.training_precision or machine.precision
-    return Result(
+    yield Result(
         f"training, {arch} in {half}",
         target,
         seconds["ours"],

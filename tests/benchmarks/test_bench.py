@@ -1,9 +1,14 @@
-"""The benchmarks' figures are medians of rounds that took turns."""
+"""The benchmarks' figures are medians of rounds that took turns, and shares of a whole."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from benchmarks.bench import __main__ as bench
 from benchmarks.bench.__main__ import main
-from benchmarks.bench.results import Result, alternate
+from benchmarks.bench.results import Finding, Result, Share, alternate
 
 
 def result(**changes: object) -> Result:
@@ -35,3 +40,46 @@ def test_ways_take_turns_and_the_first_round_does_not_count() -> None:
 def test_an_unknown_name_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["nothing"]) == 2
     assert "there are: evaluation, cross_encoder; " in capsys.readouterr().err
+
+
+def share(**changes: object) -> Share:
+    given: dict[str, object] = {"name": "n", "value": 0.03, "of": "it", "about": "the rest 97%"}
+    return Share(**given | changes)  # type: ignore[arg-type]
+
+
+def test_a_share_may_have_an_upper_or_a_lower_target_or_none() -> None:
+    assert share(at_most=0.03).met
+    assert share(value=0.031, at_most=0.03).met is False
+    assert share(value=0.4, at_least=0.4).met
+    assert share(value=0.39, at_least=0.4).met is False
+    assert share().met is None
+    assert share(at_most=0.03).line() == "n: 3.0% of it, target at most 3%, met; the rest 97%"
+    assert share(at_least=0.4).line() == "n: 3.0% of it, target at least 40%, NOT met; the rest 97%"
+    assert share().line() == "n: 3.0% of it; the rest 97%"
+
+
+@pytest.mark.parametrize(
+    ("findings", "code", "told"),
+    [
+        ([result(), share()], 0, "1 of 1 targets met"),
+        ([result(), share(at_most=0.02)], 1, "1 of 2 targets met"),
+        ([share()], 0, "0 of 0 targets met"),
+    ],
+)
+def test_the_exit_code_is_1_if_a_target_is_missed(
+    findings: list[Finding],
+    code: int,
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def find() -> Iterator[Finding]:
+        yield from findings
+
+    monkeypatch.setattr(bench, "BENCHMARKS", {"some": find, "others": find})
+    monkeypatch.setattr(bench, "FILE", tmp_path / "bench.json")
+    assert main(["some"]) == code
+    assert told in capsys.readouterr().out
+    written = json.loads((tmp_path / "bench.json").read_text())["results"]
+    assert [found["met"] for found in written] == [found.met for found in findings]

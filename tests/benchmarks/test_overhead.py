@@ -1,0 +1,47 @@
+"""A stack counts for the innermost of its frames that is the project's or a known library's."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+import pipeline
+from benchmarks.bench.overhead import part_of, sampled
+
+PIPELINE = Path(pipeline.__file__).parent.as_posix()
+LIBRARIES = "/home/me/.venv/lib/python3.11/site-packages"
+PYTHON = "/usr/lib/python3.11"
+RECIPE = f"{PIPELINE}/experiment/recipe.py"
+
+
+@pytest.mark.parametrize(
+    ("files", "part"),
+    [
+        ([f"{PIPELINE}/rerankers/maxsim.py", RECIPE], "own"),
+        ([f"{PYTHON}/json/encoder.py", f"{PIPELINE}/tracking/writer.py", RECIPE], "own"),
+        ([f"{LIBRARIES}/numpy/linalg/_linalg.py", f"{PIPELINE}/evaluation/bootstrap.py"], "own"),
+        ([f"{LIBRARIES}/ir_measures/util.py", f"{PIPELINE}/evaluation/metrics.py"], "own"),
+        ([f"{LIBRARIES}/torch/nn/modules/linear.py", f"{PIPELINE}/rerankers/lce.py"], "model"),
+        # The library's trainer calls this project's code, which calls nothing.
+        ([f"{PIPELINE}/training/trainer.py", f"{LIBRARIES}/transformers/trainer.py"], "own"),
+        ([f"{PYTHON}/threading.py", f"{LIBRARIES}/lancedb/background_loop.py", RECIPE], "LanceDB"),
+        ([f"{LIBRARIES}/numpy/core.py", f"{LIBRARIES}/pylate/rank.py", RECIPE], "model"),
+        ([f"{PYTHON}/ast.py", f"{PIPELINE}/data/pydocs.py", RECIPE], "data loading"),
+        ([f"{LIBRARIES}/datasets/arrow_dataset.py", RECIPE], "data loading"),
+        ([f"{LIBRARIES}/sqlalchemy/orm.py", f"{LIBRARIES}/mlflow/store.py", RECIPE], "MLflow"),
+        ([f"{LIBRARIES}/torch/__init__.py", "<frozen importlib._bootstrap>", RECIPE], "imports"),
+        # A package whose name only begins like a known one.
+        ([f"{LIBRARIES}/torchmetrics/metric.py", RECIPE], "own"),
+        ([f"{LIBRARIES}/lance.py", RECIPE], "LanceDB"),
+        ([], "own"),
+    ],
+)
+def test_part_of_a_stack(files: list[str], part: str) -> None:
+    assert part_of(files) == part
+
+
+def test_the_seconds_of_a_block_are_counted() -> None:
+    with sampled() as seconds:
+        time.sleep(0.1)  # of this file, which is no library's
+    assert set(seconds) == {"own"}
+    assert seconds["own"] > 0
