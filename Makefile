@@ -81,7 +81,7 @@ test: $(READY) ## every test that needs no hub and no GPU: WORKERS=8 ARGS=tests/
 chaos: $(READY) ## kill sweeps at random moments and resume them: KILLS=20
 	@CHAOS_KILLS=$(KILLS) $(BIN)/python -m pytest -q -m chaos tests/chaos $(ARGS)
 
-bench: $(READY) ## compare the speed with the stock way, as ratios: ARGS="scoring training"
+bench: $(READY) ## compare the speed with the stock way, as ratios: ARGS="grid overhead"
 	@$(BIN)/python -m benchmarks.bench $(ARGS)
 
 lint: $(READY) ## format, ruff, mypy and the layers of pyproject.toml

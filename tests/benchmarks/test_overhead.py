@@ -8,32 +8,35 @@ import pytest
 import pipeline
 from benchmarks.bench.overhead import part_of, sampled
 
-PIPELINE = Path(pipeline.__file__).parent.as_posix()
+OURS = Path(pipeline.__file__).parent.as_posix()
 LIBRARIES = "/home/me/.venv/lib/python3.11/site-packages"
 PYTHON = "/usr/lib/python3.11"
-RECIPE = f"{PIPELINE}/experiment/recipe.py"
+RECIPE = f"{OURS}/experiment/recipe.py"
 
 
 @pytest.mark.parametrize(
     ("files", "part"),
     [
-        ([f"{PIPELINE}/rerankers/maxsim.py", RECIPE], "own"),
-        ([f"{PYTHON}/json/encoder.py", f"{PIPELINE}/tracking/writer.py", RECIPE], "own"),
-        ([f"{LIBRARIES}/numpy/linalg/_linalg.py", f"{PIPELINE}/evaluation/bootstrap.py"], "own"),
-        ([f"{LIBRARIES}/ir_measures/util.py", f"{PIPELINE}/evaluation/metrics.py"], "own"),
-        ([f"{LIBRARIES}/torch/nn/modules/linear.py", f"{PIPELINE}/rerankers/lce.py"], "model"),
+        ([f"{OURS}/rerankers/maxsim.py", RECIPE], "pipeline/rerankers/maxsim.py"),
+        ([f"{PYTHON}/json/encoder.py", f"{OURS}/infra/manifest.py"], "pipeline/infra/manifest.py"),
+        ([f"{LIBRARIES}/numpy/linalg.py", f"{OURS}/report/axes.py"], "pipeline/report/axes.py"),
+        ([f"{LIBRARIES}/ir_measures/util.py", RECIPE], "pipeline/experiment/recipe.py"),
+        ([f"{LIBRARIES}/torch/nn/modules/linear.py", f"{OURS}/rerankers/lce.py"], "model"),
         # The library's trainer calls this project's code, which calls nothing.
-        ([f"{PIPELINE}/training/trainer.py", f"{LIBRARIES}/transformers/trainer.py"], "own"),
+        (
+            [f"{OURS}/training/trainer.py", f"{LIBRARIES}/transformers/trainer.py"],
+            "pipeline/training/trainer.py",
+        ),
         ([f"{PYTHON}/threading.py", f"{LIBRARIES}/lancedb/background_loop.py", RECIPE], "LanceDB"),
         ([f"{LIBRARIES}/numpy/core.py", f"{LIBRARIES}/pylate/rank.py", RECIPE], "model"),
-        ([f"{PYTHON}/ast.py", f"{PIPELINE}/data/pydocs.py", RECIPE], "data loading"),
+        ([f"{PYTHON}/ast.py", f"{OURS}/data/pydocs.py", RECIPE], "data loading"),
         ([f"{LIBRARIES}/datasets/arrow_dataset.py", RECIPE], "data loading"),
         ([f"{LIBRARIES}/sqlalchemy/orm.py", f"{LIBRARIES}/mlflow/store.py", RECIPE], "MLflow"),
         ([f"{LIBRARIES}/torch/__init__.py", "<frozen importlib._bootstrap>", RECIPE], "imports"),
         # A package whose name only begins like a known one.
-        ([f"{LIBRARIES}/torchmetrics/metric.py", RECIPE], "own"),
+        ([f"{LIBRARIES}/torchmetrics/metric.py", RECIPE], "pipeline/experiment/recipe.py"),
         ([f"{LIBRARIES}/lance.py", RECIPE], "LanceDB"),
-        ([], "own"),
+        ([], "pipeline/"),
     ],
 )
 def test_part_of_a_stack(files: list[str], part: str) -> None:
@@ -43,5 +46,5 @@ def test_part_of_a_stack(files: list[str], part: str) -> None:
 def test_the_seconds_of_a_block_are_counted() -> None:
     with sampled() as seconds:
         time.sleep(0.1)  # of this file, which is no library's
-    assert set(seconds) == {"own"}
-    assert seconds["own"] > 0
+    assert set(seconds) == {"pipeline/"}
+    assert seconds["pipeline/"] > 0
