@@ -22,7 +22,7 @@ def convert(model: torch.nn.Module, example: Mapping[str, torch.Tensor]) -> open
     model.eval()
     with torch.inference_mode(), warnings.catch_warnings():
         # Traced branches that depend on shapes are those of decoders that generate.
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         return openvino.convert_model(model, example_input=dict(example))
 
 
