@@ -9,7 +9,7 @@ files below ``runs`` and the table per_query.json are read.
 
 Nothing of this project is imported: ir-measures measures, numpy draws. Means must agree to 1e-9,
 p-values and intervals too, as the draws are those that docs/method.md describes. Latency and cost
-are measurements, which nothing can recompute. Exit code 1 if a figure differs.
+can't be recomputed. Exit code 1 if a figure differs.
 """
 
 import csv
@@ -56,14 +56,11 @@ class Run:
             return None
         ranked = list(ir_measures.read_trec_run(str(file)))
         if order == "ideal":  # the best grades first
-            ranked = [
-                hit._replace(score=hit.score + self.qrels[hit.query_id].get(hit.doc_id, 0))
-                for hit in ranked
-            ]
-        found = dict.fromkeys(self.queries, 0.0)
-        for result in ir_measures.iter_calc([MEASURES[measure] @ int(cutoff)], self.qrels, ranked):
-            found[result.query_id] = result.value
-        return np.array([found[query] for query in self.queries])
+            grades = [self.qrels[hit.query_id].get(hit.doc_id, 0) for hit in ranked]
+            ranked = [h._replace(score=h.score + g) for h, g in zip(ranked, grades, strict=True)]
+        measured = ir_measures.iter_calc([MEASURES[measure] @ int(cutoff)], self.qrels, ranked)
+        found = {result.query_id: result.value for result in measured}
+        return np.array([found.get(query, 0.0) for query in self.queries])
 
 
 class Point:
@@ -84,6 +81,12 @@ class Point:
         return self.values(COLUMNS[column] if self.row["group"] == "none" else column, metric)
 
 
+def systems(points: list[Point], metric: str) -> list[tuple[Point, str]]:
+    """Return the points with each of their columns that is reranked or fused."""
+    return [(p, c) for p in points for c in COLUMNS if p.values(c, metric) is not None]
+
+
+@cache
 def draw_weights(queries: int) -> np.ndarray:
     """How often each query is drawn in each resample of the bootstrap."""
     picks = np.random.default_rng(0).integers(0, queries, (DRAWS, queries))
@@ -124,9 +127,14 @@ def at_once(estimates: np.ndarray, drawn: np.ndarray) -> tuple[np.ndarray, np.nd
     return estimates - half, estimates + half
 
 
-def gains(values: np.ndarray, base: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """The relative gains of the columns with their intervals and p-values, by name in the CSV."""
-    differences = values - base
+def gains(
+    places: list[tuple[Point, str]], metric: str, base: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """The relative gains over ``base``, by default each one's own search, by name in the CSV."""
+    values = np.column_stack([p.values(c, metric) for p, c in places])
+    own = np.column_stack([p.values(COLUMNS[c], metric) for p, c in places])
+    base = own if base is None else np.broadcast_to(base[:, None], values.shape)
+    differences, weights = values - base, draw_weights(len(values))
     drawn = (weights @ differences) / (weights @ base)
     estimates = differences.mean(axis=0) / base.mean(axis=0)
     low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
@@ -153,23 +161,17 @@ class Check:
             same = abs(float(printed) - ours) < 1e-9
             self.figure(same, f"{where}: {printed} in the report, {ours!r} from the files")
 
+    def cell(self, point: Point, name: str, ours: float) -> None:
+        """Check a figure of report.csv."""
+        self.same(f"{point.row['run']}: {name}", point.row[name], ours)
+
 
 def check_table(points: list[Point], metric: str, check: Check) -> None:
     """Check one measure at one cutoff of the points that are one table."""
-    weights = draw_weights(len(points[0].runs[0].queries))
-    places = [
-        (point, column)
-        for point in points
-        for column, search in COLUMNS.items()
-        if point.values(column, metric) is not None and point.values(search, metric) is not None
-    ]
-    if places:
-        values = np.column_stack([point.values(column, metric) for point, column in places])
-        base = np.column_stack([p.values(COLUMNS[column], metric) for p, column in places])
-        for name, figures in gains(values, base, weights).items():
+    if places := systems(points, metric):
+        for name, figures in gains(places, metric).items():
             for (point, column), ours in zip(places, figures, strict=True):
-                key = f"{name} {column}/{metric}"
-                check.same(f"{point.row['run']}: {key}", point.row[key], ours)
+                check.cell(point, f"{name} {column}/{metric}", ours)
     for column in COLUMNS:
         shown = [p for p in points if p.shown(column, metric) is not None]
         if len(shown) < 2:
@@ -178,38 +180,31 @@ def check_table(points: list[Point], metric: str, check: Check) -> None:
         others = [point for point in shown if point is not best]
         reference = best.shown(column, metric)
         differences = np.column_stack([p.shown(column, metric) - reference for p in others])
-        ends = at_once(differences.mean(axis=0), weights @ differences)
+        ends = at_once(differences.mean(axis=0), draw_weights(len(differences)) @ differences)
         for end, figures in zip(("low", "high"), ends, strict=True):
-            key = f"to best {end} {column}/{metric}"
             for point, ours in zip(others, figures, strict=True):
-                check.same(f"{point.row['run']}: {key}", point.row[key], ours)
+                check.cell(point, f"to best {end} {column}/{metric}", ours)
 
 
 def check_verdict(points: list[Point], metric: str, text: str, check: Check) -> None:
     """Check the best system's gain over the best search alone, as the verdict prints it."""
-    systems = [(p, c) for p in points for c in COLUMNS if p.values(c, metric) is not None]
-    if not systems:
+    if not (found := systems(points, metric)):
         return
-    best = max(systems, key=lambda system: system[0].values(system[1], metric).mean())
+    best = max(found, key=lambda system: system[0].values(system[1], metric).mean())
     alone = {search: points[0].values(search, metric) for search in SEARCHES}
     base = max(alone.values(), key=np.mean)
     # Of one search the table's own test counts, else one of all systems against that search.
-    own = alone[COLUMNS[best[1]]] is base
-    bases = [p.values(COLUMNS[column], metric) if own else base for p, column in systems]
-    values = np.column_stack([point.values(column, metric) for point, column in systems])
-    found = gains(values, np.column_stack(bases), draw_weights(len(base)))
+    tested = gains(found, metric, None if alone[COLUMNS[best[1]]] is base else base)
     names = ("gain", "chosen low", "chosen high", "p")
-    share, low, high, p = (found[name][systems.index(best)] for name in names)
+    share, low, high, p = (tested[name][found.index(best)] for name in names)
     shown = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
     sentence = f"{share:+.1%} ({low:+.1%} to {high:+.1%}, {shown})"
     check.figure(sentence in text, f"report.md lacks {sentence!r}")
     for point in points:  # wins and losses by query
         cells = []
-        for column, search in COLUMNS.items():
-            after, before = point.values(column, metric), point.values(search, metric)
-            if after is not None and before is not None:
-                won, lost = int((after > before).sum()), int((after < before).sum())
-                cells.append(f"{won} / {lost} / {len(after) - won - lost}")
+        for _, column in systems([point], metric):
+            signs = np.sign(point.values(column, metric) - point.values(COLUMNS[column], metric))
+            cells.append(" / ".join(str(np.count_nonzero(signs == sign)) for sign in (1, -1, 0)))
         if len(cells) == len(COLUMNS):
             row = " | ".join(cells)
             check.figure(row in text, f"report.md lacks the wins and losses {row!r}")
@@ -219,9 +214,7 @@ def check_query_table(run: Run, check: Check) -> None:
     """Check the table of queries that the UI shows, which has four decimals."""
     table = json.loads((run.folder / "per_query.json").read_text(encoding="utf-8"))
     rows = {row[table["columns"].index("query_id")]: row for row in table["data"]}
-    for i, name in enumerate(table["columns"]):
-        if not METRIC.fullmatch(name):
-            continue
+    for i, name in [(i, n) for i, n in enumerate(table["columns"]) if METRIC.fullmatch(n)]:
         for query, ours in zip(run.queries, run.values(*name.split("/")), strict=True):
             printed = str(rows[unquote(query)][i]) if unquote(query) in rows else ""
             check.same(f"{run.folder}: {name} of {query}", printed, round(ours, 4))
@@ -239,10 +232,9 @@ def main(report: Path, artifacts: Path) -> int:
     for points in tables.values():
         names = [name for name in rows[0] if METRIC.fullmatch(name)]
         for point in points:
-            for name in names:
-                values = point.values(*name.split("/")) if point.row[name] else None
-                if values is not None:
-                    check.same(f"{point.row['run']}: {name}", point.row[name], values.mean())
+            for name in filter(point.row.get, names):
+                if (values := point.values(*name.split("/"))) is not None:
+                    check.cell(point, name, values.mean())
             for run in point.runs:
                 check_query_table(run, check)
         compared = {name.split("/")[1] for name in names if name.startswith("vector/")}
@@ -255,6 +247,4 @@ def main(report: Path, artifacts: Path) -> int:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))
+    sys.exit(main(*map(Path, sys.argv[1:])) if len(sys.argv) == 3 else __doc__)
