@@ -27,7 +27,8 @@ groups:
               run:RUN_NAME, a folder, ORG/NAME, models:/NAME@champion
   dataset     pydocs (offline), labelled, beir, gooaq
   embedder    minilm_l6
-  experiment  pydocs, pydocs_full, smoke, finetune, curve, report: small changes to the defaults
+  experiment  pydocs, pydocs_full, forms, smoke, finetune, curve, report:
+              small changes to the defaults
 
 examples:
   python -m pipeline arch=colbert negatives=2 train.learning_rate=1e-5

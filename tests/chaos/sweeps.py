@@ -12,7 +12,7 @@ from pipeline.config.stages import TrackingConfig
 from pipeline.sweep import run as sweep
 from pipeline.tracking import reader, writer
 from pipeline.tracking.reader import RunRecord
-from tests.conftest import CHILD, QUIET, TINY
+from tests.points import CHILD, QUIET, TINY
 
 KILLS = int(os.environ.get("CHAOS_KILLS", "1"))
 SHORT = KILLS <= 2

@@ -9,7 +9,8 @@ from pipeline.commands.evaluate import evaluate, parse
 from pipeline.infra.errors import exit_code
 from pipeline.records import InputError
 from pipeline.tracking import reader
-from tests.conftest import SMALL, Trained
+from tests.conftest import Trained
+from tests.points import SMALL
 
 
 def words(run: Trained, *more: str) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.conftest import code_of
-from tests.conftest import QUIET, TINY
+from tests.points import QUIET, TINY
 
 
 def write_lines(path: Path, lines: Sequence[str]) -> None:

@@ -16,7 +16,8 @@ import pytest
 
 from pipeline.commands.serve import load
 from tests.commands.conftest import code_of
-from tests.conftest import CHILD, Saved, compose_config
+from tests.conftest import Saved
+from tests.points import CHILD, compose_config
 
 DOCUMENTS = ["Draws a graph with a layout. " * 8, "Merges the other config into this one."]
 REQUEST = {"query": "merge two configurations", "documents": DOCUMENTS}

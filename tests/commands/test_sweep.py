@@ -11,7 +11,8 @@ from mlflow.tracking import MlflowClient
 
 from pipeline.evaluation.metrics import means
 from pipeline.tracking import artifacts, reader
-from tests.conftest import SMALL, Prepare, command, tracked
+from tests.conftest import Prepare
+from tests.points import SMALL, command, tracked
 
 pytestmark = pytest.mark.slow
 

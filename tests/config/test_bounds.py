@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.records import InputError
-from tests.conftest import compose_config
+from tests.points import compose_config
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pipeline.config.datasets import LabelledConfig
 from pipeline.experiment.job import check_unused
 from pipeline.infra.errors import one_line
 from pipeline.records import InputError
-from tests.conftest import compose_config
+from tests.points import compose_config
 
 
 @pytest.mark.parametrize(

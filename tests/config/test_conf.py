@@ -10,7 +10,7 @@ from pipeline.config import conf_dir
 from pipeline.config.models import ColbertConfig
 from pipeline.sweep.grid import Grid
 from pipeline.sweep.plan import training_rows
-from tests.conftest import compose_config
+from tests.points import compose_config
 
 Grids = Callable[[str], Grid]
 

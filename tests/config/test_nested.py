@@ -11,7 +11,7 @@ from pipeline.experiment.forgetting import prepare_general
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError
-from tests.conftest import compose_config
+from tests.points import compose_config
 
 FINETUNE = ("experiment=finetune", "dataset=labelled")
 

@@ -5,7 +5,7 @@ from hydra.errors import HydraException
 
 from pipeline.infra.errors import one_line
 from pipeline.records import InputError
-from tests.conftest import compose_config
+from tests.points import compose_config
 
 LISTED = " (python -m pipeline run --help lists the keys)"
 

@@ -9,8 +9,8 @@ from pipeline.config.datasets import BeirConfig
 from pipeline.data import summary
 from pipeline.data.text import bare
 from pipeline.records import Dataset, InputError, QuerySet
-from tests.conftest import load
 from tests.data.beir_folder import CORPUS, QUERIES, TEST, config, jsonl, tsv, write
+from tests.points import load
 
 CHECKOUT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("SHARED_DATA", CHECKOUT.parent / "shared" / "data"))

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.records import InputError
-from tests.conftest import load
 from tests.data.beir_folder import CORPUS, QUERIES, config, jsonl, write
+from tests.points import load
 
 HEAD = "query-id\tcorpus-id\tscore\n"
 LAYOUT = "ROOT must hold corpus.jsonl, queries.jsonl and qrels/test.tsv"

@@ -8,9 +8,9 @@ import pytest
 from pipeline.config.datasets import BeirConfig, LabelledConfig
 from pipeline.data import summary
 from pipeline.records import Dataset, InputError
-from tests.conftest import compose_config, load
 from tests.data import beir_folder, gooaq_file
 from tests.data.labelled.labelled_file import Row, write
+from tests.points import compose_config, load
 
 # Train query q2 shares its passage with test query q1, q3 asks what q1 asks.
 ROWS: list[Row] = [

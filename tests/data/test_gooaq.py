@@ -10,8 +10,8 @@ import pytest
 
 from pipeline.data.text import bare
 from pipeline.records import InputError
-from tests.conftest import load
 from tests.data.gooaq_file import ROWS, config, jsonl, parquet
+from tests.points import load
 
 
 def test_slices_ids_and_judgments(tmp_path: Path) -> None:

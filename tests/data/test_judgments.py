@@ -7,9 +7,9 @@ import pytest
 from pipeline.data.judgments import queries_with_trained_passage
 from pipeline.data.text import text_key
 from pipeline.records import Dataset, QuerySet
-from tests.conftest import load
 from tests.data import beir_folder, gooaq_file
 from tests.data.labelled.labelled_file import Row, made, write
+from tests.points import load
 
 
 def keys(*texts: str) -> frozenset[bytes]:

@@ -10,7 +10,7 @@ from pipeline.config.datasets import PydocsConfig
 from pipeline.data import pydocs
 from pipeline.data.text import bare
 from pipeline.records import Dataset, InputError
-from tests.conftest import load
+from tests.points import load
 
 PACKAGES = ["omegaconf", "hydra-core", "networkx"]
 

@@ -14,8 +14,8 @@ from pipeline.data.readers.lines import text_lines
 from pipeline.data.readers.tables import Fault
 from pipeline.records import InputError
 from pipeline.rerankers.requests import read_requests
-from tests.conftest import load
 from tests.data import beir_folder
+from tests.points import load
 
 TEXT = 'query;text;label\r\nwhat is é;"A; ""quoted"", text";1\r\nb;c,d;0\r\n'
 ROWS = [("what is é", 'A; "quoted", text', 1), ("b", "c,d", 0)]

@@ -11,7 +11,7 @@ from pipeline.config.datasets import LabelledConfig
 from pipeline.experiment.audit import audit_labels
 from pipeline.infra.model_files import TINY_TOKENIZER, locate
 from pipeline.infra.stage_cache import StageCache
-from tests.conftest import compose_config
+from tests.points import compose_config
 
 LONG = "how do I tighten the nozzle of an electric kettle " * 4
 CONTROL = ["arch=none", "base=none", "negatives=0", "epochs=0"]

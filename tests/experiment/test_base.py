@@ -11,8 +11,9 @@ from pipeline.experiment import recipe
 from pipeline.experiment.base import as_found
 from pipeline.experiment.model import settings_of
 from pipeline.tracking import reader
-from tests.conftest import SMALL, Compose, compose_config
+from tests.conftest import Compose
 from tests.odd_models import encoder
+from tests.points import SMALL, compose_config
 
 
 def test_a_hub_name_may_stand_for_a_plain_encoder(small: Compose, tmp_path: Path) -> None:

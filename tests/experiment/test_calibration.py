@@ -19,7 +19,8 @@ from pipeline.records import Dataset, QuerySet
 from pipeline.rerankers.scores import read_scores
 from pipeline.tracking import reader
 from pipeline.tracking.reader import STAGE_TAG
-from tests.conftest import Trained, compose_config
+from tests.conftest import Trained
+from tests.points import compose_config
 
 DEV = QuerySet({"d": "dev", "e": "other"}, {"d": {"a": 1}, "e": {"b": 1}})
 TEST = QuerySet({"t": "test"}, {"t": {"a": 1}})

@@ -9,7 +9,8 @@ from pipeline.experiment import recipe as experiment
 from pipeline.experiment.shared import Shared
 from pipeline.records import InputError
 from pipeline.tracking import reader
-from tests.conftest import SMALL, Compose, compose_config
+from tests.conftest import Compose
+from tests.points import SMALL, compose_config
 
 TINY = (
     "experiment=finetune",

@@ -6,7 +6,8 @@ import pytest
 
 from pipeline.experiment.fingerprint import fingerprints
 from pipeline.tracking import writer
-from tests.conftest import Compose, NewStore, compose_config
+from tests.conftest import Compose, NewStore
+from tests.points import compose_config
 
 
 @pytest.mark.slow

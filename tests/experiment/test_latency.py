@@ -14,7 +14,7 @@ from pipeline.infra.hardware import Hardware
 from pipeline.infra.stage_cache import content_key
 from pipeline.records import QuerySet
 from pipeline.sweep.latency import Timing
-from tests.conftest import compose_config
+from tests.points import compose_config
 
 QUERIES = QuerySet({f"q{n}": f"text {n}" for n in range(3)}, {})
 SHARED = cast(Shared, SimpleNamespace(dataset=SimpleNamespace(test=QUERIES), index_key="i" * 16))

@@ -8,8 +8,8 @@ import pytest
 from pipeline.experiment.shared import announce, prepare_shared
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.stage_cache import StageCache
-from tests.conftest import compose_config
 from tests.data.beir_folder import jsonl, tsv, write
+from tests.points import compose_config
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.experiment import recipe
 from pipeline.tracking import reader
-from tests.conftest import compose_config
+from tests.points import compose_config
 
 
 @pytest.mark.slow

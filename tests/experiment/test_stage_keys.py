@@ -18,7 +18,8 @@ from pipeline.experiment.shared import Shared, prepare_shared
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import locate, prepare_base
 from pipeline.infra.stage_cache import StageCache, content_key
-from tests.conftest import TINY, Compose, Prepare, compose_config
+from tests.conftest import Compose, Prepare
+from tests.points import TINY, compose_config
 
 
 @pytest.mark.slow

@@ -19,7 +19,8 @@ from pipeline.rerankers.saved import load_saved
 from pipeline.tracking import reader
 from pipeline.training.negatives import TrainingSet
 from pipeline.training.teacher import with_teacher
-from tests.conftest import BRIEF, Compose, Trained
+from tests.conftest import Compose, Trained
+from tests.points import BRIEF
 
 
 @pytest.mark.slow

@@ -9,7 +9,8 @@ from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
 from pipeline.infra.stage_cache import StageCache
 from pipeline.tracking import writer
-from tests.conftest import BRIEF, Compose
+from tests.conftest import Compose
+from tests.points import BRIEF
 
 
 @pytest.mark.slow

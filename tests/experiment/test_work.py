@@ -18,7 +18,8 @@ from pipeline.infra.model_files import prepare_base
 from pipeline.infra.stage_cache import StageCache
 from pipeline.records import Hit, QuerySet
 from pipeline.training.schedule import Schedule
-from tests.conftest import Compose, Trained, compose_config
+from tests.conftest import Compose, Trained
+from tests.points import compose_config
 
 
 def test_a_pair_is_scored_once_for_all_searches() -> None:

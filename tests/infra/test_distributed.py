@@ -22,7 +22,8 @@ from pipeline.tracking import writer
 from pipeline.training.negatives import TrainingSet
 from pipeline.training.schedule import plan
 from pipeline.training.train import train
-from tests.conftest import CHILD, SMALL, Compose, NewStore, Prepare, compose_config, tracked
+from tests.conftest import Compose, NewStore, Prepare
+from tests.points import CHILD, SMALL, compose_config, tracked
 from tests.servers import free_port
 
 POINT = (

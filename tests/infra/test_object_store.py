@@ -21,7 +21,7 @@ from pipeline.infra.object_store import ObjectStore
 from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError
 from pipeline.tracking import reader
-from tests.conftest import BRIEF, TINY, compose_config
+from tests.points import BRIEF, TINY, compose_config
 from tests.servers import free_port
 
 BUCKET = "stages"

@@ -16,8 +16,8 @@ from pipeline.protocols import FitRequest, Reranker
 from pipeline.records import Hit, InputError, TrainingExample
 from pipeline.rerankers import load_reranker
 from pipeline.rerankers.saved import load_saved
-from tests.conftest import compose_config
 from tests.odd_models import decoder, encoder
+from tests.points import compose_config
 
 FP32 = Hardware("cpu", "fp32", 1, "test")
 CROSS_ENCODER = CrossEncoderConfig(name="cross_encoder", max_length=32)

@@ -14,7 +14,8 @@ from pipeline.rerankers.lance import LanceReranker
 from pipeline.rerankers.scores import score_candidates
 from pipeline.retrieval.searches import Searches
 from pipeline.retrieval.ties import tie_key
-from tests.conftest import TINY, Compose
+from tests.conftest import Compose
+from tests.points import TINY
 from tests.scorers import Constant
 
 QUERIES = 12

@@ -16,7 +16,8 @@ from pipeline.records import InputError
 from pipeline.rerankers import load_reranker
 from pipeline.rerankers.saved import load_saved
 from pipeline.rerankers.served import as_served
-from tests.conftest import Compose, Saved, compose_config
+from tests.conftest import Compose, Saved
+from tests.points import compose_config
 
 NEAR = 1e-4
 OPENVINO = RerankConfig(variant="openvino")

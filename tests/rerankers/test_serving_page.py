@@ -17,7 +17,8 @@ from pipeline.rerankers.saved import load_saved
 from pipeline.rerankers.scores import score_candidates
 from pipeline.rerankers.served import as_served
 from pipeline.retrieval.searches import Searches
-from tests.conftest import TINY, Compose, Saved
+from tests.conftest import Compose, Saved
+from tests.points import TINY
 
 PAGE = Path("docs/serving.md")
 

@@ -25,7 +25,8 @@ from pipeline.rerankers.stored_colbert import StoredColbert
 from pipeline.rerankers.token_codec import TokenCodec
 from pipeline.rerankers.token_table import TokenTable
 from pipeline.retrieval.searches import Searches
-from tests.conftest import Compose, compose_config
+from tests.conftest import Compose
+from tests.points import compose_config
 
 STORED = [
     RerankConfig(vectors="fp16"),

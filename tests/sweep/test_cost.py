@@ -7,7 +7,7 @@ from pipeline.config.transformer import Transformer, sizes_in
 from pipeline.experiment.work import Work
 from pipeline.sweep import cost, plan
 from pipeline.sweep.cost import disk, forward, memory, of_grid, scoring_flops, total, training_flops
-from tests.conftest import compose_config
+from tests.points import compose_config
 
 # 2 x (4 x 16 + 2 x 32) = 256 weights in the layers, and 10 embeddings of 4 numbers
 TINY = Transformer(layers=2, hidden=4, intermediate=8, queries=4, keys=4, gated=False, embedded=10)

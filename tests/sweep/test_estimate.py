@@ -12,7 +12,7 @@ from pipeline.infra.hardware import Hardware
 from pipeline.sweep import estimate
 from pipeline.sweep.clock import Clock
 from pipeline.sweep.estimate import Counted, Seconds, in_words, of_point, seconds
-from tests.conftest import compose_config
+from tests.points import compose_config
 
 CPU = Hardware("cpu", "fp32", 2, "test")
 NOTHING = Sample([], [], [], 1)

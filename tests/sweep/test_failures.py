@@ -12,7 +12,8 @@ from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError
 from pipeline.tracking import reader, writer
 from tests.commands.conftest import code_of
-from tests.conftest import QUIET, TINY, Prepare, compose_config, tracked
+from tests.conftest import Prepare
+from tests.points import QUIET, TINY, compose_config, tracked
 
 SWEEP = (
     *TINY,

@@ -9,8 +9,9 @@ from mlflow import MlflowClient
 from pipeline.sweep import run as sweep
 from pipeline.sweep.grid import Grid, expand
 from pipeline.tracking import reader
-from tests.conftest import QUIET, NewStore
+from tests.conftest import NewStore
 from tests.data.beir_folder import CORPUS, jsonl, write
+from tests.points import QUIET
 
 CONTROL = ("arch=none", "base=none", "negatives=0", "epochs=0")
 BRIEF = ("eval.top_k=[2,4]", "eval.overfetch=1", "latency.enabled=false", "hardware.precision=fp32")

@@ -16,7 +16,8 @@ from pipeline.sweep import latency
 from pipeline.sweep.grid import Grid
 from pipeline.sweep.latency import Timing, time_points, untimed
 from pipeline.tracking import writer
-from tests.conftest import NewStore, compose_config
+from tests.conftest import NewStore
+from tests.points import compose_config
 
 
 @pytest.fixture

@@ -26,7 +26,8 @@ from pipeline.sweep.launch import Launched
 from pipeline.sweep.resume import KILLED
 from pipeline.sweep.task import Reported
 from pipeline.tracking import attempts, reader, writer
-from tests.conftest import QUIET, NewStore
+from tests.conftest import NewStore
+from tests.points import QUIET
 
 KEYS = ["a", "b", "c", "d"]  # the fingerprints of the points
 

@@ -22,7 +22,8 @@ from pipeline.sweep.grid import Grid
 from pipeline.sweep.launch import at_once
 from pipeline.sweep.resume import KILLED
 from pipeline.tracking import reader
-from tests.conftest import CHILD, QUIET, TINY, Prepare, tracked
+from tests.conftest import Prepare
+from tests.points import CHILD, QUIET, TINY, tracked
 
 POINT = (*TINY, "hardware.threads=1", "base=modernbert_tiny", "train.max_steps=10")
 SWEEP = (*POINT, "arch=cross_encoder,colbert")

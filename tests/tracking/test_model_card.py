@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from pipeline.records import Dataset, QuerySet
 from pipeline.tracking.model_card import render
-from tests.conftest import compose_config
+from tests.points import compose_config
 
 CORPUS = {"a": "first", "b": "second"}
 TEST = QuerySet({"q": "query", "r": "other"}, {"q": {"a": 1}, "r": {"b": 1}})

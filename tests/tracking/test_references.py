@@ -21,7 +21,8 @@ from pipeline.sweep.grid import Grid
 from pipeline.tracking import reader
 from pipeline.tracking.promotion import System, promote
 from pipeline.tracking.references import locate
-from tests.conftest import BRIEF, SMALL, Compose, Trained, compose_config
+from tests.conftest import Compose, Trained
+from tests.points import BRIEF, SMALL, compose_config
 
 HEX = "0123456789abcdef" * 2
 ARCHES = ("cross_encoder", "colbert")

@@ -26,7 +26,8 @@ from pipeline.training.checkpoints import newest, step_of
 from pipeline.training.negatives import TrainingSet
 from pipeline.training.schedule import plan
 from pipeline.training.train import train
-from tests.conftest import CHILD, TINY, Compose, Prepare, compose_config, tracked
+from tests.conftest import Compose, Prepare
+from tests.points import CHILD, TINY, compose_config, tracked
 
 Curve = list[tuple[int, Mapping[str, float]]]
 EVERY_STEP = "train.checkpoint_minutes=0"

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from pipeline.config.datasets import LabelledConfig
 from pipeline.data.text import bare
 from pipeline.records import Dataset, QuerySet
-from tests.conftest import load
+from tests.points import load
 
 Row = Mapping[str, object]
 NAMES = ("owl", "bee", "ant", "cat", "dog", "elk", "fox", "hen", "jay", "yak")
