@@ -93,6 +93,7 @@ def test_a_line_of_code_changes_the_stages_that_it_is_part_of(
         ("peft", {"model"}),
         ("lancedb", {"index", "candidates", "negatives", "token vectors", "latency"}),
         ("pylate", SCORED),
+        ("openvino", {"scores", "latency"}),
         ("mlflow", set()),
     ],
 )
