@@ -34,12 +34,15 @@ REMEDY = "a run on enough dev queries makes them, also one with epochs=0"
 
 
 def calibrate(
-    config: Config, dataset: Dataset, scores: PairScores
+    config: Config, dataset: Dataset, scores: PairScores | None
 ) -> tuple[dict[str, object], dict[str, float]]:
     """Fit probabilities to the scores of the dev queries, and measure them on the test queries.
 
-    Returns what ``save`` writes, and the metrics ``calibration/...`` and ``thresholds/...``.
+    Returns what ``save`` writes, and the metrics ``calibration/...`` and ``thresholds/...``. The
+    control has no ``scores``, so there is nothing to return.
     """
+    if scores is None:
+        return {}, {}
     if not dataset.dev.queries:
         return {REASON: "its data set has no dev queries"}, {}
     dev, test = judged(scores, dataset.dev.qrels), judged(scores, dataset.test.qrels)

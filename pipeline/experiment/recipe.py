@@ -73,7 +73,7 @@ def run(config: Config, folder: Path) -> str:
         cache = open_cache(config)
         early = None
         if config.tracking.parent_run_id is None:
-            early = _prepare_early(config, cache, spent)
+            early = _early(config, cache, spent)
         with writer.run(config.tracking, config.run_name, tags, folder=folder) as active:
             record.log_config(active, config)
             if isinstance(early, Exception):
@@ -153,19 +153,15 @@ def compute(
         reranker = load(config, folder, machine, trained=config.epochs > 0)
         pair_scores = None
         if reranker is not None:
-            scorer, of_vectors = token_vectors.served(
-                config, shared, reranker, folder, machine, cache
-            )
-            pair_scores, of_scoring = scores.score(config, shared, scorer, folder, machine, cache)
-            costs |= of_vectors | of_scoring
+            scorer, stored = token_vectors.served(config, shared, reranker, folder, machine, cache)
+            pair_scores, scored = scores.score(config, shared, scorer, folder, machine, cache)
+            costs |= stored | scored
     with step("evaluate", spent):
         if pair_scores is not None and collapsed(pair_scores):
             _warn_of_collapse(active)
         evaluation, weights = _evaluate(config, shared, pair_scores)
-        calibrated: dict[str, object] = {}
-        if pair_scores is not None:
-            calibrated, of_calibration = calibration.calibrate(config, shared.dataset, pair_scores)
-            costs |= of_calibration
+        calibrated, of_calibration = calibration.calibrate(config, shared.dataset, pair_scores)
+        costs |= of_calibration
     timings: dict[str, float] = {}
     # A sweep times its points after the last one, when no neighbour trains.
     if config.latency.enabled and config.tracking.parent_run_id is None:
@@ -186,9 +182,7 @@ def _tags(config: Config) -> dict[str, str]:
     }
 
 
-def _prepare_early(
-    config: Config, cache: StageCache, spent: dict[str, float]
-) -> Prepared | Exception:
+def _early(config: Config, cache: StageCache, spent: dict[str, float]) -> Prepared | Exception:
     """Prepare before there is a run, so that a mistake in a single command leaves none.
 
     Any other exception is returned: the run records it.

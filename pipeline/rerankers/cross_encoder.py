@@ -19,14 +19,6 @@ from sentence_transformers.cross_encoder import (
     CrossEncoderTrainer,
     CrossEncoderTrainingArguments,
 )
-from sentence_transformers.cross_encoder.losses import (
-    BinaryCrossEntropyLoss,
-    LambdaLoss,
-    ListNetLoss,
-    MarginMSELoss,
-    MSELoss,
-    RankNetLoss,
-)
 from torch.nn.parallel import DistributedDataParallel
 
 from pipeline.config.models import CrossEncoderConfig
@@ -34,14 +26,12 @@ from pipeline.config.saved_models import labels
 from pipeline.infra.console import live_line
 from pipeline.infra.hardware import Hardware
 from pipeline.protocols import Effort, FitRequest, Scores
+from pipeline.rerankers.cross_encoder_losses import loss_of
 from pipeline.rerankers.heads import HEAD_WEIGHTS, compute_in_fp32, ensure_padding, head_of
-from pipeline.rerankers.lce import LceLoss
-from pipeline.rerankers.mnrl import MnrlLoss
 from pipeline.rerankers.words import first_words
 from pipeline.training.adapters import adapters
 from pipeline.training.checkpoints import Resumable
 from pipeline.training.examples import training_rows
-from pipeline.training.in_batch import InBatch
 from pipeline.training.trainer import CountsPairs, DevEvaluator, on_one_gpu, rates, run_trainer
 
 Features = Mapping[str, torch.Tensor]
@@ -220,7 +210,7 @@ class CrossEncoderReranker:
                 model=self.model,
                 args=arguments,
                 train_dataset=rows,
-                loss=_loss(request.loss, self.model, request.negatives, in_batch),
+                loss=loss_of(request.loss, self.model, request.negatives, in_batch),
                 evaluator=(
                     DevEvaluator(partial(self._as_served, request.dev_score))
                     if request.dev_score
@@ -253,20 +243,3 @@ class CrossEncoderReranker:
     def parameters(self) -> int:
         """Count the weights of the model."""
         return sum(weights.numel() for weights in self.model.model.parameters())
-
-
-def _loss(name: str, model: CrossEncoder, negatives: int, in_batch: InBatch) -> torch.nn.Module:
-    """Build the loss ``name``; bce weighs positives by ``negatives``."""
-    build: dict[str, Callable[[], torch.nn.Module]] = {
-        "lce": lambda: LceLoss(model),
-        "bce": lambda: BinaryCrossEntropyLoss(model, pos_weight=torch.tensor(float(negatives))),
-        "lambda": lambda: LambdaLoss(model),
-        "ranknet": lambda: RankNetLoss(model),
-        "listnet": lambda: ListNetLoss(model),
-        "mnrl": lambda: MnrlLoss(model, in_batch),
-        "margin_mse": lambda: MarginMSELoss(model),
-        "mse": lambda: MSELoss(model),
-        # Cross-entropy to the teacher's softmax: the KL divergence plus the teacher's entropy.
-        "kl": lambda: ListNetLoss(model),
-    }
-    return build[name]()
