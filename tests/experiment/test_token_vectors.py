@@ -8,20 +8,16 @@ from mlflow import MlflowClient
 
 from pipeline.config.stages import LatencyConfig, RerankConfig
 from pipeline.experiment import latency, recipe
-from pipeline.infra.stage_cache import StageCache
+from pipeline.tracking.reader import STAGE_TAG
 from tests.conftest import Trained
 
 
 @pytest.mark.slow
 def test_a_stored_point_trains_nothing_and_encodes_once(trained: Callable[[str], Trained]) -> None:
     finished = trained("colbert")
-    cache = StageCache.of(finished.config)
-
-    def stages(name: str) -> set[str]:
-        return {path.name for path in (cache.folder / name).glob("[0-9a-f]*")}
-
-    models, tables = stages("model"), stages("token_vectors")
-    metrics = {}
+    client = MlflowClient(finished.config.tracking.uri)
+    before = client.get_run(finished.run_id).data
+    metrics, tables = {}, {}
     for vectors in ("fp16", "int8"):
         config = replace(
             finished.config,
@@ -34,14 +30,17 @@ def test_a_stored_point_trains_nothing_and_encodes_once(trained: Callable[[str],
         if vectors == "fp16":  # as a sweep does it, after its points
             config.latency.enabled = True
             latency.time_recorded({run_id: config})
-        metrics[vectors] = MlflowClient(config.tracking.uri).get_run(run_id).data.metrics
-    assert stages("model") == models
-    assert len(stages("token_vectors") - tables) == 2
-    before = MlflowClient(finished.config.tracking.uri).get_run(finished.run_id).data.metrics
+        run = client.get_run(run_id).data
+        assert run.tags[f"{STAGE_TAG}model"] == before.tags[f"{STAGE_TAG}model"]
+        metrics[vectors] = run.metrics
+        tables[vectors] = set(run.tags[f"{STAGE_TAG}token_vectors"].split())
+    assert len(tables["fp16"]) == 1
+    assert len(tables["int8"]) == 2
+    assert tables["fp16"] < tables["int8"]  # of which it is made
     for found in metrics.values():
         assert found["latency/hybrid_5/rerank_p50_ms"] > 0
         assert found["vector_reranked/ndcg_at_10"] == pytest.approx(
-            before["vector_reranked/ndcg_at_10"], abs=0.02
+            before.metrics["vector_reranked/ndcg_at_10"], abs=0.02
         )
     size = "vectors/mb_per_1000_passages"
     assert metrics["int8"][size] < 0.7 * metrics["fp16"][size]
