@@ -16,16 +16,10 @@ from pipeline.protocols import Scorer
 from pipeline.rerankers.batching import Batcher, Busy, NotScored
 from pipeline.serving.limits import Guard, Limits, error_body
 from pipeline.serving.metrics import Metrics
-from pipeline.serving.protocol import (
-    EXAMPLE,
-    Ranking,
-    RerankRequest,
-    ScoredText,
-    mistake,
-    sigmoid,
-)
+from pipeline.serving.protocol import EXAMPLE, Ranking, RerankRequest, ScoredText, mistake
 
 PATHS = ("/rerank", "/v1/rerank", "/v2/rerank")
+SIGMOID = Calibration(slope=1, intercept=0)  # of a logit, without a calibration
 
 
 @dataclass(frozen=True)
@@ -41,11 +35,12 @@ class Served:
 
     def normalised(self, scores: Sequence[float]) -> Sequence[float]:
         """Return probabilities, or the sigmoids of logits; the MaxSim of a ColBERT stays."""
-        if isinstance(self.calibration, Calibration):
-            return list(map(float, self.calibration.probabilities(scores)))
-        if self.architecture == "cross_encoder":
-            return [sigmoid(score) for score in scores]
-        return scores
+        curve = self.calibration
+        if isinstance(curve, str):
+            if self.architecture != "cross_encoder":
+                return scores
+            curve = SIGMOID
+        return list(map(float, curve.probabilities(scores)))
 
 
 def create_app(served: Served, limits: Limits, token: str | None, most_pairs: int) -> ASGIApp:

@@ -4,7 +4,6 @@
 neither names, such as ``truncate``, are ignored.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 from uuid import uuid4
@@ -166,11 +165,6 @@ RerankRequest = Annotated[
 def order(scores: Sequence[float]) -> list[int]:
     """The places of the scores, best first; equal ones keep their order."""
     return sorted(range(len(scores)), key=lambda i: -scores[i])
-
-
-def sigmoid(logit: float) -> float:
-    """The sigmoid of a logit, without overflow."""
-    return 0.5 * (1 + math.tanh(logit / 2))
 
 
 def mistake(error: Mapping[str, Any], content_type: str) -> str:
