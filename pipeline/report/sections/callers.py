@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from math import nan
 from typing import NamedTuple
 
+from pipeline.evaluation.quantiles import QUANTILES
 from pipeline.report.blocks import Section, Table
 from pipeline.report.comparison import Comparison
 from pipeline.report.format import SEARCH_NAMES, milliseconds, number
@@ -13,7 +14,6 @@ from pipeline.report.study import Study
 from pipeline.report.timed_on import TimedOn, timed_on
 
 FIRST = "latency/first_query_ms"
-QUANTILES = ("p50", "p95", "p99")
 TEXT = (
     "The first query was asked once, after the reranker was loaded and before the warm-up; the "
     "embedder and the index may have served other runs before. Several callers share one model. "

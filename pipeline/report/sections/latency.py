@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.subplots import make_subplots
 
+from pipeline.evaluation.quantiles import QUANTILES
 from pipeline.records import SEARCHES
 from pipeline.report.blocks import Figure, Section, Table
 from pipeline.report.comparison import Comparison
@@ -22,7 +23,6 @@ from pipeline.report.uncertainty import COLUMNS, order_of
 
 KINDS = {"cpu": "CPU", "cuda": "GPU", "mps": "Apple GPU", "": "Machine not logged"}
 COLOURS = dict(zip(SEARCHES, PALETTE, strict=False))
-QUANTILES = ("p50", "p95", "p99")
 SYMBOLS = {"alone": "x", "reranked": "circle", "fused": "diamond-open"}
 
 

@@ -53,7 +53,7 @@ def _names(aim: str) -> list[str]:
 def _best(comparison: Comparison) -> dict[str, Point]:
     """Return label -> point of the best calibrated rerankers, by the first measure, best first.
 
-    Of the ways to store a model's token vectors the best one is shown.
+    Of the forms of a model the best one is shown.
     """
     if not comparison.qualities:
         return {}
