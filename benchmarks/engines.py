@@ -90,9 +90,7 @@ class Engines:
             model_type=nncf.ModelType.TRANSFORMER,
             subset_size=len(batches),
         )
-        return reranker.computed_by(
-            OpenVinoForward(quantised, replace(self.machine, precision="bf16"))
-        )
+        return reranker.computed_by(OpenVinoForward(quantised, "bf16", self.machine.threads))
 
 
 def main(words: list[str]) -> None:

@@ -4,7 +4,6 @@ Weights are fp32, whatever the file holds. The classification head computes in f
 autocast, because bf16 logits tie often.
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -20,6 +19,7 @@ from sentence_transformers.cross_encoder import (
     CrossEncoderTrainingArguments,
 )
 from torch.nn.parallel import DistributedDataParallel
+from tqdm import tqdm
 
 from pipeline.config.models import CrossEncoderConfig
 from pipeline.config.saved_models import labels
@@ -28,17 +28,14 @@ from pipeline.infra.hardware import Hardware
 from pipeline.protocols import Effort, FitRequest, Scores
 from pipeline.rerankers.cross_encoder_losses import loss_of
 from pipeline.rerankers.heads import HEAD_WEIGHTS, compute_in_fp32, ensure_padding, head_of
+from pipeline.rerankers.pair_tokens import Features, PairTexts, PairTokens
 from pipeline.rerankers.words import first_words
 from pipeline.training.adapters import adapters
 from pipeline.training.checkpoints import Resumable
 from pipeline.training.examples import training_rows
 from pipeline.training.trainer import CountsPairs, DevEvaluator, on_one_gpu, rates, run_trainer
 
-Features = Mapping[str, torch.Tensor]
-"""What the tokenizer makes of a batch of pairs; each tensor has the shape (pairs, tokens)."""
-
-SPACE = re.compile(r"\s")
-TOKENISED_TOGETHER = 256  # passages
+BLOCK = 2048  # passages whose tokens are held at a time, bounds memory
 
 
 class _Trainer(Resumable, CountsPairs, CrossEncoderTrainer):  # type: ignore[misc]
@@ -105,9 +102,12 @@ class CrossEncoderReranker:
         # Imported here, as this takes a second and torch is the default.
         from pipeline.rerankers.openvino_forward import OpenVinoForward, convert
 
-        example = self._features([("a query", "a passage"), ("a query", "a longer passage")])
+        passages = {"short": "a passage", "long": "a longer passage"}
+        tokens = self._tokenised({"": "a query"}, passages)
+        example = tokens.features([("", "short"), ("", "long")])
         converted = convert(self.model.model, example)
-        return self.computed_by(OpenVinoForward(converted, self._hardware))
+        forward = OpenVinoForward(converted, self._hardware.precision, self._hardware.threads)
+        return self.computed_by(forward)
 
     def computed_by(self, forward: Callable[[Features], torch.Tensor]) -> Self:
         """Return this reranker with its logits, shape (pairs, 1), computed by ``forward``."""
@@ -123,33 +123,49 @@ class CrossEncoderReranker:
         progress: bool = False,
     ) -> Scores:
         """Compute logits, shape (len(pairs),)."""
-        asked = {passage for _, passage in pairs}
-        asking = sorted({queries[query] for query, _ in pairs})
-        passages = self._short(asking, {name: passages[name] for name in asked})
-        if len(pairs) > 2 * len(asked) and self.model.tokenizer.is_fast:
-            passages = self._readable(asking, passages)
-        # Similar lengths together, so that a batch pads little; longest first, so that memory
-        # fails at once.
-        order = sorted(
-            range(len(pairs)),
-            key=lambda i: -len(queries[pairs[i][0]]) - len(passages[pairs[i][1]]),
-        )
+        queries = {name: queries[name] for name in {query for query, _ in pairs}}
+        passages = self._short(queries, {name: passages[name] for name in {p for _, p in pairs}})
+        # Longest first, so that memory fails at once.
+        by_length = sorted(passages, key=lambda name: (-len(passages[name]), name))
+        block_of = {name: place // BLOCK for place, name in enumerate(by_length)}
+        members: dict[int, list[int]] = {}
+        for place, (_, passage) in enumerate(pairs):
+            members.setdefault(block_of[passage], []).append(place)
         scores = np.empty(len(pairs), dtype=np.float32)
-        starts = range(0, len(order), self._batch_size)
-        forward = self._forward or self._by_torch
-        with self._hardware.autocast():
-            for start in live_line("score pairs", "batch", starts, hidden=not progress):
-                batch = order[start : start + self._batch_size]
-                texts = [(queries[pairs[i][0]], passages[pairs[i][1]]) for i in batch]
-                scores[batch] = forward(self._features(texts))[:, 0].float().cpu().numpy()
+        with live_line("score pairs", "pair", total=len(pairs), hidden=not progress) as bar:
+            for block, places in sorted(members.items()):
+                names = by_length[block * BLOCK : (block + 1) * BLOCK]
+                some = {name: passages[name] for name in names}
+                scores[places] = self._score(queries, some, [pairs[i] for i in places], bar)
         return scores
 
-    def _features(self, texts: Sequence[tuple[str, str]]) -> Features:
-        """Tokenise pairs, padded to the longest and cut to what the model reads."""
-        features: Features = self.model.tokenizer(
-            texts, padding=True, truncation=True, return_tensors="pt"
-        )
-        return features
+    def _score(
+        self,
+        queries: Mapping[str, str],
+        passages: Mapping[str, str],
+        pairs: Sequence[tuple[str, str]],
+        bar: "tqdm[Any]",
+    ) -> Scores:
+        """Compute logits, shape (len(pairs),), with the tokens of all texts in memory."""
+        tokens = self._tokenised(queries, passages)
+        # Similar lengths together, so that a batch pads little.
+        order = sorted(range(len(pairs)), key=lambda i: -tokens.length(*pairs[i]))
+        scores = np.empty(len(pairs), dtype=np.float32)
+        forward = self._forward or self._by_torch
+        with self._hardware.autocast():
+            for start in range(0, len(order), self._batch_size):
+                batch = order[start : start + self._batch_size]
+                logits = forward(tokens.features([pairs[i] for i in batch]))
+                scores[batch] = logits[:, 0].float().cpu().numpy()
+                bar.update(len(batch))
+        return scores
+
+    def _tokenised(
+        self, queries: Mapping[str, str], passages: Mapping[str, str]
+    ) -> PairTokens | PairTexts:
+        tokenizer = self.model.tokenizer
+        kind = PairTokens if tokenizer.is_fast else PairTexts
+        return kind(tokenizer, self.model.max_length, queries, passages)
 
     @torch.inference_mode()
     def _by_torch(self, features: Features) -> torch.Tensor:
@@ -160,38 +176,13 @@ class CrossEncoderReranker:
         logits: torch.Tensor = self.model(**on_device).logits
         return logits
 
-    def _short(self, queries: list[str], passages: Mapping[str, str]) -> Mapping[str, str]:
+    def _short(self, queries: Mapping[str, str], passages: Mapping[str, str]) -> Mapping[str, str]:
         """Cut each passage after more words than the model reads tokens, and than any query has."""
         if self.model.tokenizer.truncation_side != "right":
             return passages
-        longest = max((len(query.encode()) for query in queries), default=0)
+        longest = max((len(query.encode()) for query in queries.values()), default=0)
         words = max(self.model.max_length, longest) + 1
         return {name: first_words(text, words) for name, text in passages.items()}
-
-    def _readable(self, queries: list[str], passages: Mapping[str, str]) -> dict[str, str]:
-        """Cut each passage after the words that can matter to its scores.
-
-        So a long passage is tokenised in full once, not once per query. The tokenizer cuts the
-        longer side of a pair, so a passage must stay longer than ``max_length`` and than any
-        query: then the cut falls on the same tokens.
-        """
-        tokenizer = self.model.tokenizer
-        encoded = tokenizer(queries, add_special_tokens=False, verbose=False)
-        longest = max(len(tokens) for tokens in encoded["input_ids"])
-        ids, readable = list(passages), {}
-        for start in range(0, len(ids), TOKENISED_TOGETHER):
-            batch = ids[start : start + TOKENISED_TOGETHER]
-            encoded = tokenizer(
-                [passages[i] for i in batch],
-                truncation=True,
-                max_length=max(self.model.max_length, longest) + 1,
-                add_special_tokens=False,
-                return_offsets_mapping=True,
-            )
-            for i, offsets in zip(batch, encoded["offset_mapping"], strict=True):
-                end = SPACE.search(passages[i], offsets[-1][1] if offsets else 0)
-                readable[i] = passages[i][: end.start()] if end else passages[i]
-        return readable
 
     def fit(self, request: FitRequest) -> Effort:
         """Train in place with one of ``config.models.CROSS_ENCODER_LOSSES``."""

@@ -1,13 +1,12 @@
-"""The forward pass of a cross-encoder by OpenVINO, which computes it faster than torch on a CPU."""
+"""The forward pass of a reranker by OpenVINO, which computes it faster than torch on a CPU."""
 
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from threading import Lock
 
 import torch
-
-from pipeline.infra.hardware import Hardware
+from torch.nn.functional import pad
 
 # OpenVINO reports every conversion to Google Analytics, in a process that it forks, unless this
 # module is missing. So it has to be missing before OpenVINO is imported.
@@ -15,25 +14,52 @@ sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 import openvino  # noqa: E402
 
 HINTS = {"fp32": "f32", "bf16": "bf16"}
+LENGTHS = 8  # texts are padded to a multiple, as each new length costs 20 ms at its first time
 
 
-def convert(model: torch.nn.Module, example: Mapping[str, torch.Tensor]) -> openvino.Model:
-    """Convert ``model`` as it is now; ``example`` is a batch of tokenised pairs of any shape."""
+def convert(
+    model: torch.nn.Module, example: Mapping[str, torch.Tensor], output: str = ""
+) -> openvino.Model:
+    """Convert ``model`` as it is now; ``example`` is a batch of tokenised texts of any shape.
+
+    ``output`` is the wanted one of a sentence-transformers model, which gets and returns a dict.
+    """
     model.eval()
-    with torch.inference_mode(), warnings.catch_warnings():
+    with torch.no_grad(), warnings.catch_warnings():
         # Traced branches that depend on shapes are those of decoders that generate.
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
-        return openvino.convert_model(model, example_input=dict(example))
+        if not output:
+            return openvino.convert_model(model, example_input=dict(example))
+        module = _OneOutput(model, output, list(example))
+        converted = openvino.convert_model(module, example_input=tuple(example.values()))
+    for port, name in zip(converted.inputs, example, strict=True):
+        port.get_tensor().set_names({name})
+    return converted
+
+
+class _OneOutput(torch.nn.Module):
+    """Takes the tensors named ``inputs`` in this order, and returns one tensor."""
+
+    def __init__(self, model: torch.nn.Module, output: str, inputs: Sequence[str]) -> None:
+        super().__init__()
+        self.model = model
+        self.output = output
+        self.inputs = inputs
+
+    def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
+        """Compute the output of the model."""
+        output: torch.Tensor = self.model(dict(zip(self.inputs, tensors, strict=True)))[self.output]
+        return output
 
 
 class OpenVinoForward:
-    """Computes the logits of tokenised pairs as the torch model that was converted."""
+    """Computes what the torch model computes that was converted."""
 
-    def __init__(self, model: openvino.Model, hardware: Hardware) -> None:
-        """Compile ``model`` for the precision and the threads of ``hardware``."""
+    def __init__(self, model: openvino.Model, precision: str, threads: int) -> None:
+        """Compile ``model`` for a ``precision`` of ``HINTS``."""
         options = {
-            "INFERENCE_PRECISION_HINT": HINTS[hardware.precision],
-            "INFERENCE_NUM_THREADS": hardware.threads,
+            "INFERENCE_PRECISION_HINT": HINTS[precision],
+            "INFERENCE_NUM_THREADS": threads,
             "PERFORMANCE_HINT": "LATENCY",
         }
         self._compiled = openvino.Core().compile_model(model, "CPU", options)
@@ -41,7 +67,10 @@ class OpenVinoForward:
         self._lock = Lock()  # A second call while it computes would be refused.
 
     def __call__(self, features: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Compute logits, shape (pairs, 1)."""
-        arrays = [features[name].numpy() for name in self._names]
+        """Compute the only output of the model from what a tokenizer made of texts."""
+        tokens = features[self._names[0]].shape[1]
+        padding = (0, -tokens % LENGTHS)
+        arrays = [pad(features[name], padding).numpy() for name in self._names]
         with self._lock:
-            return torch.from_numpy(self._compiled(arrays)[0])
+            output = torch.from_numpy(self._compiled(arrays)[0])
+        return output[:, :tokens] if output.ndim == 3 else output  # a vector per token, or a logit

@@ -46,7 +46,7 @@ def test_a_long_passage_of_many_queries_scores_as_it_would_in_full(
         reranker.score_pairs(queries, PASSAGES, pairs[i : i + 1])[0] for i in range(len(pairs))
     ]
     assert served == pytest.approx(expected, abs=1e-5)
-    assert len(reranker._short(["graph"], PASSAGES)["long"]) < len(PASSAGES["long"]) / 4
+    assert len(reranker._short({"": "graph"}, PASSAGES)["long"]) < len(PASSAGES["long"]) / 4
 
 
 @pytest.mark.slow
