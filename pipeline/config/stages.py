@@ -45,7 +45,7 @@ class RerankConfig:
     pooling: str = "max"  # of the windows' scores: max or first
     vectors: str = "none"  # of a ColBERT's tokens, stored: fp16, int8, binary; none: made per query
     token_pooling: int = 1  # one stored token vector for so many tokens, which are clustered
-    variant: str = "torch"  # of a cross-encoder: torch, or openvino, which is faster on a CPU
+    variant: str = "torch"  # engine: torch, or openvino, which answers faster on a CPU
 
     def __post_init__(self) -> None:
         at_least("rerank.windows", self.windows, 8)
@@ -72,11 +72,11 @@ class RerankConfig:
 
         Raises:
             InputError: a window leaves no room for the query, or is longer than what is read;
-                token vectors are to be stored of a cross-encoder; or a ColBERT is to be computed
-                by another engine than torch.
+                token vectors are to be stored of a cross-encoder; or a ColBERT that encodes
+                passages for each query is to be computed by another engine than torch.
         """
-        if self.variant != "torch" and isinstance(arch, ColbertConfig):
-            reason = "only of a cross-encoder, this is a ColBERT; see rerank.vectors"
+        if self.variant != "torch" and self.vectors == "none" and isinstance(arch, ColbertConfig):
+            reason = "computes only the queries of a ColBERT, which needs rerank.vectors=fp16, too"
             raise InputError(f"rerank.variant={self.variant}: {reason}")
         if self.vectors != "none" and isinstance(arch, CrossEncoderConfig):
             reason = "only a ColBERT has token vectors, this is a cross-encoder"

@@ -5,7 +5,7 @@ A model encodes the passages once. Vectors that take fewer bytes are made of tho
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from pipeline.config import Config
@@ -17,7 +17,7 @@ from pipeline.infra.hardware import Hardware, measured
 from pipeline.infra.model_files import content_hash
 from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Reranker, Scorer
-from pipeline.rerankers.served import as_served
+from pipeline.rerankers.served import as_served, computed
 from pipeline.rerankers.stored_colbert import StoredColbert, TokenEmbedder
 from pipeline.rerankers.token_codec import Vectors
 
@@ -40,10 +40,14 @@ def served(
     """
     if config.rerank.vectors == "none":
         return as_served(reranker, config.rerank), {}
+    # Whatever computes the queries, torch encodes the passages.
+    by_torch = replace(config.rerank, variant="torch")
     assert isinstance(reranker, TokenEmbedder)
-    folder = _stored(config, config.rerank, shared, reranker, model, machine, cache)
+    folder = _stored(config, by_torch, shared, reranker, model, machine, cache)
     costs: dict[str, float] = json.loads((folder / COST).read_text())
-    return _open(folder, config, config.rerank, reranker, model), costs
+    embedder = computed(reranker, config.rerank)
+    assert isinstance(embedder, TokenEmbedder)
+    return _open(folder, config, config.rerank, embedder, model), costs
 
 
 def inputs(

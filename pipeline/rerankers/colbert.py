@@ -4,10 +4,11 @@ Only PyLate's own loader is used, so a checkpoint keeps the projection it was tr
 are fp32, whatever the file holds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from pylate.losses import Distillation
@@ -23,6 +24,7 @@ from pipeline.protocols import Effort, FitRequest, Scores
 from pipeline.rerankers.collator import ShortCollator
 from pipeline.rerankers.contrastive import ContrastiveLoss
 from pipeline.rerankers.maxsim import score_blocks
+from pipeline.rerankers.pair_tokens import Features
 from pipeline.rerankers.words import first_words
 from pipeline.training.adapters import adapters
 from pipeline.training.checkpoints import Resumable
@@ -66,10 +68,8 @@ class ColbertReranker:
         self._batch_size = batch_size
         self._temperature = config.temperature
         self._training_length = config.training_document_length or config.document_length
-        own = {
-            "embedding_size": config.embedding_size,
-            "do_query_expansion": config.query_expansion,
-        }
+        size, expansion = config.embedding_size, config.query_expansion
+        own = {"embedding_size": size, "do_query_expansion": expansion}
         self.model = ColBERT(
             str(folder),
             device=hardware.device,
@@ -83,6 +83,22 @@ class ColbertReranker:
             # A prompt of the encoder's former task would be put before queries and passages alike.
             self.model.default_prompt_name = None
         self.token_size = int(self.model.get_sentence_embedding_dimension())
+        self._forward: Callable[[Features], torch.Tensor] | None = None  # of queries; None: torch
+
+    def by_openvino(self) -> Self:
+        """Return this reranker with its queries embedded by OpenVINO.
+
+        Passages are embedded by torch, in large batches, in which OpenVINO gains nothing. The
+        weights are those of now; a later training does not change them.
+        """
+        # Imported here, as this takes a second and torch is the default.
+        from pipeline.rerankers.openvino_forward import OpenVinoForward, convert
+
+        example = self.model.tokenize(["a query", "another, longer query"], is_query=True)
+        converted = convert(self.model, example, "token_embeddings")
+        machine, other = self._hardware, copy(self)
+        other._forward = OpenVinoForward(converted, machine.precision, machine.threads)
+        return other
 
     def score_pairs(
         self,
@@ -110,21 +126,28 @@ class ColbertReranker:
         """
         model = self.model.eval() if self.model.training else self.model
         prompt = model.prompts.get(model.default_prompt_name) or ""
-        # On a CPU half precision does not pay for the few tokens of a query.
-        in_full = self._hardware.device == "cpu"
+        forward = self._forward or self._by_torch
         embedded: dict[int, torch.Tensor] = {}
         by_length = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
         for start in range(0, len(texts), self._batch_size):
             places = by_length[start : start + self._batch_size]
             tokens = model.tokenize([prompt + texts[i] for i in places], is_query=True)
-            tokens = {name: values.to(model.device) for name, values in tokens.items()}
             kept = tokens["attention_mask"].bool()
             if model.do_query_expansion:
                 kept = torch.ones_like(kept)
-            with torch.no_grad(), nullcontext() if in_full else self._hardware.autocast():
-                vectors = model(tokens)["token_embeddings"]
+            vectors = forward(tokens)
             embedded |= {i: _unit(vectors[n][kept[n]]) for n, i in enumerate(places)}
         return [embedded[i] for i in range(len(texts))]
+
+    @torch.no_grad()
+    def _by_torch(self, tokens: Features) -> torch.Tensor:
+        """Compute the token vectors of queries, shape (queries, tokens, size)."""
+        on_device = {name: values.to(self.model.device) for name, values in tokens.items()}
+        # On a CPU torch would convert the weights to half precision anew for each query.
+        in_full = self._hardware.device == "cpu"
+        with nullcontext() if in_full else self._hardware.autocast():
+            vectors: torch.Tensor = self.model(on_device)["token_embeddings"]
+        return vectors
 
     def embed_passages(
         self, texts: Sequence[str], bar: "tqdm[Any] | None" = None

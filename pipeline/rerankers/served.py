@@ -10,11 +10,19 @@ from pipeline.rerankers.windows import windowed
 
 @runtime_checkable
 class Convertible(Protocol):
-    """What is needed of a cross-encoder."""
+    """What is needed of a reranker that OpenVINO computes."""
 
     def by_openvino(self) -> Reranker:
-        """Return this reranker with its scores computed by OpenVINO."""
+        """Return this reranker, computed by OpenVINO."""
         ...
+
+
+def computed(reranker: Reranker, config: RerankConfig) -> Reranker:
+    """Return the reranker, computed by the engine ``config.variant``; it shares the weights."""
+    if config.variant != "openvino":
+        return reranker
+    assert isinstance(reranker, Convertible)
+    return reranker.by_openvino()
 
 
 def as_served(reranker: Reranker, config: RerankConfig) -> Scorer:
@@ -23,10 +31,8 @@ def as_served(reranker: Reranker, config: RerankConfig) -> Scorer:
     It reads passages in windows, is computed by OpenVINO, has the token vectors of passages as they
     would be stored, or none of these.
     """
-    if config.vectors != "none":
-        assert isinstance(reranker, TokenEmbedder)
-        return StoredColbert(reranker, config)
-    if config.variant == "openvino":
-        assert isinstance(reranker, Convertible)
-        reranker = reranker.by_openvino()
-    return windowed(reranker, config)
+    reranker = computed(reranker, config)
+    if config.vectors == "none":
+        return windowed(reranker, config)
+    assert isinstance(reranker, TokenEmbedder)
+    return StoredColbert(reranker, config)

@@ -18,25 +18,31 @@ def test_a_stored_point_trains_nothing_and_encodes_once(trained: Callable[[str],
     client = MlflowClient(finished.config.tracking.uri)
     before = client.get_run(finished.run_id).data
     metrics, tables = {}, {}
-    for vectors in ("fp16", "int8"):
+    forms = {
+        "fp16": RerankConfig(vectors="fp16"),
+        "int8": RerankConfig(vectors="int8"),
+        "int8 by OpenVINO": RerankConfig(vectors="int8", variant="openvino"),
+    }
+    for name, form in forms.items():
         config = replace(
             finished.config,
-            run_name=f"stored_{vectors}",
-            rerank=RerankConfig(vectors=vectors),
+            run_name=f"stored_{name}",
+            rerank=form,
             latency=LatencyConfig(limits=[5], queries=3, warmup=1, rerank_modes=["hybrid"]),
         )
-        config.latency.enabled = vectors == "int8"
+        config.latency.enabled = name != "fp16"
         run_id = recipe.run(config, finished.folder.parent.parent / config.run_name)
-        if vectors == "fp16":  # as a sweep does it, after its points
+        if name == "fp16":  # as a sweep does it, after its points
             config.latency.enabled = True
             latency.time_recorded({run_id: config})
         run = client.get_run(run_id).data
         assert run.tags[f"{STAGE_TAG}model"] == before.tags[f"{STAGE_TAG}model"]
-        metrics[vectors] = run.metrics
-        tables[vectors] = set(run.tags[f"{STAGE_TAG}token_vectors"].split())
+        metrics[name] = run.metrics
+        tables[name] = set(run.tags[f"{STAGE_TAG}token_vectors"].split())
     assert len(tables["fp16"]) == 1
     assert len(tables["int8"]) == 2
     assert tables["fp16"] < tables["int8"]  # of which it is made
+    assert tables["int8 by OpenVINO"] == tables["int8"]
     for found in metrics.values():
         assert found["latency/hybrid_5/rerank_p50_ms"] > 0
         assert found["vector_reranked/ndcg_at_10"] == pytest.approx(

@@ -14,6 +14,7 @@ from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Scorer
 from pipeline.records import InputError
 from pipeline.rerankers import load_reranker
+from pipeline.rerankers.colbert import ColbertReranker
 from pipeline.rerankers.saved import load_saved
 from pipeline.rerankers.served import as_served
 from tests.conftest import Compose, Saved
@@ -86,11 +87,41 @@ def test_logits_in_bf16_do_not_tie(saved: Saved, shared: Shared, machine: Hardwa
     assert len(set(scores.tolist())) > 0.9 * len(pairs)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("expansion", ["false", "true"])
+@pytest.mark.parametrize("base", ["minilm_l3", "modernbert_tiny"])
+def test_queries_of_a_colbert_have_the_vectors_of_torch(
+    base: str, expansion: str, small: Compose, machine: Hardware
+) -> None:
+    pytest.importorskip("openvino", reason=NEEDED)
+    words = (f"arch.query_expansion={expansion}", "arch.query_length=21")
+    config = small("arch=colbert", f"base={base}", *words)
+    folder = prepare_base(config.base, StageCache.of(config))
+    by_torch = load_reranker(folder, config.arch, machine, 3, seed=1)
+    assert isinstance(by_torch, ColbertReranker)
+    by_openvino = by_torch.by_openvino()
+    texts = ["graph", "merge two configurations " * 9, "", "a layout", *QUERIES.values()]
+    expected, found = (model.embed_queries(texts) for model in (by_torch, by_openvino))
+    alone = [by_openvino.embed_queries([text])[0] for text in texts]
+    for torch_vectors, together, single in zip(expected, found, alone, strict=True):
+        for vectors in (together, single):
+            assert vectors.shape == torch_vectors.shape
+            assert vectors.numpy() == pytest.approx(torch_vectors.numpy(), abs=1e-5)
+    if expansion == "true":
+        assert {len(vectors) for vectors in found} == {21}
+    stored = RerankConfig(vectors="fp16")
+    plain, served = (
+        as_served(by_torch, rerank).score_pairs(QUERIES, PASSAGES, PAIRS)
+        for rerank in (stored, replace(stored, variant="openvino"))
+    )
+    assert served == pytest.approx(plain, abs=NEAR)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["arch=cross_encoder", "rerank.variant=onnx"], "rerank.variant=onnx: one of"),
-        (["arch=colbert", "rerank.variant=openvino"], "rerank.variant=openvino: only of a cross"),
+        (["arch=colbert", "rerank.variant=openvino"], "rerank.variant=openvino: .*rerank.vectors"),
     ],
 )
 def test_what_does_not_go_together_is_refused(words: list[str], message: str) -> None:
