@@ -57,18 +57,18 @@ def main(words: list[str]) -> int:
     quiet.silence()
     machine = resolve(HardwareConfig())
     print(f"{machine.name}, {machine.threads} threads")
+    record: dict[str, object] = {
+        "machine": {"name": machine.name, "threads": torch.get_num_threads()},
+        "versions": {library: metadata.version(library) for library in LIBRARIES},
+    }
+    FILE.parent.mkdir(parents=True, exist_ok=True)
     results: list[Finding] = []
     for name in chosen:
         for result in BENCHMARKS[name]():
             results.append(result)
             print(result.line(), flush=True)
-    FILE.parent.mkdir(parents=True, exist_ok=True)
-    record = {
-        "machine": {"name": machine.name, "threads": torch.get_num_threads()},
-        "versions": {library: metadata.version(library) for library in LIBRARIES},
-        "results": [result.record() for result in results],
-    }
-    FILE.write_text(json.dumps(record, indent=1))
+            record["results"] = [found.record() for found in results]
+            FILE.write_text(json.dumps(record, indent=1))
     aimed = [result.met for result in results if result.met is not None]
     print(f"{sum(aimed)} of {len(aimed)} targets met; {FILE}")
     return 0 if all(aimed) else 1

@@ -57,7 +57,8 @@ POINT = (
 
 def overhead(arch: str, target: float) -> Iterator[Share]:
     """Run a point in an empty folder, from data to its MLflow run, and sample it."""
-    folder = Path("outputs/bench/overhead")
+    # A folder each: MLflow keeps a connection to the database of the first.
+    folder = Path("outputs/bench/overhead") / arch
     shutil.rmtree(folder, ignore_errors=True)
     run = folder / "run"
     run.mkdir(parents=True)
