@@ -53,7 +53,7 @@ audit: $(READY) ## check labelled data before training: DATA=FILE ARGS=--strict
 plan: $(READY) ## show what a sweep would do and how long it takes: EXPERIMENT=report
 	@$(BIN)/python -m pipeline plan experiment=$(EXPERIMENT) $(ARGS)
 
-sweep: $(READY) ## train and compare a grid: EXPERIMENT=pydocs, forms, smoke, curve, report
+sweep: $(READY) ## train and compare a grid: EXPERIMENT=pydocs, forms, seeds, curve, smoke, report
 	@$(BIN)/python -m pipeline sweep experiment=$(EXPERIMENT) $(ARGS)
 
 run: $(READY) ## run one point: ARGS="arch=colbert negatives=2" EXPERIMENT=finetune

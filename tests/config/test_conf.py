@@ -53,8 +53,9 @@ def grids() -> Grids:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for group, name in FILES if group == "experiment"])
 def test_every_point_of_every_grid_composes(name: str, grids: Grids) -> None:
-    names = [point.run_name for point in grids(name).points]
-    assert len(set(names)) == len(names)
+    points = grids(name).points
+    names = [point.run_name for point in points]
+    assert len({(point.run_name, point.seed) for point in points}) == len(points)
     # Fine-tuning is one run, the others are grids with a control.
     assert len(names) == 1 if name == "finetune" else "none_none_0neg_0ep" in names
 

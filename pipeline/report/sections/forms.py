@@ -18,7 +18,10 @@ EXPLAINED = {
         "A ColBERT can encode its passages once and keep the vectors of their tokens (fp16, int8, "
         "binary), so that only the query is encoded when it is asked."
     ),
-    "rerank.variant": "OpenVINO computes a cross-encoder in place of torch, from the same weights.",
+    "rerank.variant": (
+        "OpenVINO computes a cross-encoder, or the queries of a ColBERT with stored vectors, in "
+        "place of torch, from the same weights."
+    ),
 }
 
 
