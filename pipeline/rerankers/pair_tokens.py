@@ -54,14 +54,23 @@ class PairTokens:
 
     def features(self, pairs: Sequence[tuple[str, str]]) -> Features:
         """Join (query id, passage id) pairs, padded to the longest and cut to what is read."""
-        backend = self._tokenizer.backend_tokenizer
-        backend.no_padding()
-        backend.enable_truncation(self._max_length, direction=self._tokenizer.truncation_side)
+        tokenizer = self._tokenizer
+        special = tokenizer.num_special_tokens_to_add(pair=True)
+        longest = special + max(self.length(*pair) for pair in pairs)
+        backend = tokenizer.backend_tokenizer
+        backend.enable_truncation(self._max_length, direction=tokenizer.truncation_side)
+        backend.enable_padding(
+            length=min(longest, self._max_length),
+            direction=tokenizer.padding_side,
+            pad_id=tokenizer.pad_token_id,
+            pad_type_id=tokenizer.pad_token_type_id,
+            pad_token=tokenizer.pad_token,
+        )
         joined = [backend.post_process(self._queries[q], self._passages[p]) for q, p in pairs]
-        names = self._tokenizer.model_input_names
-        columns = {name: [getattr(pair, FIELDS[name]) for pair in joined] for name in names}
-        features: Features = self._tokenizer.pad(columns, return_tensors="pt")
-        return features
+        return {
+            name: torch.tensor([getattr(pair, FIELDS[name]) for pair in joined])
+            for name in tokenizer.model_input_names
+        }
 
 
 class PairTexts:

@@ -33,7 +33,7 @@ def tokenizer(request: pytest.FixtureRequest, small: Compose) -> Any:
 @pytest.mark.parametrize("side", ["right", "left"])
 @pytest.mark.parametrize("max_length", [7, 24, 25, 128])
 def test_pairs_have_the_tokens_of_the_tokenizer(tokenizer: Any, max_length: int, side: str) -> None:
-    tokenizer.truncation_side = side
+    tokenizer.truncation_side = tokenizer.padding_side = side
     joined = PairTokens(tokenizer, max_length, QUERIES, PASSAGES)
     whole = PairTexts(tokenizer, max_length, QUERIES, PASSAGES)
     for pairs in (PAIRS, *([pair] for pair in PAIRS)):
