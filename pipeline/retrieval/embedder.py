@@ -1,6 +1,7 @@
 """Embed passages and queries by a sentence-transformers bi-encoder."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -71,21 +72,24 @@ class Embedder:
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Return shape (len(texts), dimension), L2-normalised float32."""
-        return self._encode(self.query_prompt, texts)
+        # On a CPU torch would convert the weights to half precision anew for each query.
+        in_full = self.hardware.device == "cpu"
+        with nullcontext() if in_full else self.hardware.autocast():
+            return self._encode(self.query_prompt, texts)
 
     def encode_passages(self, texts: Sequence[str]) -> Vectors:
         """Return shape (len(texts), dimension), L2-normalised float32."""
-        return self._encode(self.passage_prompt, texts)
+        with self.hardware.autocast():
+            return self._encode(self.passage_prompt, texts)
 
     def _encode(self, prompt: str, texts: Sequence[str]) -> Vectors:
-        with self.hardware.autocast():
-            vectors = self._model.encode(
-                list(texts),
-                prompt=prompt,  # "" too: otherwise the library puts the model's default there
-                batch_size=self.config.batch_size,
-                show_progress_bar=False,
-                convert_to_tensor=True,
-            )
+        vectors = self._model.encode(
+            list(texts),
+            prompt=prompt,  # "" too: otherwise the library puts the model's default there
+            batch_size=self.config.batch_size,
+            show_progress_bar=False,
+            convert_to_tensor=True,
+        )
         raw: Vectors = vectors.float().cpu().numpy()
         unit: Vectors = raw / np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-12)
         return unit
