@@ -1,5 +1,6 @@
 """Section "Thresholds": from which probability on a passage is worth showing."""
 
+from collections import Counter
 from math import isnan
 
 from pipeline.evaluation.thresholds import PRECISIONS
@@ -9,7 +10,7 @@ from pipeline.report.format import number
 from pipeline.report.points import Point, model_of
 from pipeline.report.study import Study
 
-SHOWN = 3  # rerankers
+SHOWN = 2  # rerankers of an architecture
 GOALS = {"best_f1": "best F1"} | {aim: f"precision {p}" for aim, p in PRECISIONS.items()}
 FIGURES = ("probability", "precision", "recall", "answered")
 TEXTS = (
@@ -53,7 +54,8 @@ def _names(aim: str) -> list[str]:
 def _best(comparison: Comparison) -> dict[str, Point]:
     """Return label -> point of the best calibrated rerankers, by the first measure, best first.
 
-    Of the forms of a model the best one is shown.
+    They are the best of each architecture: a worse ranking may have the better probabilities, if
+    its scores can be compared between queries. Of the forms of a model the best one is shown.
     """
     if not comparison.qualities:
         return {}
@@ -65,7 +67,13 @@ def _best(comparison: Comparison) -> dict[str, Point]:
         if values and "calibration/brier_score" in point.metrics:
             found.append((max(values), comparison.labels[i], point))
     found.sort(key=lambda item: -item[0])
-    models: dict[object, tuple[str, Point]] = {}
+    models: set[object] = set()
+    of_arch: Counter[str] = Counter()
+    best = {}
     for _, label, point in found:
-        models.setdefault(model_of(point), (label, point))
-    return dict(list(models.values())[:SHOWN])
+        model, arch = model_of(point), point.tags.get("arch", "")
+        if model not in models and of_arch[arch] < SHOWN:
+            best[label] = point
+            of_arch[arch] += 1
+        models.add(model)
+    return best
