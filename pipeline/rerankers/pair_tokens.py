@@ -67,6 +67,7 @@ class PairTokens:
             pad_token=tokenizer.pad_token,
         )
         joined = [backend.post_process(self._queries[q], self._passages[p]) for q, p in pairs]
+        backend.no_padding()  # It would be saved with the model.
         return {
             name: torch.tensor([getattr(pair, FIELDS[name]) for pair in joined])
             for name in tokenizer.model_input_names
