@@ -27,7 +27,7 @@ groups:
               run:RUN_NAME, a folder, ORG/NAME, models:/NAME@champion
   dataset     pydocs (offline), labelled, beir, gooaq
   embedder    minilm_l6
-  experiment  pydocs, pydocs_full, forms, smoke, finetune, curve, report:
+  experiment  pydocs, pydocs_full, forms, seeds, smoke, finetune, curve, report:
               small changes to the defaults
 
 examples:

@@ -11,7 +11,7 @@ interrupted sweep is resumed: points that have finished are not run again. A poi
 recorded, and the others go on; running the command again retries it.
 
 keys:
-  experiment=NAME    a ready-made grid: smoke, pydocs, report (needs GPUs)
+  experiment=NAME    a ready-made grid: smoke, pydocs, forms, seeds, curve, report (needs GPUs)
   force=true         train and measure every point again
   fail_fast=true     stop at the first point that fails
   retries=2          how often a point that fails is run again at once
