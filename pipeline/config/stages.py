@@ -76,7 +76,9 @@ class RerankConfig:
                 passages for each query is to be computed by another engine than torch.
         """
         if self.variant != "torch" and self.vectors == "none" and isinstance(arch, ColbertConfig):
-            reason = "computes only the queries of a ColBERT, which needs rerank.vectors=fp16, too"
+            reason = (
+                "computes only a ColBERT's queries; set rerank.vectors=fp16, int8 or binary, too"
+            )
             raise InputError(f"rerank.variant={self.variant}: {reason}")
         if self.vectors != "none" and isinstance(arch, CrossEncoderConfig):
             reason = "only a ColBERT has token vectors, this is a cross-encoder"

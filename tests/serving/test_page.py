@@ -42,6 +42,7 @@ def score(watched: Watched, passages: list[str]) -> Scores:
 def test_the_page_asks_over_http(guarded: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = ask(guarded, "httpx")
     best, request = found["best"], found["request"]
+    assert isinstance(best, dict) and isinstance(request, dict)
     assert best["document"]["text"] == request["documents"][best["index"]]
     assert f"{best['index']} {best['relevance_score']} " in capsys.readouterr().out
 
