@@ -2,25 +2,28 @@
 
     python -m benchmarks.operators
 
-The default cross-encoder and ColBERT of minilm_l6 train and score texts that are as long as they
-read, see ``benchmarks/bench/roofline.py``. Prints a Markdown table for each, in percent of the
-wall time. What no operator takes is tokenising and Python. Set ``hardware.threads=1`` and other
-overrides behind the command.
+The models of ``benchmarks/bench/roofline.py`` train and score texts that are as long as they read.
+Prints a Markdown table for each, in percent of the wall time. What no operator takes is tokenising
+and Python. A GPU computes while the CPU prepares what follows, so there it is the time in which the
+GPU waits. Set ``hardware.threads=1`` and other overrides behind the command.
 """
 
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.bench.roofline import point_of, sample
+from benchmarks.bench.roofline import SCALES, point_of, sample
 from pipeline.config import Config
+from pipeline.config.stages import HardwareConfig
 from pipeline.experiment.precision import of_reranker
 from pipeline.experiment.resources import load
 from pipeline.infra import quiet
@@ -40,33 +43,40 @@ GROUPS = {  # parts of an operator's name; the first that fits counts
     "optimiser": ("adam", "foreach", "norm"),
     "casts and copies": ("copy", "cat", "clone", "contiguous"),
 }
-OTHERS, PYTHON = "other operators", "tokenising and Python"
+OTHERS = "other operators"
+REST = "rest"  # what no operator takes
+ON_CPU, ON_GPU = "tokenising and Python", "waiting for the CPU"
+ACTIVITIES = {
+    "cpu": [ProfilerActivity.CPU],
+    "cuda": [ProfilerActivity.CPU, ProfilerActivity.CUDA],
+}
 
 
 def main(overrides: list[str]) -> None:
     """Print a table for each architecture."""
     quiet.silence()
-    for arch in ("cross_encoder", "colbert"):
-        point = point_of(arch, "minilm_l6", overrides)
+    scale = SCALES[resolve(HardwareConfig()).device]
+    for arch, base in product(("cross_encoder", "colbert"), scale.bases):
+        point = point_of(arch, base, [*scale.overrides, *scale.longer(arch), *overrides])
         cache = StageCache.of(point)
-        base = prepare_base(point.base, cache)
-        machine = of_reranker(point, resolve(point.hardware), base, cache)
+        folder = prepare_base(point.base, cache)
+        machine = of_reranker(point, resolve(point.hardware), folder, cache)
         columns = {
             f"{task}, {precision}": shares(
                 *profiled(
                     point,
-                    base,
+                    folder,
                     replace(machine, precision=precision, training_precision=precision),
                 )
             )
             for task, fastest, profiled in (
                 ("training", machine.training_precision or machine.precision, training),
-                ("scoring", machine.precision, scoring),
+                ("scoring", machine.precision, partial(scoring, count=scale.passages)),
             )
             for precision in dict.fromkeys(("fp32", fastest))
         }
-        print(f"\n{arch}, {machine.name}, {machine.threads} threads\n")
-        print(table(columns))
+        print(f"\n{arch} of {base}, {machine.name}, {machine.threads} threads\n")
+        print(table(columns, ON_GPU if machine.device == "cuda" else ON_CPU))
 
 
 def training(point: Config, base: Path, machine: Hardware) -> tuple[dict[str, float], float]:
@@ -76,13 +86,15 @@ def training(point: Config, base: Path, machine: Hardware) -> tuple[dict[str, fl
     rows = list(sample(point, 1).examples)
     settings = replace(point.train, max_steps=STEPS)
     schedule = plan(point.arch.loss, len(rows), len(rows), point.negatives, 1, settings)
-    profiler, passed = profile(activities=[ProfilerActivity.CPU]), [0.0]
+    profiler, passed = profile(activities=ACTIVITIES[machine.device]), [0.0]
 
     def on_log(step: int, metrics: Mapping[str, float]) -> None:
         if step == 2:  # The first step is slower, and the second begins with a rehearsal.
+            machine.synchronize()
             profiler.start()
             passed[0] = time.perf_counter()
         elif step == STEPS and "train/loss" in metrics:
+            machine.synchronize()
             passed[0] = 1e6 * (time.perf_counter() - passed[0])
             profiler.stop()
 
@@ -101,18 +113,20 @@ def training(point: Config, base: Path, machine: Hardware) -> tuple[dict[str, fl
     return operators(profiler), passed[0]
 
 
-def scoring(point: Config, base: Path, machine: Hardware) -> tuple[dict[str, float], float]:
-    """The microseconds of each operator in scoring 64 passages, and those that passed."""
+def scoring(
+    point: Config, base: Path, machine: Hardware, count: int
+) -> tuple[dict[str, float], float]:
+    """The microseconds of each operator in scoring ``count`` passages, and those that passed."""
     reranker = load(point, base, machine, trained=False)
     assert reranker is not None
-    made = sample(point, 64)
+    made = sample(point, count)
     texts = {str(number): text for number, text in enumerate(made.passages)}
     pairs = [("query", doc_id) for doc_id in texts]
     score: Callable[[], object] = lambda: reranker.score_pairs(  # noqa: E731
         {"query": made.queries[0]}, texts, pairs
     )
     score()
-    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+    with profile(activities=ACTIVITIES[machine.device]) as profiler:
         start = time.perf_counter()
         score()
         passed = 1e6 * (time.perf_counter() - start)
@@ -120,16 +134,20 @@ def scoring(point: Config, base: Path, machine: Hardware) -> tuple[dict[str, flo
 
 
 def operators(profiler: Any) -> dict[str, float]:
-    """The microseconds that each operator took itself, by its name."""
-    return {event.key: event.self_cpu_time_total for event in profiler.key_averages()}
+    """The microseconds that each operator took itself, on the GPU if there is one, by its name."""
+    events = [event for event in profiler.key_averages() if event.device_type.name == "CPU"]
+    on_gpu = {event.key: float(event.self_device_time_total) for event in events}
+    if any(on_gpu.values()):
+        return on_gpu
+    return {event.key: event.self_cpu_time_total for event in events}
 
 
 def shares(spent: Mapping[str, float], passed: float) -> dict[str, float]:
-    """The share of each group in what ``passed``; the rest is Python."""
+    """The share of each group in what ``passed``, and the rest."""
     found: dict[str, float] = defaultdict(float)
     for operator, microseconds in spent.items():
         found[group_of(operator)] += microseconds / passed
-    found[PYTHON] = 1 - sum(found.values())
+    found[REST] = 1 - sum(found.values())
     return found
 
 
@@ -139,12 +157,12 @@ def group_of(operator: str) -> str:
     return next((g for g, parts in GROUPS.items() if any(p in name for p in parts)), OTHERS)
 
 
-def table(columns: Mapping[str, Mapping[str, float]]) -> str:
-    """A Markdown table with a row for each group."""
-    groups: Iterable[str] = (*GROUPS, OTHERS, PYTHON)
+def table(columns: Mapping[str, Mapping[str, float]], rest: str) -> str:
+    """A Markdown table with a row for each group; ``rest`` is what no operator took."""
+    names = {**{group: group for group in (*GROUPS, OTHERS)}, REST: rest}
     rows = [
-        f"| {group} | {' | '.join(f'{found.get(group, 0):.0%}' for found in columns.values())} |"
-        for group in groups
+        f"| {name} | {' | '.join(f'{found.get(group, 0):.0%}' for found in columns.values())} |"
+        for group, name in names.items()
     ]
     head = [f"| | {' | '.join(columns)} |", f"| --- |{' ---: |' * len(columns)}"]
     return "\n".join([*head, *rows])

@@ -10,8 +10,8 @@ texts have 256 tokens, and there is a second model with the sizes of ModernBERT-
 """
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
@@ -36,10 +36,6 @@ ROUNDS = 3
 PRODUCTS = 5  # of a round, of which the fastest counts
 FOLDER = "outputs/bench"
 MODERNBERT = "modernbert_base"
-LONG = {  # overrides of a point on a GPU
-    "cross_encoder": ["arch.max_length=256", "arch.training_max_length=256"],
-    "colbert": ["arch.document_length=256", "arch.training_document_length=256"],
-}
 
 
 @dataclass(frozen=True)
@@ -50,6 +46,11 @@ class Scale:
     passages: int  # scored for one query
     width: int  # of the square matrices
     overrides: tuple[str, ...] = ()
+    lengths: Mapping[str, Sequence[str]] = field(default_factory=dict)  # overrides, by architecture
+
+    def longer(self, arch: str) -> Sequence[str]:
+        """The overrides that set the lengths of texts, where they are not the defaults."""
+        return self.lengths.get(arch, ())
 
 
 SCALES = {
@@ -59,6 +60,10 @@ SCALES = {
         passages=4096,
         width=8192,
         overrides=("train.batch_size=64", "eval.batch_size=256"),
+        lengths={
+            "cross_encoder": ["arch.max_length=256", "arch.training_max_length=256"],
+            "colbert": ["arch.document_length=256", "arch.training_document_length=256"],
+        },
     ),
 }
 AIMS = {"training": 0.4, "scoring": 0.5}  # of the peak, in half precision on a GPU
@@ -69,8 +74,7 @@ def roofline(arch: str) -> Iterator[Share]:
     device = resolve(HardwareConfig()).device
     scale = SCALES[device]
     for base in scale.bases:
-        long = LONG[arch] if device == "cuda" else []
-        point = point_of(arch, base, [*scale.overrides, *long])
+        point = point_of(arch, base, [*scale.overrides, *scale.longer(arch)])
         cache = StageCache.of(point)
         folder, machine = prepare_base(point.base, cache), resolve(point.hardware)
         machine = of_reranker(point, machine, folder, cache)

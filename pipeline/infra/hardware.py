@@ -9,7 +9,7 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -37,6 +37,17 @@ class Hardware:
     def autocast(self) -> contextlib.AbstractContextManager[object]:
         """Matrix products in the precision of scoring; weights stay fp32."""
         return autocast(self.device, self.precision)
+
+    def autocast_query(self) -> contextlib.AbstractContextManager[object]:
+        """The same for a query alone: on a CPU fp32, as each would convert all weights anew."""
+        return contextlib.nullcontext() if self.device == "cpu" else self.autocast()
+
+    def moved(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Copy a batch to the device; a GPU copies it while the CPU goes on."""
+        if self.device != "cuda":
+            return {name: tensor.to(self.device) for name, tensor in tensors.items()}
+        # Memory that is not pinned would be copied only when all work before it is done.
+        return {n: t.pin_memory().to(self.device, non_blocking=True) for n, t in tensors.items()}
 
     def synchronize(self) -> None:
         """Wait until the device has finished, so that a clock read afterwards is honest."""

@@ -5,7 +5,6 @@ are fp32, whatever the file holds.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from copy import copy
 from pathlib import Path
 from typing import Any, Self
@@ -142,11 +141,8 @@ class ColbertReranker:
     @torch.no_grad()
     def _by_torch(self, tokens: Features) -> torch.Tensor:
         """Compute the token vectors of queries, shape (queries, tokens, size)."""
-        on_device = {name: values.to(self.model.device) for name, values in tokens.items()}
-        # On a CPU torch would convert the weights to half precision anew for each query.
-        in_full = self._hardware.device == "cpu"
-        with nullcontext() if in_full else self._hardware.autocast():
-            vectors: torch.Tensor = self.model(on_device)["token_embeddings"]
+        with self._hardware.autocast_query():
+            vectors: torch.Tensor = self.model(self._hardware.moved(tokens))["token_embeddings"]
         return vectors
 
     def embed_passages(

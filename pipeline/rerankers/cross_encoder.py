@@ -150,14 +150,16 @@ class CrossEncoderReranker:
         tokens = self._tokenised(queries, passages)
         # Similar lengths together, so that a batch pads little.
         order = sorted(range(len(pairs)), key=lambda i: -tokens.length(*pairs[i]))
-        scores = np.empty(len(pairs), dtype=np.float32)
         forward = self._forward or self._by_torch
+        logits: list[torch.Tensor] = []
         with self._hardware.autocast():
             for start in range(0, len(order), self._batch_size):
                 batch = order[start : start + self._batch_size]
-                logits = forward(tokens.features([pairs[i] for i in batch]))
-                scores[batch] = logits[:, 0].float().cpu().numpy()
+                # Nothing is read here, so that a GPU computes while the next pairs are joined.
+                logits.append(forward(tokens.features([pairs[i] for i in batch])))
                 bar.update(len(batch))
+        scores = np.empty(len(pairs), dtype=np.float32)
+        scores[order] = torch.cat(logits)[:, 0].float().cpu().numpy()
         return scores
 
     def _tokenised(
@@ -171,9 +173,7 @@ class CrossEncoderReranker:
     def _by_torch(self, features: Features) -> torch.Tensor:
         """Compute logits, shape (pairs, 1)."""
         self.model.eval()
-        device = self.model.model.device
-        on_device = {name: tensor.to(device) for name, tensor in features.items()}
-        logits: torch.Tensor = self.model(**on_device).logits
+        logits: torch.Tensor = self.model(**self._hardware.moved(features)).logits
         return logits
 
     def _short(self, queries: Mapping[str, str], passages: Mapping[str, str]) -> Mapping[str, str]:

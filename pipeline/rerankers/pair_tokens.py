@@ -4,15 +4,17 @@ A passage that several queries found is not tokenised again for each of them.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 Features = Mapping[str, torch.Tensor]
 """What a tokenizer makes of a batch of texts; each tensor has the shape (texts, tokens)."""
 
-FIELDS = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
-"""What a model reads, and its name in the library ``tokenizers``."""
+Ids = NDArray[np.int64]
 
 
 class PairTokens:
@@ -28,13 +30,14 @@ class PairTokens:
         """Tokenise the texts, which are by id; ``tokenizer`` is a fast one of transformers."""
         self._tokenizer = tokenizer
         self._max_length = max_length
+        self._frame = _frame(tokenizer)
         self._queries = self._tokenised(queries)
         # The tokenizer cuts the longer side of a pair, so a passage must stay longer than what is
         # read and than any query: then the cut falls on the same tokens.
         longest = max(map(len, self._queries.values()), default=0)
         self._passages = self._tokenised(passages, max(max_length, longest) + 1)
 
-    def _tokenised(self, texts: Mapping[str, str], limit: int | None = None) -> dict[str, Any]:
+    def _tokenised(self, texts: Mapping[str, str], limit: int | None = None) -> dict[str, Ids]:
         """Tokenise ``texts``, without special tokens and cut after ``limit`` tokens."""
         if not texts:
             return {}
@@ -45,7 +48,10 @@ class PairTokens:
             max_length=limit,
             verbose=False,
         )
-        return dict(zip(texts, tokens.encodings, strict=True))
+        return {
+            name: np.array(encoding.ids, dtype=np.int64)
+            for name, encoding in zip(texts, tokens.encodings, strict=True)
+        }
 
     def length(self, query_id: str, passage_id: str) -> int:
         """Count the tokens of a pair that are read, without special tokens."""
@@ -54,24 +60,35 @@ class PairTokens:
 
     def features(self, pairs: Sequence[tuple[str, str]]) -> Features:
         """Join (query id, passage id) pairs, padded to the longest and cut to what is read."""
-        tokenizer = self._tokenizer
-        special = tokenizer.num_special_tokens_to_add(pair=True)
-        longest = special + max(self.length(*pair) for pair in pairs)
-        backend = tokenizer.backend_tokenizer
-        backend.enable_truncation(self._max_length, direction=tokenizer.truncation_side)
-        backend.enable_padding(
-            length=min(longest, self._max_length),
-            direction=tokenizer.padding_side,
-            pad_id=tokenizer.pad_token_id,
-            pad_type_id=tokenizer.pad_token_type_id,
-            pad_token=tokenizer.pad_token,
-        )
-        joined = [backend.post_process(self._queries[q], self._passages[p]) for q, p in pairs]
-        backend.no_padding()  # It would be saved with the model.
-        return {
-            name: torch.tensor([getattr(pair, FIELDS[name]) for pair in joined])
-            for name in tokenizer.model_input_names
+        tokenizer, frame = self._tokenizer, self._frame
+        rows = [self._joined(self._queries[q], self._passages[p]) for q, p in pairs]
+        shape = len(rows), max(len(ids) for ids, _ in rows)
+        padding = {
+            "input_ids": tokenizer.pad_token_id,
+            "attention_mask": 0,
+            "token_type_ids": tokenizer.pad_token_type_id,
         }
+        read = [name for name in tokenizer.model_input_names if name in padding]
+        batch = {name: np.full(shape, padding[name], dtype=np.int64) for name in read}
+        for number, (ids, lengths) in enumerate(rows):
+            left = tokenizer.padding_side == "left"
+            place = slice(shape[1] - len(ids), None) if left else slice(len(ids))
+            batch["input_ids"][number, place] = ids
+            if "attention_mask" in batch:
+                batch["attention_mask"][number, place] = 1
+            if "token_type_ids" in batch:
+                batch["token_type_ids"][number, place] = np.repeat(frame.types, lengths)
+        return {name: torch.from_numpy(values) for name, values in batch.items()}
+
+    def _joined(self, query: Ids, passage: Ids) -> tuple[Ids, list[int]]:
+        """The tokens of a pair, cut to what is read, and the lengths of its five parts."""
+        before, between, after = self._frame.special
+        room = self._max_length - len(before) - len(between) - len(after)
+        kept = _kept(len(query), len(passage), room)
+        if self._tokenizer.truncation_side == "left":
+            query, passage = query[len(query) - kept[0] :], passage[len(passage) - kept[1] :]
+        parts = [before, query[: kept[0]], between, passage[: kept[1]], after]
+        return np.concatenate(parts), [len(part) for part in parts]
 
 
 class PairTexts:
@@ -103,3 +120,37 @@ class PairTexts:
             return_tensors="pt",
         )
         return features
+
+
+class _Frame(NamedTuple):
+    """What a tokenizer puts around two texts."""
+
+    special: tuple[Ids, Ids, Ids]  # tokens before, between and after
+    types: list[int]  # of the five parts: special, query, special, passage, special
+
+
+def _frame(tokenizer: Any) -> _Frame:
+    """Read from a made-up pair what stands around any pair; special tokens are of neither text."""
+    pair = tokenizer("a", "b").encodings[0]
+    texts = pair.sequence_ids  # 0 and 1, or None
+    query, passage = texts.index(0), texts.index(1)
+    ends = [0, query, query + texts.count(0), passage, passage + texts.count(1), len(texts)]
+    ids = [np.array(pair.ids[start:end], dtype=np.int64) for start, end in pairwise(ends)]
+    # A part that is empty has no type, and needs none.
+    types = [pair.type_ids[start] if start < end else 0 for start, end in pairwise(ends)]
+    return _Frame((ids[0], ids[2], ids[4]), types)
+
+
+def _kept(query: int, passage: int, room: int) -> tuple[int, int]:
+    """How many tokens of a query and a passage are kept; the longer one is cut first.
+
+    It is the rule "longest first" of the library ``tokenizers``.
+    """
+    if query + passage <= room:
+        return query, passage
+    short = min(query, passage)
+    long = short if short > room else max(short, room - short)
+    if short + long > room:
+        short = room // 2
+        long = room - short
+    return (short, long) if query <= passage else (long, short)

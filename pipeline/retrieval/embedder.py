@@ -1,7 +1,6 @@
 """Embed passages and queries by a sentence-transformers bi-encoder."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -72,9 +71,7 @@ class Embedder:
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Return shape (len(texts), dimension), L2-normalised float32."""
-        # On a CPU torch would convert the weights to half precision anew for each query.
-        in_full = self.hardware.device == "cpu"
-        with nullcontext() if in_full else self.hardware.autocast():
+        with self.hardware.autocast_query():
             return self._encode(self.query_prompt, texts)
 
     def encode_passages(self, texts: Sequence[str]) -> Vectors:
