@@ -80,7 +80,7 @@ class Engines:
         chosen = list(islice(train.qrels.items(), CALIBRATION))
         passages = [corpus[next(iter(gains))] for _, gains in chosen]
         batches: list[Mapping[str, torch.Tensor]] = [
-            reranker._features([(train.queries[query], passage)])
+            reranker._tokenised({"": train.queries[query]}, {"": passage}).features([("", "")])
             for shift in (0, 1)
             for (query, _), passage in zip(chosen, np.roll(passages, shift), strict=True)
         ]

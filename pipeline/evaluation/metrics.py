@@ -5,7 +5,7 @@ and stays in the mean.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import fsum
 from pathlib import Path
 
@@ -17,25 +17,29 @@ PerQuery = dict[str, dict[str, float]]
 """Metric name -> query id -> value in 0..1."""
 
 
-def measure(ranking: Ranking, qrels: Qrels, k: int) -> PerQuery:
-    """Compute NDCG, hit rate, reciprocal rank and recall of the first ``k`` hits of every query.
+MEASURES = {
+    "ndcg": ir_measures.nDCG,  # Jarvelin and Kekalainen 2002, gain / log2(rank + 1)
+    "hit_rate": ir_measures.Success,
+    "mrr": ir_measures.RR,
+    "recall": ir_measures.R,
+}
+
+
+def measure(
+    ranking: Ranking, qrels: Qrels, k: int, kinds: Collection[str] = tuple(MEASURES)
+) -> PerQuery:
+    """Compute ``kinds`` of ``MEASURES`` for the first ``k`` hits of every query.
 
     The order of ``ranking`` is taken as it is; its scores are not used. Every query of
     ``qrels`` has a value, 0 if the ranking lacks it; other queries of the ranking are ignored.
-    Names: ``ndcg_at_K`` (Jarvelin and Kekalainen 2002, gain / log2(rank + 1)),
-    ``hit_rate_at_K``, ``mrr_at_K`` and ``recall_at_K``.
+    The metrics are named ``ndcg_at_K``, ``hit_rate_at_K`` and so on.
 
     Raises:
         ValueError: ``k`` is below 1 or a document occurs twice in one list.
     """
     if k < 1:
         raise ValueError(f"k={k} must be at least 1")
-    measures = {
-        ir_measures.nDCG @ k: f"ndcg_at_{k}",
-        ir_measures.Success @ k: f"hit_rate_at_{k}",
-        ir_measures.RR @ k: f"mrr_at_{k}",
-        ir_measures.R @ k: f"recall_at_{k}",
-    }
+    measures = {MEASURES[kind] @ k: f"{kind}_at_{k}" for kind in kinds}
     per_query = {name: dict.fromkeys(qrels, 0.0) for name in measures.values()}
     run = {query: _rank_scores(query, ranking.get(query, ())) for query in qrels}
     for result in ir_measures.iter_calc(list(measures), qrels, run):

@@ -47,10 +47,9 @@ class Evaluation:
         self.rankings[column, k] = ranking
         self.add_values(column, measure(ranking, qrels, k))
 
-    def add_values(self, column: str, per_query: PerQuery, *kinds: str) -> None:
-        """Keep the metrics whose names begin with one of ``kinds``; all of them without kinds."""
-        kept = {name: v for name, v in per_query.items() if not kinds or name.startswith(kinds)}
-        self.per_query.setdefault(column, {}).update(kept)
+    def add_values(self, column: str, per_query: PerQuery) -> None:
+        """Keep metrics of a column beside those that it has."""
+        self.per_query.setdefault(column, {}).update(per_query)
 
 
 def evaluate(
@@ -72,10 +71,10 @@ def evaluate(
             depth = config.rerank_depth(k)
             retrieved = {query_id: hits[:depth] for query_id, hits in ranking.items()}
             evaluation.add(search, k, retrieved, qrels)
-            found = measure(retrieved, qrels, depth)
-            evaluation.add_values(f"{search}_candidates", found, "recall", "hit_rate")
-            ideal = measure(_rerank(retrieved, gains), qrels, k)
-            evaluation.add_values(f"{search}_ideal", ideal, "ndcg", "hit_rate")
+            found = measure(retrieved, qrels, depth, ("recall", "hit_rate"))
+            evaluation.add_values(f"{search}_candidates", found)
+            ideal = measure(_rerank(retrieved, gains), qrels, k, ("ndcg", "hit_rate"))
+            evaluation.add_values(f"{search}_ideal", ideal)
             if scores is not None:
                 reranked = _rerank(retrieved, scores)
                 evaluation.add(f"{search}_reranked", k, reranked, qrels)
@@ -105,13 +104,13 @@ def choose_fusion_weights(
 def _choose(
     ranking: Ranking, qrels: Qrels, config: EvalConfig, scores: PairScores, k: int
 ) -> float:
-    depth = config.rerank_depth(k)
+    depth, metric = config.rerank_depth(k), f"ndcg_at_{k}"
     retrieved = {query_id: ranking[query_id][:depth] for query_id in qrels}
     reranked = _rerank(retrieved, scores)
     values = [
         [fused[query_id] for query_id in qrels]
         for fused in (
-            measure(_fuse(retrieved, reranked, config.fusion, weight), qrels, k)[f"ndcg_at_{k}"]
+            measure(_fuse(retrieved, reranked, config.fusion, weight), qrels, k, ("ndcg",))[metric]
             for weight in FUSION_WEIGHTS
         )
     ]

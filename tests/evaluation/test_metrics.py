@@ -75,6 +75,12 @@ def test_the_order_of_the_list_is_authoritative(
     assert result["mrr_at_1"]["q"] == (1.0 if order[0] == "a" else 0.0)
 
 
+def test_some_metrics_can_be_had_alone() -> None:
+    ranking, qrels = {"q": ranked("a", "b")}, {"q": {"b": 1}}
+    found = measure(ranking, qrels, 2, ("mrr", "recall"))
+    assert found == {"mrr_at_2": {"q": 0.5}, "recall_at_2": {"q": 1.0}}
+
+
 def test_deep_rankings_keep_their_order() -> None:
     ids = [f"d{9999 - i}" for i in range(5000)]
     result = measure({"q": ranked(*ids)}, {"q": {ids[4998]: 1}}, k=4999)
