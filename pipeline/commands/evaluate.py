@@ -110,33 +110,20 @@ def evaluate(request: Request, min_gain: float | None, json: bool) -> None:
     check_files(config)
 
     from pipeline.experiment.head_to_head import LABELLED, make_task, measure, searches_alone
+    from pipeline.experiment.saved_scorer import find_scorer
     from pipeline.infra import hardware, quiet
     from pipeline.infra.stage_cache import StageCache
     from pipeline.report.pair.difference import Texts
     from pipeline.report.pair.measured import Setting, as_json, differ, gate, system
     from pipeline.report.pair.terminal import show
-    from pipeline.rerankers.saved import load_saved
-    from pipeline.tracking.references import locate
 
     quiet.silence()
     cache = StageCache.of(config)
     references = {"model": request.model, "baseline": request.baseline}
-    folders = {
-        key: locate(key, ref, config.tracking, cache) for key, ref in references.items() if ref
-    }
     machine = hardware.resolve(config.hardware)
     # Both are loaded before the work starts, so that a folder without a reranker is told at once.
-    models = {
-        key: load_saved(
-            f"{key}={references[key]}",
-            folder,
-            machine,
-            config.eval.batch_size,
-            config.rerank,
-            cache,
-        )
-        for key, folder in folders.items()
-    }
+    found = {key: find_scorer(key, ref, config, cache) for key, ref in references.items() if ref}
+    models = {key: scorer.load(config.rerank) for key, scorer in found.items()}
     task = make_task(config, machine, cache, request.mode, request.cutoff)
     if task.mode == "rerank" and request.search:
         raise InputError(f"search={request.search}: mode=rerank searches nothing, leave it out")

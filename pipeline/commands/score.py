@@ -60,23 +60,19 @@ def main(words: Sequence[str]) -> None:
 
     from pipeline.evaluation.calibration import Uncalibrated
     from pipeline.experiment import calibration
-    from pipeline.infra import hardware, quiet
+    from pipeline.experiment.saved_scorer import find_scorer
+    from pipeline.infra import quiet
     from pipeline.infra.stage_cache import StageCache
-    from pipeline.rerankers.saved import load_saved
-    from pipeline.tracking.references import locate
 
     quiet.silence()
-    cache = StageCache.of(config)
-    folder = locate("model", reference, config.tracking, cache)
-    machine, batch_size = hardware.resolve(config.hardware), config.eval.batch_size
-    key = f"model={reference}"
+    found = find_scorer("model", reference, config, StageCache.of(config))
     curve = None
     if arguments.probabilities:
         try:
-            curve = calibration.read(folder, config.rerank)
+            curve = calibration.read(found.folder, config.rerank)
         except Uncalibrated as why:
             raise InputError(f"--probabilities: {why}") from why
-    model = load_saved(key, folder, machine, batch_size, config.rerank, cache)
+    model = found.load(config.rerank)
     for start in range(0, len(requests), CHUNK):
         for row in scored(model, requests[start : start + CHUNK]):
             if curve is not None:

@@ -84,14 +84,14 @@ def load(reference: str, config: "Config") -> "Served":
     from pipeline.experiment.saved_scorer import find_scorer
     from pipeline.infra import quiet
     from pipeline.infra.stage_cache import StageCache
-    from pipeline.rerankers.saved import load_saved, saved_arch
+    from pipeline.rerankers.saved import saved_arch
     from pipeline.serving.app import Served
 
     quiet.silence()
     found = find_scorer("model", reference, config, StageCache.of(config))
     machine, arch = found.machine, saved_arch(found.folder)
-    model = load_saved(found.name, found.folder, machine, found.batch_size, config.rerank)
-    assert arch is not None, "load_saved refuses it"
+    model = found.load(config.rerank)
+    assert arch is not None, "it was not loaded"
     # The first forward pass is slower, so no client gets it.
     model.score_pairs({"q": "warm"}, {"d": "up"}, [("q", "d")])
     probabilities: Calibration | str

@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from itertools import cycle
 
 import numpy as np
-from lancedb.table import Table
 
 from pipeline.config.stages import LatencyConfig
 from pipeline.evaluation import latency
-from pipeline.evaluation.latency import TOP_K, TimedReranker
+from pipeline.evaluation.latency import TOP_K, System, TimedReranker
 from pipeline.evaluation.quantiles import summary
 from pipeline.infra.hardware import Hardware
 from pipeline.protocols import Scorer, Scores
@@ -34,14 +33,7 @@ PARTS = ("queue", *latency.PARTS)
 
 
 def measure(
-    queries: Sequence[str],
-    table: Table,
-    search_depth: int,
-    embedder: Embedder,
-    reranker: Scorer | None,
-    hardware: Hardware,
-    config: LatencyConfig,
-    batch_size: int,
+    queries: Sequence[str], system: System, config: LatencyConfig, batch_size: int
 ) -> dict[str, float]:
     """Return metrics named ``latency/callers_8/hybrid_20/total_p50_ms``, and ``queries_per_s``.
 
@@ -50,14 +42,16 @@ def measure(
     ``batch_size`` is that of a forward pass.
     """
     search, limit = config.rerank_modes[0], config.limits[0]
-    searches = Searches(table, max(search_depth, limit))
+    searches = system.searches(limit)
     texts, served = cycle(queries), list[dict[str, float]]()
     with (
         ThreadPoolExecutor(1, "embedding") as embedding,
-        sharing(reranker, BATCHES * batch_size, config.callers) as model,
+        sharing(system.reranker, BATCHES * batch_size, config.callers) as model,
         ThreadPoolExecutor(config.callers, "caller") as callers,
     ):
-        path = ServingPath(searches, search, limit, embedder, embedding, model, hardware)
+        path = ServingPath(
+            searches, search, limit, system.embedder, embedding, model, system.hardware
+        )
         path.serve(next(texts))  # its threads begin
         start = time.perf_counter()
 

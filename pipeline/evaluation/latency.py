@@ -14,6 +14,7 @@ little, and a slow reranker takes a second for each.
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import cycle, islice
 
 import numpy as np
@@ -36,39 +37,44 @@ TOP_K = 10  # passages returned
 STEP = 10  # queries from one look at the intervals to the next
 
 
-def measure(
-    queries: Sequence[str],
-    table: Table,
-    search_depth: int,
-    embedder: Embedder,
-    reranker: Scorer | None,
-    hardware: Hardware,
-    config: LatencyConfig,
-) -> dict[str, float]:
+@dataclass(frozen=True)
+class System:
+    """What answers queries: the searches of a table, and a reranker unless it is None."""
+
+    table: Table
+    search_depth: int  # that of the evaluation
+    embedder: Embedder
+    reranker: Scorer | None
+    hardware: Hardware
+
+    def searches(self, limit: int) -> Searches:
+        """The searches if the first ``limit`` passages are reranked."""
+        return Searches(self.table, max(self.search_depth, limit))
+
+
+def measure(queries: Sequence[str], system: System, config: LatencyConfig) -> dict[str, float]:
     """Return metrics named ``latency/vector_20/total_p50_ms``: p50, p95, p99, mean of every part.
 
     ``queries`` are texts, the first ``config.warmup`` of them not timed. If there are no more than
     that, all are timed after a warm-up with the same ones. A limit is done as soon as the medians
     of its searches are precise; the metric ``latency/vector_20/queries`` is how many were timed.
-    ``search_depth`` is that of the evaluation, ``queries_per_s`` 1 / mean total, with one client.
-    ``latency/first_query_ms`` is the total of the first query of all, once, in the first search
-    that is reranked, at the first limit.
+    ``queries_per_s`` is 1 / mean total, with one client. ``latency/first_query_ms`` is the total of
+    the first query of all, once, in the first search that is reranked, at the first limit.
     """
     times: dict[tuple[str, int], dict[str, list[float]]] = {
         (search, limit): {part: [] for part in PARTS}
         for search in SEARCHES
         for limit in config.limits
     }
-    searches = {limit: Searches(table, max(search_depth, limit)) for limit in config.limits}
+    searches = {limit: system.searches(limit) for limit in config.limits}
     warmup = list(islice(cycle(queries), config.warmup))
     timed = queries[config.warmup :] or queries
     limits = list(config.limits)
-    first = searches[limits[0]]
-    cold = _serve(queries[0], limits[0], first, embedder, reranker, hardware, config)
+    cold = _serve(queries[0], limits[0], searches[limits[0]], system, config)
     metrics = {"latency/first_query_ms": next(iter(cold.values()))["total"] * 1000}
     for number, text in enumerate(live_line("latency", "query", [*warmup, *timed]), -len(warmup)):
         for limit in limits:
-            measured = _serve(text, limit, searches[limit], embedder, reranker, hardware, config)
+            measured = _serve(text, limit, searches[limit], system, config)
             if number >= 0:
                 for search, parts in measured.items():
                     for part, seconds in parts.items():
@@ -122,15 +128,10 @@ class TimedReranker(LanceDBReranker):  # type: ignore[misc]
 
 
 def _serve(
-    text: str,
-    limit: int,
-    searches: Searches,
-    embedder: Embedder,
-    reranker: Scorer | None,
-    hardware: Hardware,
-    config: LatencyConfig,
+    text: str, limit: int, searches: Searches, system: System, config: LatencyConfig
 ) -> dict[str, dict[str, float]]:
     """Serve one query by every search; return search -> part -> seconds."""
+    reranker, hardware = system.reranker, system.hardware
     measured: dict[str, dict[str, float]] = {}
     # The searches that are reranked come first, as the others take their time over.
     for search in sorted(SEARCHES, key=lambda search: search not in config.rerank_modes):
@@ -141,7 +142,7 @@ def _serve(
         timed = TimedReranker(served, hardware) if reranks else None
         hardware.synchronize()
         start = time.perf_counter()
-        vector = embedder.encode_queries([text])[0] if search != "fts" else None
+        vector = system.embedder.encode_queries([text])[0] if search != "fts" else None
         hardware.synchronize()
         embedded = time.perf_counter()
         searches.reranked(search, text, vector, timed or served).to_arrow()

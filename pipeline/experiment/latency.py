@@ -43,18 +43,11 @@ def measure(
 
     def build(folder: Path) -> None:
         scorer = _scorer(config, shared, machine, base, cache)
-        path = (
-            queries,
-            shared.table.table,
-            config.search_depth,
-            shared.embedder,
-            scorer,
-            machine,
-            config.latency,
-        )
-        timings = latency.measure(*path)
+        table, depth = shared.table.table, config.search_depth
+        system = latency.System(table, depth, shared.embedder, scorer, machine)
+        timings = latency.measure(queries, system, config.latency)
         if config.latency.callers > 1:
-            timings |= callers.measure(*path, config.eval.batch_size)
+            timings |= callers.measure(queries, system, config.latency, config.eval.batch_size)
         (folder / FILE).write_text(json.dumps(timings))
 
     folder = cache.get("latency", inputs(config, shared, machine, base), build)

@@ -1,9 +1,10 @@
-"""Find a saved reranker whose scores a stage is made from: a filter of negatives, or a teacher."""
+"""Find a saved reranker: a model that a command serves, a filter of negatives, or a teacher."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config import Config
+from pipeline.config.stages import RerankConfig
 from pipeline.infra import hardware
 from pipeline.infra.code_version import code_version
 from pipeline.infra.hardware import Hardware
@@ -33,13 +34,13 @@ class SavedScorer:
             "code": code_version("scores"),
         }
 
-    def load(self) -> Scorer:
-        """Load it as it was saved.
+    def load(self, rerank: RerankConfig | None = None) -> Scorer:
+        """Load it as it was saved; ``rerank`` says how passages are scored, such as in windows.
 
         Raises:
-            InputError: the folder holds no reranker.
+            InputError: the folder holds no reranker, or ``rerank`` does not fit it.
         """
-        return load_saved(self.name, self.folder, self.machine, self.batch_size)
+        return load_saved(self.name, self.folder, self.machine, self.batch_size, rerank)
 
 
 def find_scorer(key: str, name: str, config: Config, cache: StageCache) -> SavedScorer:

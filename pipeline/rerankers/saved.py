@@ -15,7 +15,6 @@ from pipeline.config.saved_models import (
 from pipeline.config.stages import RerankConfig
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.precision import scored_at_a_time, settled
-from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Scorer
 from pipeline.records import InputError
 from pipeline.rerankers import load_reranker
@@ -54,12 +53,10 @@ def load_saved(
     hardware: Hardware,
     batch_size: int,
     rerank: RerankConfig | None = None,
-    cache: StageCache | None = None,
 ) -> Scorer:
     """Load the reranker in ``folder`` as it was saved: head, lengths and query expansion.
 
-    ``rerank`` says how passages are scored, such as in windows. ``cache`` keeps the precision that
-    is chosen for the model.
+    ``rerank`` says how passages are scored, such as in windows.
 
     Raises:
         InputError: the folder holds no reranker (names ``key`` and what it holds), or ``rerank``
@@ -78,7 +75,7 @@ def load_saved(
     if rerank is not None:
         rerank.must_fit(arch)
         rerank.must_run(hardware.device)
-    hardware = settled(hardware, folder, scored_at_a_time(arch, batch_size), cache=cache)
+    hardware = settled(hardware, folder, scored_at_a_time(arch, batch_size))
     reranker = load_reranker(folder, arch, hardware, batch_size, dedicated=True)
     assert reranker is not None
     return reranker if rerank is None else as_served(reranker, rerank)

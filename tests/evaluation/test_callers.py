@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.config.stages import LatencyConfig
 from pipeline.evaluation.callers import PARTS, Request, ServingPath, measure, sharing
+from pipeline.evaluation.latency import System
 from pipeline.experiment.shared import Shared
 from pipeline.infra.hardware import Hardware
 from pipeline.protocols import Scorer
@@ -84,7 +85,8 @@ def test_the_metrics_name_the_callers_the_search_and_the_limit(
     )
     model = loaded(arch) if arch != "none" else None
     texts = list(shared.dataset.test.queries.values())
-    metrics = measure(texts, shared.table.table, 100, shared.embedder, model, machine, config, 32)
+    system = System(shared.table.table, 100, shared.embedder, model, machine)
+    metrics = measure(texts, system, config, 32)
     assert {name.rpartition("/")[0] for name in metrics} == {"latency/callers_8/fts_5"}
     of = {name.rpartition("/")[2]: value for name, value in metrics.items()}
     assert of["queries"] >= CALLERS
