@@ -25,6 +25,7 @@ class Work(NamedTuple):
     served: int = 0  # pairs reranked one query at a time, to time it
     searched: int = 0  # searches of one query each, to time them
     encoded: int = 0  # passages whose token vectors are stored
+    called: float = 0.0  # seconds in which several callers ask at once
 
 
 def count(
@@ -93,4 +94,5 @@ def time_work(config: LatencyConfig, reads: bool) -> Work:
     queries = config.warmup + min(config.queries, max(config.fewest_queries, TIMED))
     served = queries * sum(config.limits) * len(config.rerank_modes)
     searched = queries * len(config.limits) * len(SEARCHES)
-    return Work(served=served if reads else 0, searched=searched)
+    called = config.callers_seconds if config.callers > 1 else 0.0
+    return Work(served=served if reads else 0, searched=searched, called=called)

@@ -117,7 +117,12 @@ def of_point(work: Work, speed: Speed) -> Seconds:
     return Seconds(
         train=work.trained * speed.train + TRAINER * bool(work.trained),
         score=work.scored * speed.score + work.encoded * speed.serve,
-        time=work.served * speed.serve + work.searched * SEARCH + TIMER * bool(work.searched),
+        time=(
+            work.served * speed.serve
+            + work.searched * SEARCH
+            + work.called
+            + TIMER * bool(work.searched)
+        ),
         rest=REST,
     )
 

@@ -46,6 +46,7 @@ def test_timing_is_for_every_limit_and_search() -> None:
     assert time_work(config, reads=True) == Work(served=35 * 70, searched=35 * 2 * 3)
     assert time_work(config, reads=False) == Work(searched=35 * 2 * 3)
     assert time_work(replace(config, queries=4), reads=True).served == 9 * 70
+    assert time_work(replace(config, callers=8, callers_seconds=1.5), reads=True).called == 1.5
 
 
 @pytest.mark.slow

@@ -23,9 +23,9 @@ def counted(work: Work, *words: str) -> Counted:
 
 
 def test_a_point_takes_its_work_by_the_speed() -> None:
-    work = Work(trained=100, scored=200, served=10, searched=20, encoded=30)
+    work = Work(trained=100, scored=200, served=10, searched=20, encoded=30, called=1.5)
     found = of_point(work, Speed(train=0.5, score=0.1, serve=0.2))
-    timing = 10 * 0.2 + 20 * estimate.SEARCH + estimate.TIMER
+    timing = 10 * 0.2 + 20 * estimate.SEARCH + 1.5 + estimate.TIMER
     assert found == pytest.approx((50 + estimate.TRAINER, 20 + 30 * 0.2, timing, estimate.REST))
     assert of_point(Work(), Speed(1, 1, 1)) == (0, 0, 0, estimate.REST)
 
