@@ -120,13 +120,16 @@ def _show_points(
 
 def _time(points: Sequence[Config], works: Sequence["Work | None"]) -> Iterator[str]:
     """Say how much work there is, and how long it takes here if that can be told."""
+    from pipeline.experiment.work import Work
     from pipeline.sweep.estimate import in_words
 
     if None not in works:
-        counts = map(sum, zip(*(work for work in works if work), strict=True))
-        trained, scored, served, _, encoded = counts
-        stored = f"; {encoded:,} passages to encode" if encoded else ""
-        yield f"{trained:,} pairs to train, {scored:,} to score, {served:,} to time{stored}"
+        whole = Work(*map(sum, zip(*(work for work in works if work), strict=True)))
+        stored = f"; {whole.encoded:,} passages to encode" if whole.encoded else ""
+        yield (
+            f"{whole.trained:,} pairs to train, {whole.scored:,} to score, "
+            f"{whole.served:,} to time{stored}"
+        )
     if reason := _unknown(points, works):
         yield f"time: ?, {reason}"
         return
