@@ -39,7 +39,7 @@ class Hardware:
         return autocast(self.device, self.precision)
 
     def autocast_query(self) -> contextlib.AbstractContextManager[object]:
-        """The same for a query alone: on a CPU fp32, as each would convert all weights anew."""
+        """As ``autocast``, but fp32 on a CPU, where each query would convert all weights anew."""
         return contextlib.nullcontext() if self.device == "cpu" else self.autocast()
 
     def moved(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -30,12 +30,13 @@ class PairTokens:
         """Tokenise the texts, which are by id; ``tokenizer`` is a fast one of transformers."""
         self._tokenizer = tokenizer
         self._max_length = max_length
-        self._frame = _frame(tokenizer)
         self._queries = self._tokenised(queries)
         # The tokenizer cuts the longer side of a pair, so a passage must stay longer than what is
         # read and than any query: then the cut falls on the same tokens.
         longest = max(map(len, self._queries.values()), default=0)
         self._passages = self._tokenised(passages, max(max_length, longest) + 1)
+        # Last, because it takes that cut back: what a tokenizer did last is saved with its model.
+        self._frame = _frame(tokenizer)
 
     def _tokenised(self, texts: Mapping[str, str], limit: int | None = None) -> dict[str, Ids]:
         """Tokenise ``texts``, without special tokens and cut after ``limit`` tokens."""

@@ -64,6 +64,9 @@ def test_pairs_have_the_tokens_of_the_tokenizer(tokenizer: Any, max_length: int,
         assert set(found) == set(expected) == set(tokenizer.model_input_names)
         for name, tensor in expected.items():
             assert found[name].tolist() == tensor.tolist(), (name, pairs)
+    PairTokens(tokenizer, max_length, QUERIES, PASSAGES).features(PAIRS[:1])
+    assert tokenizer.backend_tokenizer.padding is None  # which is saved with a model
+    assert tokenizer.backend_tokenizer.truncation is None
 
 
 def test_pairs_are_counted_as_they_are_read(tokenizer: Any) -> None:
