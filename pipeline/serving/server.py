@@ -4,8 +4,11 @@ import asyncio
 import ipaddress
 import math
 import os
+import signal
 import socket
+import sys
 from contextlib import suppress
+from types import FrameType
 from typing import ClassVar
 
 import h11
@@ -87,7 +90,10 @@ def run(app: ASGIApp, listener: socket.socket, limits: Limits, line: str) -> Non
 
 
 class Server(uvicorn.Server):
-    """Prints a line once it serves, when signals already end it cleanly."""
+    """Prints a line once it serves, when signals already end it cleanly.
+
+    A second Ctrl-C does not wait for the requests that have begun.
+    """
 
     def __init__(self, config: uvicorn.Config, line: str) -> None:
         super().__init__(config)
@@ -97,6 +103,14 @@ class Server(uvicorn.Server):
         """Begin to serve."""
         await super().startup(sockets)
         print(self._line, flush=True)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end, or end at once if it is ending."""
+        if self.should_exit and sig == signal.SIGINT:
+            # A thread that scores can't be stopped otherwise, and there is nothing to save.
+            print("interrupted", file=sys.stderr, flush=True)
+            os._exit(130)
+        super().handle_exit(sig, frame)
 
 
 def server_of(app: ASGIApp, limits: Limits, line: str) -> Server:
@@ -119,13 +133,17 @@ def server_of(app: ASGIApp, limits: Limits, line: str) -> Server:
 
 
 class Connection(H11Protocol):
-    """A connection that is closed if the head of a request, or its answer, takes too long.
+    """A connection that is closed if its client is too slow.
 
-    uvicorn itself waits for a head for ever.
+    The head of a request takes at most ``head_seconds``, and so does reading what is left of the
+    last answer. In the middle of an answer a client may stop reading for ``unread_seconds``.
+    uvicorn itself would wait for ever.
     """
 
     head_seconds: ClassVar[float] = 10.0
+    unread_seconds: ClassVar[float] = 30.0
     _head: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
@@ -140,6 +158,23 @@ class Connection(H11Protocol):
         elif self._head is not None:
             self._head.cancel()
             self._head = None
+
+    def pause_writing(self) -> None:
+        """Wait until the client has read more of an answer."""
+        super().pause_writing()
+        self._unread = self.loop.call_later(self.unread_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Write on, as the client reads."""
+        super().resume_writing()
+        if self._unread is not None:
+            self._unread.cancel()
+
+    def on_response_complete(self) -> None:
+        """End a connection without another request, even if its client does not read the answer."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self.loop.call_later(self.head_seconds, self.transport.abort)
 
     def timeout_keep_alive_handler(self) -> None:
         """Close a connection without requests, even if its client does not read the answer."""

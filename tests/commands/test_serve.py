@@ -89,6 +89,23 @@ def test_it_scores_as_the_command_does_and_ends_cleanly(
 
 
 @pytest.mark.slow
+def test_a_second_interrupt_does_not_wait(saved: Saved) -> None:
+    with serving(saved("cross_encoder"), *WORDS) as (line, process):
+        address = line.partition("/rerank serves ")[0]
+        with ThreadPoolExecutor(1) as pool, httpx.Client(base_url=address, timeout=60) as client:
+            large = {"query": "q", "documents": [" ".join(DOCUMENTS * 20)] * 200}  # some 7 s
+            asked = pool.submit(client.post, "/rerank", json=large)
+            time.sleep(1)
+            process.send_signal(signal.SIGINT)
+            with pytest.raises(subprocess.TimeoutExpired):  # It waits for what has begun.
+                process.wait(0.5)
+            process.send_signal(signal.SIGINT)
+            out, errors = process.communicate(timeout=30)
+            assert (process.returncode, out, errors) == (130, "", "interrupted\n")
+            assert isinstance(asked.exception(), httpx.TransportError)
+
+
+@pytest.mark.slow
 def test_another_engine_serves_the_same_scores(saved: Saved) -> None:
     pytest.importorskip("openvino", reason="OpenVINO is not installed: uv pip install openvino")
     torch, openvino = (

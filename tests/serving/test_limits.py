@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import httpx
 import pytest
@@ -77,6 +77,26 @@ def test_a_head_that_does_not_end_is_cut(address: str, monkeypatch: pytest.Monke
         assert answered(address)
         for connection in (silent, slow, second):
             assert connection.recv(1) == b""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("last", [b"Connection: close\r\n", b""])
+def test_an_answer_that_nobody_reads_is_cut(
+    last: bytes, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Connection, "unread_seconds", 0.5)
+    size = 12_000_000  # more than the system buffers
+    body = json.dumps({"query": "q", "documents": ["x" * size], "return_documents": True}).encode()
+    request = HEAD + last + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+    with rerank_server(served, dataclasses.replace(LIMITS, body_bytes=2 * size)) as address:
+        with raw(address, request) as idle:
+            read = len(idle.recv(1))  # The answer has begun.
+            time.sleep(1)
+            assert answered(address)
+            with suppress(ConnectionResetError):
+                while part := idle.recv(1_000_000):
+                    read += len(part)
+        assert read < size
 
 
 @pytest.mark.parametrize("stated", [b"Content-Length: 99999999", b"Transfer-Encoding: chunked"])
