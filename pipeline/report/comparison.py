@@ -8,11 +8,12 @@ shows; and with the best of its column. Seeds of one point are pooled by ``point
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import inf, isnan, nan
+from math import isnan, nan
 
 from pipeline.evaluation.metrics import PerQuery
 from pipeline.evaluation.significance import LEVEL
 from pipeline.records import FIRST_STAGE, SEARCHES
+from pipeline.report.depth import known, rerank_depth, timed_depth, with_depth
 from pipeline.report.format import GROUPS
 from pipeline.report.points import MEASURES, Point, cutoffs, labels, pool
 from pipeline.report.uncertainty import COLUMNS, Ends, Evidence, value_of, weigh
@@ -89,13 +90,14 @@ class Comparison:
     queries: int
     passages: str  # as logged, empty if not
     title: str  # the data set, and the search where there are several
-    rerank_depth: int | None  # passages reranked for the largest cutoff; None: not logged
-    latency_limit: int | None  # passages reranked when latency was measured
+    depths: list[int]  # passages that the points rerank for the largest cutoff, ascending
+    limits: list[int]  # passages reranked in the latencies of the points, ascending
     baseline: str | None = None  # the label of the point that others are tested against
 
     def latency(self, point: RunRecord, search: str = "vector") -> float:
-        """Median milliseconds of one query when ``latency_limit`` passages are reranked."""
-        return point.metrics.get(f"latency/{search}_{self.latency_limit}/total_p50_ms", nan)
+        """Median milliseconds of one query that reranks as many passages as for the quality."""
+        limit = timed_depth(point, max((quality.cutoff for quality in self.qualities), default=0))
+        return point.metrics.get(f"latency/{search}_{limit}/total_p50_ms", nan)
 
 
 def compare(
@@ -113,11 +115,10 @@ def compare(
     """
     finished = sorted((run for run in records if run.status == "FINISHED"), key=_table_order)
     points = pool(finished, read_per_query)
-    names = labels(points)
     measured = sorted({k for point in points for k in cutoffs(point)}, reverse=True)
+    deepest = max(measured, default=0)
+    names = with_depth(labels(points), points, deepest)
     reference = next((i for i, p in enumerate(points) if baseline in (p.name, p.run_id)), None)
-    depths = [rerank_depth(point, max(measured, default=0)) for point in points]
-    depth = max((depth for depth in depths if depth), default=None)
     return Comparison(
         points=points,
         labels=names,
@@ -126,8 +127,8 @@ def compare(
         queries=next((len(p.values.queries) for p in points if p.values.queries), 0),
         passages=next((p.params["data.corpus"] for p in points if "data.corpus" in p.params), ""),
         title=title or " and ".join(sorted({dataset(point) for point in points})),
-        rerank_depth=depth,
-        latency_limit=_latency_limit(points, depth),
+        depths=known(rerank_depth(point, deepest) for point in points),
+        limits=known(timed_depth(point, deepest) for point in points),
         baseline=None if reference is None else names[reference],
     )
 
@@ -176,15 +177,6 @@ def ceilings(comparison: Comparison, quality: Quality) -> dict[int, dict[str, fl
     return dict(sorted(found.items()))
 
 
-def rerank_depth(run: RunRecord, k: int) -> int | None:
-    """Return how many candidates were reranked for the result at ``k``; None if not logged."""
-    depth = run.params.get("eval.depth", "null")
-    overfetch = run.params.get("eval.overfetch", "")
-    if depth.isdecimal():
-        return int(depth)
-    return int(overfetch) * k if overfetch.isdecimal() else None
-
-
 def _first_stage(run: RunRecord) -> tuple[str, ...]:
     return dataset(run), *(run.params.get(name, "") for name in FIRST_STAGE)
 
@@ -203,15 +195,6 @@ def _table_order(run: RunRecord) -> tuple[int, list[tuple[int, str]], str]:
     group, order = run.tags.get("initialisation", ""), list(GROUPS)
     position = order.index(group) if group in GROUPS else len(order)
     return position, natural(run.name), run.params.get("seed", "")
-
-
-def _latency_limit(points: Sequence[Point], depth: int | None) -> int | None:
-    """Return the smallest number of passages timed that is at least ``depth``, else the largest."""
-    names = {name for point in points for name in point.metrics}
-    matches = (re.fullmatch(r"latency/vector_(\d+)/total_p50_ms", name) for name in names)
-    limits = sorted({int(match[1]) for match in matches if match})
-    enough = (limit for limit in limits if limit >= (depth or inf))
-    return next(enough, limits[-1] if limits else None)
 
 
 def _quality(points: Sequence[Point], measure: str, k: int, baseline: int | None) -> Quality:

@@ -16,13 +16,16 @@ METRICS = (*SEARCHES, "latency/", "train/", "eval/")  # beginnings of the names
 def write_csv(path: Path, comparisons: Sequence[Comparison]) -> None:
     """Write one row per point, finished ones first.
 
-    ``table`` names the comparison that the tests and intervals of a row belong to.
-    Seeds that were pooled have their run ids and seeds in one cell, the metrics are means. For
-    every metric that is compared there follow ``gain NAME``, a share of the search alone, the ends
-    of its 95% interval, ``low NAME`` and ``high NAME``, those of the interval that also holds for
-    a point chosen by its value, ``chosen low NAME`` and ``chosen high NAME``, the corrected
-    ``p NAME``, with a baseline ``p baseline NAME``, and the 95% interval of the difference to the
-    best of the column, ``to best low NAME`` and ``to best high NAME``, empty for the best.
+    ``table`` names the comparison that the tests and intervals of a row belong to. Seeds that were
+    pooled have their run ids and seeds in one cell, and the metrics are means. Every metric that is
+    compared has these columns:
+
+    - ``gain NAME``: a share of the search alone
+    - ``low NAME`` and ``high NAME``: the 95% interval of the gain
+    - ``chosen low NAME`` and ``chosen high NAME``: the same, also for a point chosen by its value
+    - ``p NAME`` and, with a baseline, ``p baseline NAME``: corrected over the table
+    - ``to best low NAME`` and ``to best high NAME``: the 95% interval of the difference to the best
+      of the column; empty for the best
     """
     rows: list[dict[str, str]] = []
     for comparison in comparisons:

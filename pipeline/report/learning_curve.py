@@ -1,8 +1,8 @@
 """Say whether more labelled queries are likely to help: the learning curve of every architecture.
 
 A curve holds points that differ in ``train.queries`` only. Its place on the axis is the number of
-queries that were really trained on. What an architecture is worth with more labels than there are
-can't be measured; the last doubling can.
+queries that were really trained on. The gain from labels beyond those at hand can't be measured, so
+the last doubling is.
 """
 
 from collections.abc import Sequence

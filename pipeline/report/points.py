@@ -45,6 +45,9 @@ INCIDENTAL = (
 FORM = {"rerank.vectors": "none", "rerank.token_pooling": "1", "rerank.variant": "torch"}
 """The parameters that say in which form a trained model is served, with the plain form's values."""
 
+DEPTH = ("eval.depth", "eval.overfetch")
+"""The parameters that say how many candidates are reranked."""
+
 Column = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
@@ -130,8 +133,8 @@ def identity(run: RunRecord) -> frozenset[tuple[str, str]]:
 
 
 def model_of(point: Point) -> object:
-    """Return what points have in common that are the same trained model, in any ``FORM``."""
-    left_out = (*FORM, "run_name")
+    """Return what points of one trained model have in common, in any ``FORM`` and at any depth."""
+    left_out = (*FORM, *DEPTH, "run_name")
     return point.group, frozenset(i for i in identity(point) if i[0] not in left_out)
 
 

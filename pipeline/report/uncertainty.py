@@ -93,10 +93,9 @@ def mean_intervals(columns: Mapping[Key, Column]) -> dict[Key, Ends]:
 def relative_gains(
     columns: Mapping[Key, Column], bases: Mapping[Key, Column]
 ) -> tuple[dict[Key, Ends], dict[Key, Ends]]:
-    """Return intervals of every column's relative gain over its base: alone, and all at once.
+    """Return 95% intervals of every column's relative gain: alone, and for all columns at once.
 
-    The latter are made on the log scale, on which ratios are distributed evenly to both sides. A
-    column that is 0 in a draw has none.
+    The second is made on the log scale. A column with a mean of 0 in a draw has none.
     """
     alone: dict[Key, Ends] = {}
     drawn, estimates = [], []

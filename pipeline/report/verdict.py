@@ -50,7 +50,7 @@ def judge(comparison: Comparison, budget_ms: float) -> Verdict:
     alone = max(glances, key=lambda glance: glance.alone, default=None)
     sentences = [
         _quality_sentence(comparison, quality, systems, best),
-        _budget_sentence(comparison, quality, systems, alone, budget_ms),
+        _budget_sentence(comparison, quality, systems, glances, budget_ms),
         _worth_sentence(comparison, quality, systems, glances, alone),
         *(curve_sentences(comparison, alone.search) if alone else []),
     ]
@@ -109,21 +109,21 @@ def _budget_sentence(
     comparison: Comparison,
     quality: Quality,
     systems: Sequence[System],
-    alone: Glance | None,
+    glances: Sequence[Glance],
     budget_ms: float,
 ) -> str:
     timed = [system for system in systems if not isnan(system.latency)]
     if not timed:
         return f"Best within {budget_ms:g} ms: unknown, as latency was not measured."
-    limit, depth = comparison.latency_limit, comparison.rerank_depth
-    where = f"median of a query, {limit} passages reranked, chosen among {len(timed)} systems"
-    if limit is not None and depth is not None and depth > limit:
-        where += f", though the quality takes {depth}, which was not timed"
+    limits = " or ".join(map(str, comparison.limits))
+    where = f"median of a query, {limits} passages reranked, chosen among {len(timed)} systems"
+    if comparison.depths and comparison.depths[-1] > comparison.limits[-1]:
+        where += f", though the quality takes {comparison.depths[-1]}, which was not timed"
     machines = sorted({system.machine for system in timed})
     choices = []
     for name in machines:
         here = [system for system in timed if system.machine == name]
-        choice = _within(comparison, quality, here, alone, budget_ms)
+        choice = _within(comparison, quality, here, glances, budget_ms)
         if len(machines) > 1:
             choice = f"on {name or 'a machine not logged'} {choice}"
         choices.append(choice)
@@ -134,10 +134,12 @@ def _within(
     comparison: Comparison,
     quality: Quality,
     timed: Sequence[System],
-    alone: Glance | None,
+    glances: Sequence[Glance],
     budget_ms: float,
 ) -> str:
     """Say which of one machine's systems is best within the budget, or that none is."""
+    quick = [glance for glance in glances if not glance.latency > budget_ms]  # or not timed
+    alone = max(quick, key=lambda glance: glance.alone, default=None)
     within = [system for system in timed if system.latency <= budget_ms]
     if not within:
         fastest = min(timed, key=lambda system: system.latency)
@@ -148,6 +150,8 @@ def _within(
         if alone:
             name = SEARCH_NAMES[alone.search]
             text += f"; use {name} search alone ({quality.name} {number(alone.alone)})"
+        elif glances:
+            text += ", and no search alone is"
         return text
     best = best_of(within)
     text = (

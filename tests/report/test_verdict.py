@@ -7,10 +7,12 @@ import numpy as np
 
 from pipeline.evaluation.bootstrap import intervals
 from pipeline.report.comparison import compare
-from pipeline.report.format import probability, span
+from pipeline.report.format import SEARCH_NAMES, probability, span
 from pipeline.report.uncertainty import COLUMNS
 from pipeline.report.verdict import judge
-from tests.report.sample import RECORDS, VALUES, differences, p_values, read
+from tests.report.sample import RECORDS, VALUES, differences, p_values, read, record
+
+RECORDS_BY_NAME = {run.name: run for run in RECORDS}
 
 
 def test_the_verdict_keeps_machines_and_depths_apart() -> None:
@@ -37,6 +39,47 @@ def test_the_verdict_keeps_machines_and_depths_apart() -> None:
         "though the quality takes 100, which was not timed"
         in (judge(compare([run], read), 100).sentences[1])
     )
+
+
+def test_a_search_that_is_too_slow_is_not_advised() -> None:
+    control = RECORDS_BY_NAME["none_none_0neg_0ep"]
+    slow = {"latency/vector_50/total_p50_ms": 80.0}
+    times = {f"latency/{search}_50/total_p50_ms": 8.0 for search in ("vector", "fts")}
+    times["latency/hybrid_50/total_p50_ms"] = 30.0
+    reranker = RECORDS_BY_NAME["colbert_minilm_l6_1neg_2ep"]
+    runs = [
+        replace(control, metrics=control.metrics | times),
+        replace(reranker, metrics=reranker.metrics | slow),
+    ]
+    comparison = compare(runs, read)
+    alone = {glance.search: glance.alone for glance in judge(comparison, 100).glances}
+    for budget, searches in ((40, ("vector", "fts", "hybrid")), (10, ("vector", "fts"))):
+        best = SEARCH_NAMES[max(searches, key=lambda search: alone[search])]
+        assert f"use {best} search alone" in judge(comparison, budget).sentences[1]
+    sentence = judge(comparison, 5).sentences[1]
+    assert sentence.endswith("takes 80.0 ms, and no search alone is.")
+
+
+def test_each_point_is_timed_at_its_own_depth() -> None:
+    timed = {f"latency/vector_{n}/total_p50_ms": 1.0 * n for n in (20, 50)}
+    runs = [
+        replace(
+            record(name, "scratch", VALUES[name]),
+            run_id=name,
+            params=RECORDS[0].params | {"eval.depth": depth, "base.name": name},
+            metrics=RECORDS_BY_NAME[name].metrics | timed,
+        )
+        for name, depth in (
+            ("colbert_minilm_l6_1neg_10ep", "50"),
+            ("colbert_minilm_l6_1neg_2ep", "20"),
+        )
+    ]
+    comparison = compare(runs, lambda run_id: VALUES[run_id])
+    assert [label.partition(", ")[2] for label in comparison.labels] == ["", "depth 50"]
+    assert [comparison.latency(point) for point in comparison.points] == [20.0, 50.0]
+    where = "median of a query, 20 or 50 passages reranked, chosen among"
+    assert where in judge(comparison, 100).sentences[1]
+    assert "which was not timed" not in judge(comparison, 100).sentences[1]
 
 
 def test_the_best_of_all_systems_is_tested_as_one_of_them() -> None:

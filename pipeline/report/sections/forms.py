@@ -8,7 +8,7 @@ from pipeline.records import SEARCHES
 from pipeline.report.blocks import Section, Table
 from pipeline.report.comparison import Comparison
 from pipeline.report.format import MISSING, SEARCH_NAMES, duration, milliseconds, number, span
-from pipeline.report.points import FORM, Column, Point, is_plain, model_of
+from pipeline.report.points import DEPTH, FORM, Column, Point, is_plain, model_of
 from pipeline.report.study import Study
 from pipeline.report.uncertainty import mean_intervals
 
@@ -50,10 +50,11 @@ def section(study: Study) -> Section | None:
 
 
 def _families(points: Sequence[Point]) -> list[list[Point]]:
-    """Group the points that are the same trained model."""
+    """Group the points that are the same trained model and rerank as many candidates."""
     families: dict[object, list[Point]] = {}
     for point in points:
-        families.setdefault(model_of(point), []).append(point)
+        depth = tuple(point.params.get(name) for name in DEPTH)
+        families.setdefault((model_of(point), depth), []).append(point)
     return list(families.values())
 
 
@@ -63,7 +64,7 @@ def _rows(comparison: Comparison, family: Sequence[Point], limit: int | None) ->
     rows = []
     for point in family:
         size = point.metrics.get("vectors/mb_per_1000_passages")
-        seconds = point.metrics.get("vectors/seconds")
+        seconds = point.metrics.get("vectors/encoding_seconds")
         row = [names[point.run_id], number(size, ".1f"), duration(seconds)]
         row += _losses(point, base, comparison.qualities[0].metric)
         for statistic in ("p50", "p95") if limit else ():

@@ -77,11 +77,11 @@ def facts(comparison: Comparison) -> list[str]:
             values = ", ".join(f"{search} {value:.3f}" for search, value in by_search.items())
             candidates = f"the {depth or '?'} candidates in ideal order"
             lines.append(f"ceiling ({quality.name} of {candidates}): {values}")
-    if comparison.latency_limit is None:
-        lines.append("latency was not measured")
+    if comparison.limits:
+        limits = " or ".join(map(str, comparison.limits))
+        lines.append(f"p50 ms: median of one vector query, {limits} passages reranked")
     else:
-        limit = comparison.latency_limit
-        lines.append(f"p50 ms: median of one vector query, {limit} passages reranked")
+        lines.append("latency was not measured")
     return lines
 
 

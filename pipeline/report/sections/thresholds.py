@@ -7,8 +7,9 @@ from pipeline.evaluation.thresholds import PRECISIONS
 from pipeline.report.blocks import Section, Table
 from pipeline.report.comparison import Comparison
 from pipeline.report.format import number
-from pipeline.report.points import Point, model_of
+from pipeline.report.points import model_of
 from pipeline.report.study import Study
+from pipeline.tracking.reader import RunRecord
 
 SHOWN = 2  # rerankers of an architecture
 GOALS = {"best_f1": "best F1"} | {aim: f"precision {p}" for aim, p in PRECISIONS.items()}
@@ -31,16 +32,16 @@ def section(study: Study) -> Section | None:
     if not best:
         return None
     rows = [
-        [label, goal, *(number(point.metrics.get(name)) for name in _names(aim))]
-        for label, point in best.items()
+        [label, goal, *(number(run.metrics.get(name)) for name in _names(aim))]
+        for label, run in best.items()
         for aim, goal in GOALS.items()
-        if f"thresholds/{aim}_probability" in point.metrics
+        if f"thresholds/{aim}_probability" in run.metrics
     ]
     advised = Table("Thresholds", ["run", "goal", "threshold", *FIGURES[1:]], rows, names=2)
     errors = ("expected_error", "brier_score")
     figures = [
-        [label, *(number(point.metrics.get(f"calibration/{name}"), ".4f") for name in errors)]
-        for label, point in best.items()
+        [label, *(number(run.metrics.get(f"calibration/{name}"), ".4f") for name in errors)]
+        for label, run in best.items()
     ]
     heads = ["run", "expected calibration error", "Brier score"]
     right = Table("How far the probabilities are off, on the test queries", heads, figures)
@@ -51,11 +52,13 @@ def _names(aim: str) -> list[str]:
     return [f"thresholds/{aim}_{figure}" for figure in FIGURES]
 
 
-def _best(comparison: Comparison) -> dict[str, Point]:
-    """Return label -> point of the best calibrated rerankers, by the first measure, best first.
+def _best(comparison: Comparison) -> dict[str, RunRecord]:
+    """Return label -> run of the best calibrated rerankers, by the first measure, best first.
 
     They are the best of each architecture: a worse ranking may have the better probabilities, if
-    its scores can be compared between queries. Of the forms of a model the best one is shown.
+    its scores can be compared between queries. Of the forms of a model the best one is shown. Of
+    several seeds it is the first one: each seed has thresholds of its own, and a mean of them was
+    measured with none.
     """
     if not comparison.qualities:
         return {}
@@ -73,7 +76,9 @@ def _best(comparison: Comparison) -> dict[str, Point]:
     for _, label, point in found:
         model, arch = model_of(point), point.tags.get("arch", "")
         if model not in models and of_arch[arch] < SHOWN:
-            best[label] = point
+            run = point.runs[0]
+            seed = f", seed {run.params.get('seed', '?')}" if len(point.runs) > 1 else ""
+            best[f"{label}{seed}"] = run
             of_arch[arch] += 1
         models.add(model)
     return best

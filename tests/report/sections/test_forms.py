@@ -37,7 +37,7 @@ def test_each_form_shows_what_it_loses_adds_and_takes() -> None:
         latency__hybrid_50__rerank_p50_ms=9.5,
         latency__hybrid_50__rerank_p95_ms=12.25,
         vectors__mb_per_1000_passages=14.04,
-        vectors__seconds=75.0,
+        vectors__encoding_seconds=75.0,
     )
     shown = Page(written_page(compare([exact, int8], VALUES.__getitem__)))
     _, first, second = shown.table("MB of 1,000 passages", "reranking, p95 of 50")

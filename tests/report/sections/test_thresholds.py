@@ -59,6 +59,15 @@ def test_a_model_that_is_stored_in_several_ways_is_one_reranker() -> None:
     assert [row[0] for row in rows] == ["colbert_d"]
 
 
+def test_of_several_seeds_the_thresholds_are_those_of_the_first() -> None:
+    other = {name: value / 2 for name, value in METRICS.items()}
+    one = calibrated("colbert_a", METRICS, seed="1")
+    two = replace(calibrated("colbert_a", other, seed="2"), run_id="colbert_b")
+    page = Page(written_page(compare([two, one], VALUES.__getitem__)))
+    _, first, *_ = page.table("goal", "threshold")
+    assert first == ["colbert_a (2 seeds), seed 1", "best F1", "0.370", "0.500", "0.625", "0.800"]
+
+
 def test_runs_that_reach_no_goal_or_are_not_calibrated() -> None:
     only_errors = {name: v for name, v in METRICS.items() if name.startswith("calibration/")}
     page = Page(written_page(compare([calibrated("colbert_a", only_errors)], VALUES.__getitem__)))
