@@ -90,7 +90,9 @@ class Engines:
             model_type=nncf.ModelType.TRANSFORMER,
             subset_size=len(batches),
         )
-        return reranker.computed_by(OpenVinoForward(quantised, "bf16", self.machine.threads))
+        pad_id = reranker.model.tokenizer.pad_token_id
+        forward = OpenVinoForward(quantised, "bf16", self.machine.threads, pad_id)
+        return reranker.computed_by(forward)
 
 
 def main(words: list[str]) -> None:

@@ -21,7 +21,7 @@ from transformers import (
 from pipeline.infra.model_files import TINY_TOKENIZER, locate
 
 WORDS = "merges the other configuration into this one draws a graph with layout tea kettle"
-END = "<|endoftext|>"
+END, END_ID = "<|endoftext|>", 1  # as in real models, a word's piece may have the number 0
 
 
 def encoder(folder: Path, dtype: torch.dtype = torch.float32, labels: int | None = None) -> Path:
@@ -50,7 +50,7 @@ def decoder(folder: Path, kind: str) -> Path:
     """A decoder without a padding token: ``gpt2``, ``qwen2`` or ``qwen2_scorer`` with a head."""
     set_seed(0)
     tokenizer = _byte_pairs()
-    size, ends = len(tokenizer), {"bos_token_id": 0, "eos_token_id": 0}
+    size, ends = len(tokenizer), dict.fromkeys(("bos_token_id", "eos_token_id"), END_ID)
     if kind == "gpt2":
         shape = {"n_embd": 32, "n_layer": 1, "n_head": 2, "n_positions": 64}
         model = GPT2Model(GPT2Config(vocab_size=size, **shape, **ends))
@@ -77,7 +77,8 @@ def _byte_pairs() -> PreTrainedTokenizerFast:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=[END], initial_alphabet=alphabet)
+    special = ["<unused>", END]
+    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=special, initial_alphabet=alphabet)
     tokenizer.train_from_iterator([WORDS] * 4, trainer)
     names = ["input_ids", "attention_mask"]
     return PreTrainedTokenizerFast(

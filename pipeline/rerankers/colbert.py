@@ -87,16 +87,16 @@ class ColbertReranker:
     def by_openvino(self) -> Self:
         """Return this reranker with its queries embedded by OpenVINO.
 
-        Passages are embedded by torch, in large batches, in which OpenVINO gains nothing. The
-        weights are those of now; a later training does not change them.
+        Passages are embedded by torch, in large batches, in which OpenVINO gains nothing. Later
+        training does not change the copy.
         """
         # Imported here, as this takes a second and torch is the default.
         from pipeline.rerankers.openvino_forward import OpenVinoForward, convert
 
         example = self.model.tokenize(["a query", "another, longer query"], is_query=True)
         converted = convert(self.model, example, "token_embeddings")
-        machine, other = self._hardware, copy(self)
-        other._forward = OpenVinoForward(converted, machine.precision, machine.threads)
+        machine, other, pad_id = self._hardware, copy(self), self.model.tokenizer.pad_token_id
+        other._forward = OpenVinoForward(converted, machine.precision, machine.threads, pad_id)
         return other
 
     def score_pairs(

@@ -97,7 +97,7 @@ class CrossEncoderReranker:
     def by_openvino(self) -> Self:
         """Return this reranker with its logits computed by OpenVINO: it reads texts the same way.
 
-        The weights are those of now; a later training does not change them.
+        Later training does not change the copy.
         """
         # Imported here, as this takes a second and torch is the default.
         from pipeline.rerankers.openvino_forward import OpenVinoForward, convert
@@ -106,7 +106,8 @@ class CrossEncoderReranker:
         tokens = self._tokenised({"": "a query"}, passages)
         example = tokens.features([("", "short"), ("", "long")])
         converted = convert(self.model.model, example)
-        forward = OpenVinoForward(converted, self._hardware.precision, self._hardware.threads)
+        machine, pad_id = self._hardware, self.model.tokenizer.pad_token_id
+        forward = OpenVinoForward(converted, machine.precision, machine.threads, pad_id)
         return self.computed_by(forward)
 
     def computed_by(self, forward: Callable[[Features], torch.Tensor]) -> Self:

@@ -47,8 +47,10 @@ def maxsim(query: torch.Tensor, documents: Sequence[torch.Tensor]) -> Scores:
 
     Each of the ``documents`` has at least one token, and may be on another device.
     """
-    lengths = torch.tensor([len(tokens) for tokens in documents], device=query.device)
     similarities = torch.cat(list(documents)).to(query.device) @ query.T
+    if similarities.device.type == "mps":  # for which torch has no segment_reduce
+        similarities = similarities.cpu()
+    lengths = torch.tensor([len(tokens) for tokens in documents], device=similarities.device)
     best = torch.segment_reduce(similarities, "max", lengths=lengths)
     result: Scores = best.sum(dim=1).cpu().numpy()
     return result

@@ -4,6 +4,7 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from threading import Lock
+from typing import Any
 
 import torch
 from torch.nn.functional import pad
@@ -22,9 +23,12 @@ def convert(
 ) -> openvino.Model:
     """Convert ``model`` as it is now; ``example`` is a batch of tokenised texts of any shape.
 
-    ``output`` is the wanted one of a sentence-transformers model, which gets and returns a dict.
+    ``output`` names the output to return, for a model that takes and returns a dict.
     """
     model.eval()
+    config: Any = getattr(model, "config", None)
+    if getattr(config, "use_cache", False):
+        config.use_cache = False  # The cache of a decoder that generates can't be traced.
     with torch.no_grad(), warnings.catch_warnings():
         # Traced branches that depend on shapes are those of decoders that generate.
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
@@ -53,10 +57,10 @@ class _OneOutput(torch.nn.Module):
 
 
 class OpenVinoForward:
-    """Computes what the torch model computes that was converted."""
+    """Run a converted torch model by OpenVINO."""
 
-    def __init__(self, model: openvino.Model, precision: str, threads: int) -> None:
-        """Compile ``model`` for a ``precision`` of ``HINTS``."""
+    def __init__(self, model: openvino.Model, precision: str, threads: int, pad_id: int) -> None:
+        """Compile ``model`` for a ``precision`` of ``HINTS``; ``pad_id`` is the padding token."""
         options = {
             "INFERENCE_PRECISION_HINT": HINTS[precision],
             "INFERENCE_NUM_THREADS": threads,
@@ -64,13 +68,17 @@ class OpenVinoForward:
         }
         self._compiled = openvino.Core().compile_model(model, "CPU", options)
         self._names = [port.any_name for port in self._compiled.inputs]
+        self._fill = {"input_ids": pad_id}  # by which a decoder finds the end of a text
         self._lock = Lock()  # A second call while it computes would be refused.
 
     def __call__(self, features: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Compute the only output of the model from what a tokenizer made of texts."""
         tokens = features[self._names[0]].shape[1]
         padding = (0, -tokens % LENGTHS)
-        arrays = [pad(features[name], padding).numpy() for name in self._names]
+        arrays = [
+            pad(features[name], padding, value=self._fill.get(name, 0)).numpy()
+            for name in self._names
+        ]
         with self._lock:
             output = torch.from_numpy(self._compiled(arrays)[0])
         return output[:, :tokens] if output.ndim == 3 else output  # a vector per token, or a logit

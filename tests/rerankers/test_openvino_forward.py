@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,9 +16,11 @@ from pipeline.protocols import Scorer
 from pipeline.records import InputError
 from pipeline.rerankers import load_reranker
 from pipeline.rerankers.colbert import ColbertReranker
+from pipeline.rerankers.cross_encoder import CrossEncoderReranker
 from pipeline.rerankers.saved import load_saved
 from pipeline.rerankers.served import as_served
 from tests.conftest import Compose, Saved
+from tests.odd_models import decoder
 from tests.points import compose_config
 
 NEAR = 1e-4
@@ -73,6 +76,23 @@ def test_batches_of_every_shape_score_as_by_torch(
     assert found == pytest.approx(expected, abs=NEAR)
     assert len(set(found)) > len(PAIRS) / 2
     assert as_served(reranker, plain).score_pairs(QUERIES, PASSAGES, []).shape == (0,)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["gpt2", "qwen2_scorer"])
+def test_a_decoder_is_padded_with_its_own_token(
+    kind: str, tmp_path: Path, machine: Hardware
+) -> None:
+    """It reads the last token that is not padding, and token 0 may be a word."""
+    pytest.importorskip("openvino", reason=NEEDED)
+    arch = compose_config(["arch=cross_encoder", "max_length=48"]).arch
+    folder = decoder(tmp_path, kind)
+    by_torch = load_reranker(folder, arch, machine, 3, seed=1)
+    assert isinstance(by_torch, CrossEncoderReranker)
+    assert by_torch.model.tokenizer.pad_token_id != 0
+    expected = by_torch.score_pairs(QUERIES, PASSAGES, PAIRS)
+    found = by_torch.by_openvino().score_pairs(QUERIES, PASSAGES, PAIRS)
+    assert found == pytest.approx(expected, abs=NEAR)
 
 
 @pytest.mark.slow
