@@ -15,6 +15,7 @@ from pipeline.tracking.reader import RunRecord
 from pipeline.tracking.store import contact, every
 
 MODEL = "model"  # folder among the artifacts of a promoted run
+UPLOADED = "model_uploaded"  # tag of a run whose folder MODEL is complete
 CHAMPION = "champion"
 NAME = re.compile(r"[\w .-]+")
 REFERENCE = re.compile(r"models:/([^/@:]+)(?:@([^/@]+)|/(\d+))")
@@ -72,8 +73,9 @@ def promote(
 ) -> ModelVersion:
     """Store ``folder`` with the run, register it as a version of ``name``, make it champion.
 
-    ``tags`` are recorded on the version. Existing artifacts, and an existing version of the same
-    run with these tags, are kept. The alias moves last, so it never points to an incomplete model.
+    ``tags`` are recorded on the version. Artifacts that were stored in full, and an existing
+    version of the same run with these tags, are kept. The alias moves last, so it never points to
+    an incomplete model.
 
     Raises:
         InputError: the address can't be used, or ``name`` is no valid name of a model.
@@ -81,8 +83,9 @@ def promote(
     if not NAME.fullmatch(name):
         raise InputError(f"name={name}: use letters, digits, spaces and . _ - only")
     with contact(config) as client:
-        if MODEL not in {file.path for file in client.list_artifacts(run.run_id)}:
+        if client.get_run(run.run_id).data.tags.get(UPLOADED) != "true":
             client.log_artifacts(run.run_id, str(folder), MODEL)
+            client.set_tag(run.run_id, UPLOADED, "true")
         try:
             client.create_registered_model(name)
         except MlflowException as error:

@@ -1,6 +1,7 @@
 """Find the cached stage outputs that no run has used, and remove them."""
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,8 +31,9 @@ def entries(cache: Path, used: set[str]) -> list[Entry]:
         state = "used" if f"{path.parent.name}/{path.name}" in used else "unused"
         if path.name.startswith((BUILDING, UNFINISHED)) or BROKEN in path.name:
             state = "leftover"
-        size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-        found.append(Entry(path, size, path.stat().st_mtime, state))
+        with suppress(FileNotFoundError):  # A build that has just ended renames its folder.
+            size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+            found.append(Entry(path, size, path.stat().st_mtime, state))
     return found
 
 

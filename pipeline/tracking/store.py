@@ -18,11 +18,13 @@ from mlflow.utils.rest_utils import http_request
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.config.stages import TrackingConfig, sqlite_path
+from pipeline.infra.errors import disk_is_full
 from pipeline.infra.redact import mask
 from pipeline.records import InputError
 from pipeline.tracking.ui_page import describe
 
 FIRST_ANSWER = 10  # seconds within which a server must answer for the first time
+BUSY = re.compile(r"database is locked|database or disk is full")  # SQLite's words
 NO_ANSWER = re.compile(r"failed with (timeout )?exception")  # what MLflow raises
 
 
@@ -94,7 +96,8 @@ def contact(config: TrackingConfig, create: bool = False) -> Iterator[MlflowClie
 
     Raises:
         InputError: the address is wrong, or the store lacks what the block reads.
-        RuntimeError: the server answered before and has not answered for minutes.
+        RuntimeError: the server answered before and has not answered for minutes, the disk is full,
+            or the database is locked.
     """
     uri, path = config.uri, sqlite_path(config.uri)
     answered = False
@@ -107,6 +110,8 @@ def contact(config: TrackingConfig, create: bool = False) -> Iterator[MlflowClie
         yield MlflowClient(tracking_uri=uri, registry_uri=uri)
     except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
         text = " ".join(str(error).split())
+        if disk_is_full(error) or BUSY.search(text):
+            raise RuntimeError(f"tracking.uri={mask(uri)}: {mask(text)}") from error
         if not NO_ANSWER.search(text):
             raise InputError(f"tracking.uri={mask(uri)}: {mask(text)}") from error
         failure = RuntimeError if answered else InputError

@@ -79,7 +79,7 @@ def _check(uri: str, port: int) -> None:
 @contextmanager
 def _server(uri: str, port: int) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """Start the server; yield its process and the name of its log, and remove both at the end."""
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
+    command = [sys.executable, "-m", "mlflow", "server"]
     command += ["--host", HOST, "--port", str(port), "--workers", "1"]
     command += ["--uvicorn-opts", "--log-level warning"]
     with tempfile.NamedTemporaryFile(prefix="mlflow-server-", suffix=".log") as log:
@@ -88,7 +88,8 @@ def _server(uri: str, port: int) -> Iterator[tuple[subprocess.Popen[bytes], str]
             command,
             stdout=log,
             stderr=log,
-            env=os.environ | ENVIRONMENT,
+            # No argument, as every user of the machine could read its password there.
+            env=os.environ | ENVIRONMENT | {"MLFLOW_BACKEND_STORE_URI": uri},
             process_group=0,
         )
         try:

@@ -32,7 +32,7 @@ from pipeline.tracking.ui_page import NOTE_TAG, SWEEP_TAG, describe
 
 MODEL_FOLDER = "model_folder"  # tag: absolute path of the model on the machine of the run
 BEAT = 60.0  # seconds between two signs of life
-DECIMALS = {r"_at_\d+$": 4, r"_ms$": 1, r"\bseconds\b": 1}  # by the end of a metric's name
+DECIMALS = {r"_at_\d+$": 4, r"_ms$": 1, r"(\b|_)seconds\b": 1}  # by the end of a metric's name
 CUT_NOTE = "\nThe rest is in the artifacts.\n"
 
 

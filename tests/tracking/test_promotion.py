@@ -128,6 +128,18 @@ def test_the_promoted_copy_outlives_the_folder(store: TrackingConfig, tmp_path: 
         promote(store, "lost", "copy")
 
 
+def test_a_copy_that_was_interrupted_is_made_whole(store: TrackingConfig, tmp_path: Path) -> None:
+    run_id = make_run(store, "torn", tmp_path / "torn", dict.fromkeys(QUERIES, 0.5))
+    part = tmp_path / "part" / "tokenizer.json"
+    part.parent.mkdir()
+    part.write_text("{}")
+    with contact(store) as client:
+        client.log_artifacts(run_id, str(part.parent), "model")
+    promote(store, "torn", "whole")
+    (tmp_path / "torn" / "config.json").unlink()
+    assert made_by(store, "models:/whole@champion", tmp_path) == "torn"
+
+
 def test_the_default_name_is_the_data_set(store: TrackingConfig, tmp_path: Path) -> None:
     run_id = make_run(store, "plain", tmp_path / "plain", dict.fromkeys(QUERIES, 0.5))
     assert (
