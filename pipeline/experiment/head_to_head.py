@@ -4,13 +4,16 @@ In mode ``retrieve`` the candidates are those of the three searches, as in a gri
 ``rerank`` they are the labelled passages of every query, without any search.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from pipeline import data
 from pipeline.config import Config
 from pipeline.config.stages import EvalConfig
 from pipeline.evaluation.quality import evaluate
+from pipeline.experiment.seen import seen
 from pipeline.experiment.shared import prepare_shared, warn_of_empty_lists
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.stage_cache import StageCache
@@ -18,6 +21,8 @@ from pipeline.protocols import Scorer
 from pipeline.records import Dataset, Hit, InputError, Qrels, Ranking
 from pipeline.rerankers.scores import collapsed, score_candidates
 from pipeline.retrieval.ties import tie_key
+
+log = logging.getLogger(__name__)
 
 LABELLED = "labelled"
 """The name of the only "search" in mode rerank."""
@@ -68,6 +73,41 @@ def make_task(config: Config, machine: Hardware, cache: StageCache, mode: str, c
     at_cutoff = replace(config.eval, top_k=[cutoff])
     candidates = shared.test_candidates()
     return Task(shared.dataset, "retrieve", test.queries, test.qrels, candidates, at_cutoff)
+
+
+def held_out(task: Task, models: Mapping[str, Path]) -> Task:
+    """Leave out the queries that one of the ``models``, KEY=VALUE -> folder, has seen.
+
+    Raises:
+        InputError: no query is left.
+    """
+    left_out: set[str] = set()
+    for name, folder in models.items():
+        if found := seen(folder, task.queries):
+            log.warning(
+                "%s: %d of the %d queries are among its training or dev queries; they are left out",
+                name,
+                len(found),
+                len(task.queries),
+            )
+            left_out |= found
+    if not left_out:
+        return task
+    kept = [query_id for query_id in task.queries if query_id not in left_out]
+    if not kept:
+        raise InputError(
+            f"{', '.join(models)}: all {len(task.queries)} test queries of {task.dataset.name} are "
+            "among the training or dev queries of these models; split them as for their training"
+        )
+    return replace(
+        task,
+        queries={query_id: task.queries[query_id] for query_id in kept},
+        qrels={query_id: task.qrels[query_id] for query_id in kept},
+        candidates={
+            search: {query_id: ranking[query_id] for query_id in kept}
+            for search, ranking in task.candidates.items()
+        },
+    )
 
 
 def searches_alone(task: Task, metric: str) -> dict[str, Measured]:

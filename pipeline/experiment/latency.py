@@ -17,18 +17,19 @@ from pipeline.config import Config
 from pipeline.evaluation import callers, latency
 from pipeline.experiment import model, precision, token_vectors
 from pipeline.experiment.base import as_found, locate_base
+from pipeline.experiment.record import machine_of
 from pipeline.experiment.resources import load, open_cache
 from pipeline.experiment.shared import Shared, prepare_shared
 from pipeline.infra import hardware
 from pipeline.infra.code_version import code_version
 from pipeline.infra.console import own_line
-from pipeline.infra.errors import step
+from pipeline.infra.errors import one_line, step
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import content_hash
 from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Scorer
 from pipeline.retrieval.ties import tie_key
-from pipeline.tracking import writer
+from pipeline.tracking import reader, writer
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +37,25 @@ FILE = "latency.json"
 
 
 def measure(
-    config: Config, shared: Shared, machine: Hardware, base: Path, cache: StageCache
+    config: Config,
+    shared: Shared,
+    machine: Hardware,
+    base: Path,
+    cache: StageCache,
+    trained_on: Hardware,
 ) -> dict[str, float]:
-    """The metrics ``latency/...`` of test queries, in milliseconds."""
+    """The metrics ``latency/...`` of test queries, in milliseconds.
+
+    The searches are timed on ``machine``. ``trained_on`` is the machine on which the point was
+    trained and scored; its model and its stored vectors are found by it.
+
+    Raises:
+        RuntimeError: the point's trained model is no longer in the cache.
+    """
     queries = _queries(config, shared)
 
     def build(folder: Path) -> None:
-        scorer = _scorer(config, shared, machine, base, cache)
+        scorer = _scorer(config, shared, machine, base, cache, trained_on)
         table, depth = shared.table.table, config.search_depth
         system = latency.System(table, depth, shared.embedder, scorer, machine)
         timings = latency.measure(queries, system, config.latency)
@@ -87,15 +100,25 @@ def tags(machine: Hardware) -> dict[str, str]:
 def time_recorded(points: Mapping[str, Config]) -> None:
     """Time points one by one and log the timings to their runs; ``points`` is by run id.
 
-    The runs have ended already.
+    The runs have ended already. A point whose timing fails does not keep the others from theirs.
+
+    Raises:
+        RuntimeError: some timings failed; it names the points and the reasons.
     """
     log.info("latency: %d points are timed one by one", len(points))
     prepared: dict[str, Shared] = {}
+    failed = []
     for run_id, config in points.items():
         run, spent = writer.reopen(config.tracking, run_id), dict[str, float]()
-        with own_line(config.run_name), step("latency", spent):
-            _time_recorded(config, prepared, run)
+        try:
+            with own_line(config.run_name), step("latency", spent):
+                _time_recorded(config, prepared, run)
+        except Exception as error:
+            log.debug("%s: the timing failed", config.run_name, exc_info=True)
+            failed.append(f"{config.run_name}: {one_line(error)}")
         run.log_seconds(spent)
+    if failed:
+        raise RuntimeError("; ".join(failed))
 
 
 def _time_recorded(config: Config, prepared: dict[str, Shared], run: writer.ActiveRun) -> None:
@@ -111,24 +134,36 @@ def _time_recorded(config: Config, prepared: dict[str, Shared], run: writer.Acti
     base, shared = locate_base(config, cache), prepared[search]
     config = as_found(config, base)
     machine = precision.settle(config, machine, base, shared, cache)
-    timings = measure(config, shared, machine, base, cache)
+    recorded = reader.read_run(config.tracking, run.run_id)
+    trained_on = machine_of(recorded.params)
+    timings = measure(config, shared, machine, base, cache, trained_on)
     run.log_stages(name for name in cache.used if name.startswith("latency/"))
     run.log_tags(tags(machine))
     run.log_metrics(timings)
 
 
 def _scorer(
-    config: Config, shared: Shared, machine: Hardware, base: Path, cache: StageCache
+    config: Config,
+    shared: Shared,
+    machine: Hardware,
+    base: Path,
+    cache: StageCache,
+    trained_on: Hardware,
 ) -> Scorer | None:
     """The reranker with random new layers, or the trained one if its token vectors are stored."""
     folder = base
     if config.rerank.vectors != "none" and config.epochs > 0:
-        _, trained = model.find_trained(config, shared, base, machine, cache)
-        folder = trained or base
+        _, trained = model.find_trained(config, shared, base, trained_on, cache)
+        if trained is None:  # The base's vectors would be encoded in place of the model's.
+            raise RuntimeError(
+                f"{config.run_name}: its trained model is not in the stage cache, so its stored "
+                "vectors can't be timed; run the point again"
+            )
+        folder = trained
     reranker = load(config, folder, machine, trained=folder != base)
     if reranker is None:
         return None
-    return token_vectors.served(config, shared, reranker, folder, machine, cache)[0]
+    return token_vectors.served(config, shared, reranker, folder, trained_on, cache)[0]
 
 
 def _queries(config: Config, shared: Shared) -> list[str]:

@@ -10,7 +10,7 @@ from pipeline.config import Config
 from pipeline.config.training import TrainConfig
 from pipeline.experiment.dev_score import dev_score, name_by_cutoff
 from pipeline.experiment.shared import Shared
-from pipeline.experiment.teacher import teacher_scores
+from pipeline.experiment.teacher import find_teacher, teacher_scores
 from pipeline.infra import distributed
 from pipeline.infra.code_version import code_version
 from pipeline.infra.distributed import Leader
@@ -60,7 +60,7 @@ def train_cached(
     were better on the dev queries.
     """
     teacher = teacher_scores(config, shared, cache)
-    determined_by = inputs(config, shared, base, teacher, machine)
+    determined_by = inputs(config, shared, base, machine, cache)
     checkpoints = cache.unfinished("model", determined_by)
     curve: Curve = []
     asked, rows = config.train.queries, training_set(config, shared)
@@ -100,7 +100,7 @@ def assist(
 ) -> None:
     """Take part in the training that rank 0 has begun in ``train_cached``."""
     teacher = teacher_scores(config, shared, cache)
-    determined_by = inputs(config, shared, base, teacher, machine)
+    determined_by = inputs(config, shared, base, machine, cache)
     checkpoints = cache.unfinished("model", determined_by)
     _train(config, shared, base, teacher, machine, checkpoints)
 
@@ -109,14 +109,13 @@ def find_trained(
     config: Config, shared: Shared, base: Path, machine: Hardware, cache: StageCache
 ) -> tuple[str, Path | None]:
     """The key of the trained model, and its folder; None if it is not trained yet."""
-    teacher = teacher_scores(config, shared, cache)
-    determined_by = inputs(config, shared, base, teacher, machine)
+    determined_by = inputs(config, shared, base, machine, cache)
     found = cache.find("model", determined_by)
     return content_key(determined_by), found / MODEL if found else None
 
 
 def inputs(
-    config: Config, shared: Shared, base: Path, teacher: Path | None, machine: Hardware
+    config: Config, shared: Shared, base: Path, machine: Hardware, cache: StageCache
 ) -> dict[str, object]:
     """What determines the trained weights, for the key of the stage output."""
     assert shared.negatives is not None
@@ -133,7 +132,7 @@ def inputs(
         "dataset": shared.dataset.fingerprint,
         "mined": shared.negatives.name,
         "negatives": config.negatives,
-        "epochs": config.epochs,
+        "epochs": None if config.train.max_steps else config.epochs,  # which decides the steps
         "seed": config.seed,
         "machine": asdict(machine),
         "processes": distributed.world_size(),
@@ -141,15 +140,17 @@ def inputs(
     }
     if config.train.eval_every is not None or config.base.dedicated:  # The dev score decides.
         found["dev"] = {
-            "candidates": shared.candidates_key,
-            "depth": config.eval.dev_depth,
+            "index": shared.index_key,
+            "search_depth": config.search_depth,
+            "rrf_k": config.eval.rrf_k,
+            "depth": min(config.eval.dev_depth, config.eval.candidates),
             "cutoff": max(config.eval.top_k),
             "batch_size": config.eval.batch_size,
             "rerank": asdict(config.rerank.in_training()),
-            "code": code_version("dev score"),
+            "code": code_version("candidates", "dev score"),
         }
-    if teacher is not None:
-        found["teacher"] = teacher.name
+    if (teacher := find_teacher(config, shared, cache)) is not None:
+        found["teacher"] = content_key(teacher.inputs)
     return found
 
 

@@ -39,6 +39,7 @@ from pipeline.experiment.base import as_found, locate_base
 from pipeline.experiment.fingerprint import fingerprints
 from pipeline.experiment.record import Outcome, Prepared
 from pipeline.experiment.resources import load, open_cache
+from pipeline.experiment.seen import refuse_seen
 from pipeline.experiment.shared import Shared, announce, prepare_shared
 from pipeline.infra import hardware
 from pipeline.infra.distributed import Leader, follow, leading
@@ -52,6 +53,7 @@ from pipeline.tracking import attempts, writer
 
 log = logging.getLogger(__name__)
 
+COLLAPSED = "nearly all scores of a query are the same for most queries: the model ranks nothing"
 DEFAULT_WEIGHT = 0.5  # of a fusion, where no dev queries choose a better one
 
 
@@ -121,6 +123,8 @@ def prepare(config: Config, cache: StageCache, spent: dict[str, float]) -> Prepa
         config = as_found(config, base)
         check_base(base, config.base, config.arch)
     shared = prepare_shared(config, machine, cache, spent)
+    if config.base.dedicated:
+        refuse_seen(f"base={config.base.path}", base, shared.dataset)
     if config.tracking.parent_run_id is None:  # A sweep has logged it once for all points.
         announce(shared)
         lengths.warn_of_embedder(shared)
@@ -158,7 +162,8 @@ def compute(
             costs |= stored | scored
     with step("evaluate", spent):
         if pair_scores is not None and collapsed(pair_scores):
-            _warn_of_collapse(active)
+            log.warning("%s: try another train.learning_rate or more data", COLLAPSED)
+            active.log_tags({"collapsed": COLLAPSED})
         evaluation, weights = _evaluate(config, shared, pair_scores)
         calibrated, of_calibration = calibration.calibrate(config, shared.dataset, pair_scores)
         costs |= of_calibration
@@ -166,7 +171,7 @@ def compute(
     # A sweep times its points after the last one, when no neighbour trains.
     if config.latency.enabled and config.tracking.parent_run_id is None:
         with step("latency", spent):
-            timings = latency.measure(config, shared, machine, prepared.base, cache)
+            timings = latency.measure(config, shared, machine, prepared.base, cache, machine)
             active.log_tags(latency.tags(machine))
     return Outcome(reranker, evaluation, weights, calibrated, costs, timings)
 
@@ -217,12 +222,6 @@ def _train(
     before = measure(base, "before")
     folder, costs = model.train_cached(config, shared, base, machine, cache, active, leader)
     return folder, costs | before | measure(folder, "after")
-
-
-def _warn_of_collapse(active: writer.ActiveRun) -> None:
-    warning = "nearly all scores of a query are the same for most queries: the model ranks nothing"
-    log.warning("%s: try another train.learning_rate or more data", warning)
-    active.log_tags({"collapsed": warning})
 
 
 def _evaluate(

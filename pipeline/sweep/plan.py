@@ -75,7 +75,7 @@ def works(points: Sequence[Config]) -> "list[Work | None]":
 def work(point: Config, counted: set[str]) -> "Work | None":
     """Count what a point computes if nothing is cached; None where only the data can tell.
 
-    ``counted`` collects what points share: latencies, models and token vectors.
+    ``counted`` collects what points share: latencies, models, token vectors and scores.
     """
     from pipeline.experiment.work import Work, dev_pairs, time_work
 
@@ -98,6 +98,11 @@ def work(point: Config, counted: set[str]) -> "Work | None":
         found = found._replace(trained=schedule.pairs, scored=dev)
     counted.add(model)
     if not stored:
+        searched = (point.embedder, point.index, point.eval.candidates, point.eval.rrf_k)
+        scored = f"scores {model} {searched} {point.rerank}"
+        if scored in counted:
+            return found
+        counted.add(scored)
         return found._replace(scored=found.scored + pairs)
     if f"vectors {model}" in counted:
         return found

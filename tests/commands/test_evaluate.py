@@ -42,6 +42,22 @@ def test_against_no_reranking_is_what_the_run_logged(
 
 
 @pytest.mark.slow
+def test_queries_that_a_model_has_seen_are_left_out(
+    trained: Callable[[str], Trained],
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    run = trained("colbert")
+    capsys.readouterr()
+    # 80 test queries in place of 60: the others were the dev queries of this run.
+    more = [word for word in words(run) if not word.startswith("dataset.max_eval_queries")]
+    evaluate(parse([*more, "dataset.max_eval_queries=80"]), None, json=True)
+    assert json.loads(capsys.readouterr().out)["queries"] == 60
+    (record,) = (r for r in caplog.records if "training or dev queries" in r.getMessage())
+    assert "20 of the 80 queries" in record.getMessage()
+
+
+@pytest.mark.slow
 def test_two_models_in_a_table_and_the_gate(
     trained: Callable[[str], Trained], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -47,8 +47,9 @@ def test_an_embedder_trained_again_in_its_folder_is_another(
     assert after.index_key != before.index_key
     assert before.negatives is not None and after.negatives is not None
     assert after.negatives != before.negatives
-    inputs = json.loads((after.negatives / "inputs.json").read_text())
-    assert inputs["index"] == after.index_key
+    folders = before.negatives, after.negatives
+    mined = [json.loads((folder / "inputs.json").read_text()) for folder in folders]
+    assert {key for key in mined[0] if mined[0][key] != mined[1][key]} == {"vectors"}
     # what a query is embedded by is what the passages were
     text = next(iter(after.dataset.corpus.values()))
     (hits,) = after.table.search_vector(after.embedder.encode_passages([text]), 1)
@@ -84,7 +85,7 @@ def keys(config: Config, shared: Shared, machine: Hardware) -> dict[str, str]:
     base = prepare_base(config.base, cache)
     prepare_shared(config, machine, cache)
     used = dict(name.split("/") for name in cache.used)
-    return used | {"model": content_key(inputs(config, shared, base, None, machine))}
+    return used | {"model": content_key(inputs(config, shared, base, machine, cache))}
 
 
 @pytest.mark.slow
@@ -118,6 +119,40 @@ def test_to_train_on_more_queries_than_there_are_is_to_train_on_all(
     everything, *more, fewer = (keys(point, shared, machine) for point in points)
     assert more == [everything] * 2
     assert {stage for stage in everything if everything[stage] != fewer[stage]} == {"model"}
+
+
+@pytest.mark.slow
+def test_a_full_text_setting_trains_nothing_again(
+    small: Compose, shared: Shared, machine: Hardware
+) -> None:
+    config, stemless = small("base=minilm_l3"), small("base=minilm_l3", "index.fts.stem=false")
+    plain = keys(config, shared, machine)
+    found = keys(stemless, prepare_shared(stemless, machine, StageCache.of(stemless)), machine)
+    assert {stage for stage in plain if plain[stage] != found[stage]} == {"index", "candidates"}
+
+
+@pytest.mark.slow
+def test_epochs_do_not_count_where_the_steps_are_given(
+    small: Compose, shared: Shared, machine: Hardware
+) -> None:
+    def models(*words: str) -> set[str]:
+        points = [small("base=minilm_l3", f"epochs={n}", *words) for n in (1, 2)]
+        return {keys(point, shared, machine)["model"] for point in points}
+
+    assert len(models()) == 2
+    assert len(models("train.max_steps=3")) == 1
+
+
+@pytest.mark.slow
+def test_the_depth_of_reranking_is_in_the_key_where_the_dev_score_reads_it(
+    small: Compose, shared: Shared, machine: Hardware
+) -> None:
+    def model(dev_depth: int, depth: int) -> str:
+        words = (f"eval.dev_depth={dev_depth}", f"eval.depth={depth}", "train.eval_every=0.5")
+        return keys(small("base=minilm_l3", *words), shared, machine)["model"]
+
+    assert model(10, 20) == model(10, 30)
+    assert model(25, 20) != model(25, 30)
 
 
 @pytest.mark.slow

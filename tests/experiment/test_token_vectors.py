@@ -1,9 +1,11 @@
 """A point that stores token vectors shares its model with the others, and is timed with them."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+import torch
 from mlflow import MlflowClient
 
 from pipeline.config.stages import LatencyConfig, RerankConfig
@@ -13,7 +15,9 @@ from tests.conftest import Trained
 
 
 @pytest.mark.slow
-def test_a_stored_point_trains_nothing_and_encodes_once(trained: Callable[[str], Trained]) -> None:
+def test_a_stored_point_trains_nothing_and_encodes_once(
+    trained: Callable[[str], Trained], caplog: pytest.LogCaptureFixture
+) -> None:
     finished = trained("colbert")
     client = MlflowClient(finished.config.tracking.uri)
     before = client.get_run(finished.run_id).data
@@ -32,9 +36,17 @@ def test_a_stored_point_trains_nothing_and_encodes_once(trained: Callable[[str],
         )
         config.latency.enabled = name != "fp16"
         run_id = recipe.run(config, finished.folder.parent.parent / config.run_name)
-        if name == "fp16":  # as a sweep does it, after its points
+        if name == "fp16":  # as a sweep by joblib does it, in a process with more threads
             config.latency.enabled = True
-            latency.time_recorded({run_id: config})
+            threads = torch.get_num_threads()
+            more = replace(config.hardware, threads=threads + 1)
+            try:
+                with caplog.at_level(logging.INFO, logger="pipeline"):
+                    latency.time_recorded({run_id: replace(config, hardware=more)})
+            finally:
+                torch.set_num_threads(threads)
+            assert "latency: computing" in caplog.text
+            assert "token_vectors: computing" not in caplog.text
         run = client.get_run(run_id).data
         assert run.tags[f"{STAGE_TAG}model"] == before.tags[f"{STAGE_TAG}model"]
         metrics[name] = run.metrics
@@ -50,3 +62,28 @@ def test_a_stored_point_trains_nothing_and_encodes_once(trained: Callable[[str],
         )
     size = "vectors/mb_per_1000_passages"
     assert metrics["int8"][size] < 0.7 * metrics["fp16"][size]
+    encoding = "vectors/encoding_seconds"
+    assert (
+        metrics["int8"][encoding] == metrics["fp16"][encoding] == metrics["fp16"]["vectors/seconds"]
+    )
+
+
+@pytest.mark.slow
+def test_a_timing_that_fails_leaves_the_others_theirs(trained: Callable[[str], Trained]) -> None:
+    finished = trained("colbert")
+    short = LatencyConfig(enabled=False, limits=[5], queries=3, warmup=1, rerank_modes=["hybrid"])
+    points = {}
+    for name in ("lost", "kept"):
+        config = replace(finished.config, run_name=name, latency=short)
+        points[recipe.run(config, finished.folder.parent.parent / name)] = config
+    (lost, _) = points
+    stored = RerankConfig(vectors="fp16")
+    points[lost] = replace(points[lost], seed=99, rerank=stored)  # whose model nobody trained
+    with pytest.raises(RuntimeError, match=r"^lost: .* run the point again$"):
+        latency.time_recorded(points)
+    client = MlflowClient(finished.config.tracking.uri)
+    timed = [
+        any(name.startswith("latency/") for name in client.get_run(run_id).data.metrics)
+        for run_id in points
+    ]
+    assert timed == [False, True]
