@@ -6,6 +6,7 @@ Also the signals that end a command, and the step of the recipe in which an erro
 import errno
 import os
 import re
+import select
 import signal
 import sys
 import threading
@@ -51,11 +52,12 @@ class Terminated(KeyboardInterrupt):
 def exit_code(command: Callable[[], object]) -> int:
     """Run ``command``: 0 if it returns, 2 for the user's mistake, 1 if it fails or refuses.
 
-    130 after Ctrl-C and 143 after SIGTERM, as in shells.
+    130 after Ctrl-C, 143 after SIGTERM and 141 if the reader of the output has ended, as in shells.
     """
     end_on_sigterm()
     try:
         command()
+        sys.stdout.flush()
     except MISTAKES as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
@@ -69,9 +71,23 @@ def exit_code(command: Callable[[], object]) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and _reader_ended():
+            return 141
         print(f"failed: {one_line(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _reader_ended() -> bool:
+    """Whether the reader of standard output has ended, as ``head`` does after its lines."""
+    output = sys.stdout.fileno()
+    poll = select.poll()
+    poll.register(output, 0)
+    if not any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
+        return False  # It was another pipe that broke.
+    # Python writes the rest when it ends, and would report the same error.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return True
 
 
 def end_on_sigterm() -> None:

@@ -9,7 +9,7 @@ start would cost more than it finds, as disks and file systems have checksums of
 import hashlib
 import json
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 MANIFEST = "manifest.json"
@@ -34,12 +34,15 @@ def listed(folder: Path) -> dict[str, Any]:
 
     Raises:
         OSError: the manifest is missing or can't be read.
-        ValueError: the file is no manifest.
+        ValueError: the file is no manifest, or names a file outside the folder.
     """
     manifest = json.loads((folder / MANIFEST).read_text())
     if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
         raise ValueError(f"{folder / MANIFEST} lists no files")
     files: dict[str, Any] = manifest["files"]
+    for name in files:
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise ValueError(f"{folder / MANIFEST} names {name}, which is outside its folder")
     return files
 
 

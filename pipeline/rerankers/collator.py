@@ -12,12 +12,11 @@ MASK = "_attention_mask"
 
 
 class ShortCollator(ColBERTCollator):  # type: ignore[misc]
-    """PyLate's collator, without the positions that are padding in all texts of a batch.
+    """PyLate's collator, cut to the longest text of the batch.
 
-    PyLate pads each text to the most that the model reads, so that a query of 14 tokens would
-    cost as much as one of 96. The queries end with the longest of them, and so do the passages,
-    whose columns are stacked and so must have one length. Padding that is a part of a query
-    (``expands_queries``) stays. So does that of passages that several processes exchange.
+    PyLate pads each text to the most that the model reads, so that a query of 14 tokens would cost
+    as much as one of 96. The columns of passages are stacked, so they share one length. Padding
+    that is query expansion stays, and so does padding of passages that processes exchange.
     """
 
     def __init__(

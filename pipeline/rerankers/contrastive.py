@@ -17,10 +17,9 @@ class ContrastiveLoss(Contrastive):  # type: ignore[misc]
     """Cross-entropy of the relevant passage against its negatives and those in the batch.
 
     The labels of a batch are its row numbers, by which ``in_batch`` finds false negatives. One
-    process reads all passages of a batch in one pass, as each pass has the costs of a gradient of
-    all word embeddings. With several processes the loss is that of one over the passages of all:
-    PyLate multiplies the loss by their number, and gathering sums the gradients as well, so each
-    step would be as many times larger.
+    process encodes all passages in one pass, because each pass pays for a gradient of all word
+    embeddings. With several processes PyLate multiplies the loss by their number, although
+    gathering sums the gradients already. ``forward`` divides by it.
     """
 
     def __init__(self, model: ColBERT, in_batch: InBatch, temperature: float) -> None:

@@ -2,11 +2,15 @@
 
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from pipeline.protocols import Scorer
 from pipeline.records import InputError
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half of a pair, which JSON can write but no tokenizer can read."""
 
 Request = dict[str, Any]
 """``query`` is a text, ``documents`` a list of texts; other keys are kept."""
@@ -32,6 +36,10 @@ def read_requests(lines: Iterable[str], name: str) -> list[Request]:
             raise InputError(
                 f'{name}:{number}: must be {{"query": "...", "documents": ["...", ...]}} with '
                 "texts that are not empty"
+            )
+        if any(SURROGATE.search(str(text)) for text in texts):
+            raise InputError(
+                f"{name}:{number}: a text holds half of a surrogate pair, must be Unicode text"
             )
         requests.append(row)
     return requests

@@ -6,6 +6,7 @@ from pathlib import Path
 from pipeline.config.models import ArchConfig, BaseConfig, ColbertConfig, CrossEncoderConfig
 from pipeline.config.saved_models import (
     check_lengths,
+    check_weights,
     detect_arch,
     labels,
     lengths_of,
@@ -26,7 +27,10 @@ LENGTHS = ("max_length", "query_length", "document_length")
 
 
 def saved_arch(folder: Path) -> ArchConfig | None:
-    """Read the architecture and its lengths (in tokens) from the folder; None if it is neither."""
+    """Read the architecture and its lengths (in tokens) from the folder.
+
+    None if it holds no cross-encoder with one label and no ColBERT.
+    """
     arch = detect_arch(folder)
     if arch == "cross_encoder":
         # A tokenizer without a limit names 1e30 or nothing, but the position embeddings end.
@@ -59,8 +63,8 @@ def load_saved(
     ``rerank`` says how passages are scored, such as in windows.
 
     Raises:
-        InputError: the folder holds no reranker (names ``key`` and what it holds), or ``rerank``
-            does not fit the model or this machine.
+        InputError: the folder holds no reranker (names ``key`` and what it holds) or none with
+            safetensors, or ``rerank`` does not fit the model or this machine.
     """
     arch = saved_arch(folder)
     if arch is None:
@@ -72,6 +76,7 @@ def load_saved(
             + (f" with {several} labels; train a new head with base={folder}" if several else "")
             + (f"; {folder / 'model'} exists" if (folder / "model").is_dir() else "")
         )
+    check_weights(folder, key.partition("=")[0])
     if rerank is not None:
         rerank.must_fit(arch)
         rerank.must_run(hardware.device)

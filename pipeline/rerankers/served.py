@@ -1,4 +1,4 @@
-"""Score as a configuration has it evaluated and served, with the weights of a loaded reranker."""
+"""Make the scorer that a configuration describes; it shares the weights of a loaded reranker."""
 
 from typing import Protocol, runtime_checkable
 
@@ -26,10 +26,9 @@ def computed(reranker: Reranker, config: RerankConfig) -> Reranker:
 
 
 def as_served(reranker: Reranker, config: RerankConfig) -> Scorer:
-    """Return the reranker as ``config`` has it evaluated, with no table: it shares the weights.
+    """Return the scorer that ``config`` describes, with the weights of ``reranker`` and no table.
 
-    It reads passages in windows, is computed by OpenVINO, has the token vectors of passages as they
-    would be stored, or none of these.
+    It scores in windows, by OpenVINO, or with token vectors rounded as they would be stored.
     """
     reranker = computed(reranker, config)
     if config.vectors == "none":

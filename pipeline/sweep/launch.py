@@ -8,7 +8,6 @@ points in parallel, those that were killed last.
 """
 
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -24,6 +23,7 @@ from pipeline.config.stages import TrackingConfig
 from pipeline.infra.errors import one_line
 from pipeline.sweep.clock import Clock
 from pipeline.sweep.grid import Grid
+from pipeline.sweep.places import cores
 from pipeline.sweep.resume import KILLED
 from pipeline.sweep.task import Reported
 from pipeline.tracking import reader
@@ -78,7 +78,7 @@ def at_once(master: DictConfig, points: int) -> int:
     target = str(launcher._target_)
     if target.endswith("JoblibLauncher"):
         jobs = int(launcher.n_jobs)
-        return min(points, jobs if jobs > 0 else os.cpu_count() or 1)
+        return min(points, jobs if jobs > 0 else cores())
     return points if target.endswith("LocalLauncher") else 1
 
 

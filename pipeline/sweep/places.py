@@ -5,6 +5,7 @@ process takes the first free place by a lock, which the operating system frees w
 """
 
 import os
+import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -30,8 +31,15 @@ def _share(folder: Path, at_once: int) -> tuple[int, FileLock]:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus[place % len(gpus)]
     import torch
 
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // at_once))
+    torch.set_num_threads(max(1, cores() // at_once))
     return place, lock
+
+
+def cores() -> int:
+    """Count the cores that this process may use, which a scheduler can limit."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _take_place(folder: Path, at_once: int) -> tuple[int, FileLock]:

@@ -19,6 +19,7 @@ from omegaconf import open_dict, read_write
 
 from pipeline.config import Config
 from pipeline.infra.imports import importing
+from pipeline.infra.redact import mask
 from pipeline.sweep.clock import Clock
 from pipeline.sweep.grid import Grid
 
@@ -64,13 +65,16 @@ def run(overrides: Sequence[str]) -> None:
         with FileLock(output / ".sweep.lock"):
             earlier = resume.Earlier() if config.force else resume.find(config.tracking, keys)
             pending = earlier.pending(keys)
-            finished = earlier.run_id is not None and not pending
-            if finished and earlier.run_id:
-                finished = not untimed(config.tracking, earlier.run_id, points)
-            if not finished:
+            complete = bool(
+                earlier.run_id
+                and not pending
+                and not untimed(config.tracking, earlier.run_id, points)
+            )
+            if not complete:
                 opened = writer.run(config.tracking, "sweep", tags, earlier.run_id)
                 parent = stack.enter_context(opened)
-        if finished and earlier.run_id:
+        if complete:
+            assert earlier.run_id
             show(config.tracking, config.report, earlier.run_id, output)
             print(f"complete: all {len(keys)} points had finished; force=true runs them again")
             return
@@ -176,7 +180,7 @@ def _show(grid: Grid, parent: "ActiveRun") -> None:
 
 def _ui_arguments(config: Config, overrides: Sequence[str]) -> str:
     """Return what ``make ui`` needs to show this sweep, if it needs anything."""
-    where = [word for word in overrides if word.startswith("tracking.uri=")]
+    where = [mask(word) for word in overrides if word.startswith(("tracking.uri=", "output_dir="))]
     if config.tracking.experiment != "pydocs":
         where.append(f"tracking.experiment={config.tracking.experiment}")
     return f' ARGS="{" ".join(where)}"' if where else ""
@@ -216,10 +220,11 @@ def _prepare(points: Sequence[Config], spent: dict[str, float]) -> list[tuple[Co
         if key not in made:
             machine = hardware.resolve(point.hardware)
             made[key] = prepare_shared(point, machine, cache, spent)
-            if made[key].candidates_key not in announced:
+            searched = made[key].dataset.fingerprint, made[key].index_key
+            if searched not in announced:
                 announce(made[key])
                 lengths.warn_of_embedder(made[key])
-            announced.add(made[key].candidates_key)
+            announced.add(searched)
         ready.append((point, made[key]))
     return ready
 

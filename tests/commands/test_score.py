@@ -110,6 +110,13 @@ def test_bad_words(words: list[str], said: str) -> None:
         parse(words)
 
 
+def test_half_a_surrogate_pair_is_named() -> None:
+    with pytest.raises(InputError, match=r"^stdin:1: a text holds half of a surrogate pair"):
+        read_requests(['{"query": "a", "documents": ["\\ud83d"]}'], "stdin")
+    whole = '{"query": "a", "documents": ["\\ud83d\\ude00"]}'
+    assert read_requests([whole], "stdin")[0]["documents"] == ["\N{GRINNING FACE}"]
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -22,6 +22,20 @@ def test_sigterm_ends_like_ctrl_c() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (143, "closed\n", "terminated\n")
 
 
+def test_a_reader_that_ends_is_no_failure() -> None:
+    program = (
+        "import sys\n"
+        "from pipeline.infra.errors import exit_code\n"
+        "sys.exit(exit_code(lambda: print('a line\\n' * 100_000)))"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline() == b"a line\n"
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == (b"", 141)
+
+
 def test_a_refusal_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
     def refuse() -> None:
         raise Refused("sweep is running")

@@ -30,7 +30,7 @@ def test_the_page_serves_what_was_evaluated(
 ) -> None:
     words = [*TINY, "dataset.packages=[networkx]", "arch=colbert", "max_length=128"]
     config = small(*words, f"index.vector_index_above={above}")
-    config.eval.overfetch = 4
+    config.eval.depth = 20  # as on the page
     cache = StageCache.of(config)
     shared = prepare_shared(config, machine, cache)
     assert Searches(shared.table.table).exact == (above == 50_000)
@@ -78,7 +78,7 @@ def test_the_page_serves_stored_vectors(
 ) -> None:
     words = [*TINY, "arch=colbert", "base=modernbert_tiny", "rerank.vectors=int8"]
     config = small(*words, "epochs=0", "negatives=0")
-    config.eval.overfetch = 4
+    config.eval.depth = 20  # as on the page
     cache = StageCache.of(config)
     shared = prepare_shared(config, machine, cache)
     base = prepare_base(config.base, cache)

@@ -20,6 +20,7 @@ from pipeline.config.stages import TrackingConfig
 from pipeline.sweep import run as sweep
 from pipeline.sweep.grid import Grid
 from pipeline.sweep.launch import at_once
+from pipeline.sweep.places import cores
 from pipeline.sweep.resume import KILLED
 from pipeline.tracking import reader
 from tests.conftest import Prepare
@@ -167,7 +168,7 @@ def test_how_many_points_share_the_machine() -> None:
     assert of(_target_="x.BasicLauncher") == 1
     assert of(_target_="x.JoblibLauncher", n_jobs=4) == 4
     assert of(_target_="x.JoblibLauncher", n_jobs=8) == 6
-    assert of(_target_="x.JoblibLauncher", n_jobs=-1) == min(6, os.cpu_count() or 1)
+    assert of(_target_="x.JoblibLauncher", n_jobs=-1) == min(6, cores())
     assert of(_target_="x.LocalLauncher") == 6
     assert of(_target_="x.SlurmLauncher") == 1
 
@@ -210,7 +211,7 @@ def test_processes_that_share_a_machine_take_one_gpu_each(tmp_path: Path) -> Non
         return process.stdout.readline().split()
 
     first, second = start(), start()
-    threads = str(max(1, (os.cpu_count() or 1) // 2))
+    threads = str(max(1, cores() // 2))
     place = told(first)
     assert sorted([place, told(second)]) == [["4", threads], ["7", threads]]
     first.kill()
