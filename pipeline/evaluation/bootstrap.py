@@ -72,8 +72,8 @@ def resampled_gains(
 ) -> Values:
     """Return mean of values / mean of base - 1 of every column in every resample.
 
-    Dividing the ends of the absolute gain by the base's mean would take that mean for a constant.
-    A gain over 0 is infinite, or NaN.
+    Each resample divides by its own mean of ``base``, so the uncertainty of that mean is included.
+    A gain over a mean of 0 is infinite; no gain is 0.
 
     Raises:
         ValueError: there are no queries.
@@ -101,8 +101,8 @@ def percentiles(drawn: Values) -> list[tuple[float, float]]:
 def simultaneous(estimates: Sequence[float] | Values, drawn: Values) -> list[tuple[float, float]]:
     """Return 95% intervals that hold for all columns at once, so also for one chosen by its value.
 
-    The ends are the estimate and its standard deviation over the draws times one factor: the 95th
-    percentile over the draws of the largest deviation, each in its standard deviations (the
+    Each interval is the estimate plus and minus a factor times its standard deviation over the
+    draws. The factor is the 95th percentile of the largest standardised deviation of a draw (the
     bootstrap's max-T; Romano and Wolf 2005). ``drawn`` is resamples x columns around ``estimates``.
     A column with draws that are not finite has no interval, NaN.
     """

@@ -1,11 +1,11 @@
-"""Latency and throughput of several callers at once, each asking again once it is answered.
+"""Measure latency and throughput of several callers, each asking again once it is answered.
 
 They share one model, as the clients of ``python -m pipeline serve`` do: the ``Batcher`` scores what
 waits together, in one thread. Another thread embeds their queries, one by one. Each caller searches
 in a thread of its own, by the path that ``latency`` times for one caller.
 
-What a caller waits until these threads begin with its query is the queue. In a closed loop as this
-one, latency is about callers / throughput, and grows with the number of callers.
+``queue`` is the time until these threads begin with a query. In a closed loop latency is about
+callers / throughput.
 """
 
 import asyncio

@@ -55,8 +55,8 @@ class System:
 def measure(queries: Sequence[str], system: System, config: LatencyConfig) -> dict[str, float]:
     """Return metrics named ``latency/vector_20/total_p50_ms``: p50, p95, p99, mean of every part.
 
-    ``queries`` are texts, the first ``config.warmup`` of them not timed. If there are no more than
-    that, all are timed after a warm-up with the same ones. A limit is done as soon as the medians
+    ``queries`` are texts. The first ``config.warmup`` of them are not timed; if there are no more
+    than that, all are warmed up and then timed. A limit is done as soon as the medians
     of its searches are precise; the metric ``latency/vector_20/queries`` is how many were timed.
     ``queries_per_s`` is 1 / mean total, with one client. ``latency/first_query_ms`` is the total of
     the first query of all, once, in the first search that is reranked, at the first limit.

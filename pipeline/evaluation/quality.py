@@ -26,9 +26,9 @@ FusionWeights = Mapping[str, Mapping[int, float]]
 class Evaluation:
     """Per-query metrics and the rankings that they were computed from, by column.
 
-    The columns of a search are ``vector``, ``vector_reranked``, ``vector_fused``, and without
-    rankings ``vector_candidates``, everything that is reranked, and ``vector_ideal``, the same with
-    the best passages first. ``rankings`` is keyed by (column, k).
+    A search has the columns ``vector``, ``vector_reranked`` and ``vector_fused``. The columns
+    ``vector_candidates`` (what is reranked) and ``vector_ideal`` (the same, best passages first)
+    have metrics only. ``rankings`` is keyed by (column, k).
     """
 
     per_query: dict[str, PerQuery] = field(default_factory=dict)

@@ -55,5 +55,5 @@ def interval_metrics(prefix: str, milliseconds: Sequence[float]) -> dict[str, fl
 
 
 def quantiles_of(values: Sequence[float]) -> list[str]:
-    """Name the quantiles that so many values tell something of."""
+    """List the quantiles to report: p99 only from ``P99_FROM`` values on."""
     return [name for name in QUANTILES if name != "p99" or len(values) >= P99_FROM]

@@ -66,10 +66,10 @@ def max_t(differences: Values, seed: int = 0, resamples: int = SWAPS) -> list[fl
     The p-values are corrected for the number of columns: if no column has a true difference, any of
     them is below 0.05 in one table of 20. A column's statistic is |sum| / root of the sum of
     squares, which orders the swaps as Student's t does. Its p-value is the share of the random
-    swaps in which the largest statistic of the columns that are not more extreme reaches its own.
-    Columns that go together count as few tests, unlike in Holm's correction. With one column it is
-    the plain randomisation test. Where few queries differ, 14 of them with 20,000 resamples, every
-    swap is enumerated.
+    swaps in which the largest statistic among it and the less extreme columns reaches its own.
+    Correlated columns count as few tests, unlike in Holm's correction. With one column it is the
+    plain randomisation test. If few queries differ (14 with 20,000 resamples), every swap is
+    enumerated.
     """
     scale = np.sqrt(np.sum(differences**2, axis=0))
     scaled = differences / np.where(scale > 0, scale, 1.0)
