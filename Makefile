@@ -23,7 +23,7 @@ $(foreach name,$(filter-out $(KNOWN),$(GIVEN)),$(error \
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export MLFLOW_DISABLE_TELEMETRY := true
-# Many containers set it. Every process would then compile torch and transformers anew, for 10 to 20 s.
+# Many containers set PYTHONDONTWRITEBYTECODE. Every process then compiles torch and transformers again (10 to 20 s).
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -53,7 +53,7 @@ audit: $(READY) ## check labelled data before training: DATA=FILE ARGS=--strict
 plan: $(READY) ## show what a sweep would do and how long it takes: EXPERIMENT=report
 	@$(BIN)/python -m pipeline plan experiment=$(EXPERIMENT) $(ARGS)
 
-sweep: $(READY) ## train and compare a grid: EXPERIMENT=pydocs, forms, seeds, curve, smoke, report
+sweep: $(READY) ## train and compare a grid: EXPERIMENT=pydocs, pydocs_full, forms, seeds, curve, smoke, report
 	@$(BIN)/python -m pipeline sweep experiment=$(EXPERIMENT) $(ARGS)
 
 run: $(READY) ## run one point: ARGS="arch=colbert negatives=2" EXPERIMENT=finetune

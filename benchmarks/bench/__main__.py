@@ -63,7 +63,8 @@ def main(words: list[str]) -> int:
     }
     FILE.parent.mkdir(parents=True, exist_ok=True)
     results: list[Finding] = []
-    for name in chosen:
+    for number, name in enumerate(chosen, start=1):
+        print(f"[{number}/{len(chosen)}] {name}", flush=True)
         for result in BENCHMARKS[name]():
             results.append(result)
             print(result.line(), flush=True)
