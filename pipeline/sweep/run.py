@@ -220,7 +220,7 @@ def _prepare(points: Sequence[Config], spent: dict[str, float]) -> list[tuple[Co
         if key not in made:
             machine = hardware.resolve(point.hardware)
             made[key] = prepare_shared(point, machine, cache, spent)
-            searched = made[key].dataset.fingerprint, made[key].index_key
+            searched = str((point.dataset, point.embedder, point.index))
             if searched not in announced:
                 announce(made[key])
                 lengths.warn_of_embedder(made[key])
