@@ -38,7 +38,7 @@ reranker), scratch (trained here), finetuned (a dedicated one, trained further) 
 | `vector_reranked/...` | ordered by the reranker |
 | `vector_fused/...` | the reranker's order fused with that of the search |
 | `vector_ideal/...` | the ceiling: the reranked passages in ideal order |
-| `vector_candidates/recall_at_40` | recall of the reranked passages |
+| `vector_candidates/recall_at_N` | recall of the N passages that are reranked |
 | `.../hit_rate_at_10` | share of queries with a relevant passage among the first 10 |
 | `.../ndcg_at_10`, `mrr_at_10`, `recall_at_10` | measures as trec_eval defines them, 0 to 1 |
 | `latency/vector_50/total_p50_ms` | median for one query when 50 passages are reranked |
