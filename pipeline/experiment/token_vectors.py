@@ -44,8 +44,7 @@ def served(
     by_torch = replace(config.rerank, variant="torch")
     assert isinstance(reranker, TokenEmbedder)
     folder = _stored(config, by_torch, shared, reranker, model, machine, cache)
-    encoded = _stored(config, FULL, shared, reranker, model, machine, cache)
-    costs = _cost(folder) | {"vectors/encoding_seconds": _cost(encoded)["vectors/seconds"]}
+    costs = _cost(folder)
     embedder = computed(reranker, config.rerank)
     assert isinstance(embedder, TokenEmbedder)
     return _open(folder, config, config.rerank, embedder, model), costs
@@ -78,10 +77,11 @@ def _stored(
     cache: StageCache,
 ) -> Path:
     """The folder of the table whose vectors are stored as ``rerank`` says."""
-    corpus, full = shared.dataset.corpus, None
+    corpus, full, encoding = shared.dataset.corpus, None, None
     if rerank != FULL:
         of_full = _stored(config, FULL, shared, reranker, model, machine, cache)
         full = _open(of_full, config, FULL, reranker, model).table
+        encoding = _cost(of_full)["vectors/seconds"]
     determined_by = inputs(config, rerank, shared, model, machine)
     partial = cache.unfinished("token_vectors", determined_by)
 
@@ -106,6 +106,7 @@ def _stored(
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         metrics = {
             "vectors/seconds": cost.seconds,
+            "vectors/encoding_seconds": cost.seconds if encoding is None else encoding,
             "vectors/mb_per_1000_passages": size / 1e6 / len(corpus) * 1000,
         }
         (folder / COST).write_text(json.dumps(metrics))

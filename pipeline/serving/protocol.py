@@ -19,6 +19,8 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from pipeline.rerankers.requests import SURROGATE
+
 Normalise = Callable[[Sequence[float]], Sequence[float]]
 """Scores in the model's own range -> the same in 0..1, as far as the model allows."""
 
@@ -29,10 +31,8 @@ def _readable(text: str) -> str:
     """Refuse a text that a model can't read."""
     if not text.strip():
         raise ValueError("is empty, must have at least one letter")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("holds half of a surrogate pair, must be Unicode text") from None
+    if SURROGATE.search(text):
+        raise ValueError("holds half of a surrogate pair, must be Unicode text")
     return text
 
 
