@@ -127,6 +127,11 @@ def labels(points: Sequence[Point]) -> list[str]:
     return texts
 
 
+def run_label(label: str, point: Point, run: RunRecord) -> str:
+    """Return the ``label`` of a point for one of its runs: with the seed, if there are several."""
+    return f"{label}, seed {run.params.get('seed', '?')}" if len(point.runs) > 1 else label
+
+
 def identity(run: RunRecord) -> frozenset[tuple[str, str]]:
     """Return the parameters that make a run the point it is, without the seed and the machine."""
     return frozenset(item for item in run.params.items() if not item[0].startswith(INCIDENTAL))
@@ -217,9 +222,7 @@ def _values(per_column: dict[str, PerQuery]) -> Values:
     queries: tuple[str, ...] = ()
     arrays = {}
     for column, per_query in per_column.items():
-        if column.endswith(("_candidates", "_ideal")):
-            continue
-        if column == FACTS:
+        if column == FACTS or column.endswith(("_candidates", "_ideal")):
             continue
         for metric, values in per_query.items():
             if not COMPARED.fullmatch(metric):

@@ -6,7 +6,7 @@ from math import fsum, isnan
 from pipeline.report.blocks import Section, Table
 from pipeline.report.comparison import Comparison, natural
 from pipeline.report.format import MISSING, duration, number
-from pipeline.report.points import Point, model_of
+from pipeline.report.points import Point, model_of, run_label
 from pipeline.report.study import Study
 from pipeline.tracking.reader import RunRecord
 
@@ -110,8 +110,7 @@ def _named_runs(comparison: Comparison) -> list[tuple[str, RunRecord]]:
     named = []
     for label, point in zip(comparison.labels, comparison.points, strict=True):
         for run in point.runs:
-            seed = f", seed {run.params.get('seed', '?')}" if len(point.runs) > 1 else ""
-            named.append((f"{label}{seed}", run))
+            named.append((run_label(label, point, run), run))
     return named
 
 

@@ -7,7 +7,7 @@ from pipeline.evaluation.thresholds import PRECISIONS
 from pipeline.report.blocks import Section, Table
 from pipeline.report.comparison import Comparison
 from pipeline.report.format import number
-from pipeline.report.points import model_of
+from pipeline.report.points import model_of, run_label
 from pipeline.report.study import Study
 from pipeline.tracking.reader import RunRecord
 
@@ -77,8 +77,7 @@ def _best(comparison: Comparison) -> dict[str, RunRecord]:
         model, arch = model_of(point), point.tags.get("arch", "")
         if model not in models and of_arch[arch] < SHOWN:
             run = point.runs[0]
-            seed = f", seed {run.params.get('seed', '?')}" if len(point.runs) > 1 else ""
-            best[f"{label}{seed}"] = run
+            best[run_label(label, point, run)] = run
             of_arch[arch] += 1
         models.add(model)
     return best
