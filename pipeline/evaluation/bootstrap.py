@@ -118,6 +118,26 @@ def simultaneous(estimates: Sequence[float] | Values, drawn: Values) -> list[tup
     return _pairs(centres - half, centres + half)
 
 
+def to_chosen(chosen: int, estimates: Values, drawn: Values) -> list[tuple[float, float]]:
+    """Return 95% intervals of the difference of every column to ``chosen``, picked by its value.
+
+    They are made as by ``simultaneous``, for the differences of all pairs of columns at once. So
+    they hold whichever column was picked; intervals for the differences to one column would
+    exclude 0 in a quarter of all tables of 20 equal columns. That of ``chosen`` itself is 0 to 0.
+    """
+    deviations = drawn - estimates
+    largest = np.zeros(len(drawn))
+    for column in range(1, deviations.shape[1]):
+        pairs = deviations[:, :column] - deviations[:, [column]]
+        widths = pairs.std(axis=0)
+        differ = widths > 0
+        standardised = np.abs(pairs[:, differ]) / widths[differ]
+        np.maximum(largest, standardised.max(axis=1, initial=0), out=largest)
+    centres = estimates - estimates[chosen]
+    half = np.percentile(largest, COVERAGE) * (deviations - deviations[:, [chosen]]).std(axis=0)
+    return _pairs(centres - half, centres + half)
+
+
 def by_id(values: Mapping[str, float]) -> Values:
     """Return the values as a matrix of one column, in the order of their ids."""
     return np.array([[values[query]] for query in sorted(values)]).reshape(-1, 1)

@@ -17,6 +17,7 @@ from pipeline.evaluation.bootstrap import (
     resampled_gains,
     resampled_means,
     simultaneous,
+    to_chosen,
 )
 from pipeline.evaluation.significance import max_t
 from pipeline.records import SEARCHES
@@ -165,26 +166,36 @@ def _half_widths(points: Sequence[Point], metric: str) -> dict[str, float]:
 
 def _to_best(points: Sequence[Point], metric: str) -> dict[Place, Ends]:
     """Return the intervals of the difference to the best of every column, in the metric's unit."""
-    by_column = []
+    known: dict[Place, Column] = {}
+    bests: dict[str, int] = {}
     for column in COLUMNS:
-        values = {
-            i: value_of(point, column, metric)
+        means = {i: value_of(point, column, metric) for i, point in enumerate(points)}
+        columns = {
+            i: values
             for i, point in enumerate(points)
-            if point.values.of(_shown(point, column), metric) is not None
+            if (values := point.values.of(_shown(point, column), metric)) is not None
+            and not isnan(means[i])
         }
-        known = [i for i, value in values.items() if not isnan(value)]
-        if known:
-            best = max(known, key=values.__getitem__)
-            by_column.append(_differences(points, metric, column, best))
-    everything = {place: column for found in by_column for place, column in found.items()}
+        if columns:
+            best = bests[column] = max(columns, key=means.__getitem__)
+            queries = points[best].values.queries
+            same = [i for i in columns if points[i].values.queries == queries]
+            known |= {(i, column): columns[i] for i in same}
     ends: dict[Place, Ends] = {}
-    for places in _same_length(everything):
-        matrix = _matrix(everything, places)
-        drawn, means = resampled_means(matrix), matrix.mean(axis=0)
-        for column in COLUMNS:
-            of_column = [i for i, place in enumerate(places) if place[1] == column]
-            bounds = simultaneous(means[of_column], drawn[:, of_column])
-            ends.update(zip((places[i] for i in of_column), bounds, strict=True))
+    for places in _same_length(known):
+        matrix = _matrix(known, places)
+        drawn, estimates = resampled_means(matrix), matrix.mean(axis=0)
+        for column, best in bests.items():
+            chosen = [i for i, place in enumerate(places) if place[1] == column]
+            if (best, column) in places:
+                bounds = to_chosen(
+                    [places[i] for i in chosen].index((best, column)),
+                    estimates[chosen],
+                    drawn[:, chosen],
+                )
+                ends.update(zip((places[i] for i in chosen), bounds, strict=True))
+    for column, best in bests.items():
+        del ends[best, column]
     return ends
 
 

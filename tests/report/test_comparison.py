@@ -6,7 +6,7 @@ from math import isnan
 import numpy as np
 import pytest
 
-from pipeline.evaluation.bootstrap import intervals, resampled_means, simultaneous
+from pipeline.evaluation.bootstrap import intervals, resampled_means, to_chosen
 from pipeline.records import SEARCHES
 from pipeline.report.comparison import Comparison, by_first_stage, compare, natural
 from pipeline.report.uncertainty import COLUMNS
@@ -82,21 +82,18 @@ def test_the_distance_to_the_best_has_an_interval(comparison: Comparison) -> Non
     best = next(i for i, cell in enumerate(cells) if cell.best)
     names = comparison.labels
     columns = [
-        differences(
-            VALUES[name]["vector" if name.startswith("none") else "vector_reranked"]["ndcg_at_10"],
-            VALUES[names[best]]["vector_reranked"]["ndcg_at_10"],
-        )
-        for i, name in enumerate(names)
-        if i != best
+        VALUES[name]["vector" if name.startswith("none") else "vector_reranked"]["ndcg_at_10"]
+        for name in names
     ]
-    matrix = np.array(columns).T
-    expected = simultaneous(matrix.mean(axis=0).tolist(), resampled_means(matrix))
+    matrix = np.array([[column[query] for query in sorted(column)] for column in columns]).T
+    expected = to_chosen(best, matrix.mean(axis=0), resampled_means(matrix))
     found = [cell.to_best for i, cell in enumerate(cells) if i != best]
-    assert found == [pytest.approx(ends) for ends in expected]
+    assert found == [pytest.approx(ends) for i, ends in enumerate(expected) if i != best]
     assert [cell.as_good for cell in cells] == [False] * 5
     assert isnan(cells[best].to_best[0])
     # Wider than each alone would be, as the best was chosen by its value.
-    ((low, high),) = intervals(matrix[:, :1])
+    first = 0 if best else 1
+    ((low, high),) = intervals(matrix[:, [first]] - matrix[:, [best]])
     assert found[0][1] - found[0][0] > high - low
 
 
