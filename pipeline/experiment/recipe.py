@@ -217,7 +217,8 @@ def _train(
     def measure(folder: Path, when: str) -> dict[str, float]:
         reranker = load(config, folder, machine, trained=when == "after")
         assert reranker is not None
-        return forgetting.measure(general, config.eval, as_served(reranker, config.rerank), when)
+        scorer = as_served(reranker, config.rerank)
+        return forgetting.measure(config, general, scorer, folder, machine, cache, when)
 
     before = measure(base, "before")
     folder, costs = model.train_cached(config, shared, base, machine, cache, active, leader)
