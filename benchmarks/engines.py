@@ -2,7 +2,6 @@
 
     python benchmarks/engines.py                        minilm_l6 with a new head
     python benchmarks/engines.py MODEL hardware.threads=2
-    uv pip install nncf==3.4.0                          int8, which is no option of the project
 
 20 passages of pydocs are reranked for each query, read at 96 tokens, which nearly all of them fill.
 The engines take turns, query by query. Prints milliseconds per query, the largest difference of a
@@ -12,14 +11,13 @@ of the processor, which neighbours on a busy machine hardly change; p50 and p95 
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from statistics import fmean, median
 
 import numpy as np
-import torch
 from scipy.stats import kendalltau
 
 from pipeline import data
@@ -30,23 +28,19 @@ from pipeline.infra.hardware import Hardware, resolve
 from pipeline.infra.model_files import prepare_base
 from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Scorer, Scores
-from pipeline.records import Dataset
 from pipeline.rerankers import load_reranker
 from pipeline.rerankers.cross_encoder import CrossEncoderReranker
-from pipeline.rerankers.openvino_forward import OpenVinoForward, convert
 
 QUERIES, PASSAGES, TOKENS = 20, 20, 96
 LETTERS = 500  # of a passage at least, so that it has the tokens
 ROUNDS = 5
-CALIBRATION = 150  # training queries, each with its passage and one of another
 
 
 class Engines:
     """The same weights under every engine and precision."""
 
-    def __init__(self, config: Config, dataset: Dataset, model: Path, dedicated: bool) -> None:
+    def __init__(self, config: Config, model: Path, dedicated: bool) -> None:
         self._config = config
-        self._dataset = dataset
         self._model = model
         self._dedicated = dedicated
         self.machine = resolve(config.hardware)
@@ -57,11 +51,7 @@ class Engines:
             yield f"torch {precision}", self._torch(precision)
         for precision in ("fp32", "bf16"):
             yield f"OpenVINO {precision}", self._torch(precision).by_openvino()
-        try:
-            import nncf  # noqa: F401
-        except ImportError:
-            return
-        yield "OpenVINO int8", self._int8()
+        yield "OpenVINO int8", self._torch(self.machine.precision).by_openvino(int8=True)
 
     def _torch(self, precision: str) -> CrossEncoderReranker:
         machine: Hardware = replace(self.machine, precision=precision)
@@ -70,29 +60,6 @@ class Engines:
         )
         assert isinstance(found, CrossEncoderReranker)
         return found
-
-    def _int8(self) -> CrossEncoderReranker:
-        """Quantise by nncf's preset for transformers, calibrated on training queries."""
-        import nncf
-
-        reranker = self._torch("bf16")
-        train, corpus = self._dataset.train, self._dataset.train_corpus
-        chosen = list(islice(train.qrels.items(), CALIBRATION))
-        passages = [corpus[next(iter(gains))] for _, gains in chosen]
-        batches: list[Mapping[str, torch.Tensor]] = [
-            reranker._tokenised({"": train.queries[query]}, {"": passage}).features([("", "")])
-            for shift in (0, 1)
-            for (query, _), passage in zip(chosen, np.roll(passages, shift), strict=True)
-        ]
-        quantised = nncf.quantize(
-            convert(reranker.model.model, batches[0]),
-            nncf.Dataset([{k: t.numpy() for k, t in batch.items()} for batch in batches]),
-            model_type=nncf.ModelType.TRANSFORMER,
-            subset_size=len(batches),
-        )
-        pad_id = reranker.model.tokenizer.pad_token_id
-        forward = OpenVinoForward(quantised, "bf16", self.machine.threads, pad_id)
-        return reranker.computed_by(forward)
 
 
 def main(words: list[str]) -> None:
@@ -103,7 +70,7 @@ def main(words: list[str]) -> None:
     cache = StageCache(Path(config.output_dir) / "cache")
     dataset = data.load(config.dataset, cache)
     model = folder or prepare_base(config.base, cache)
-    engines = Engines(config, dataset, model, dedicated=folder is not None)
+    engines = Engines(config, model, dedicated=folder is not None)
     scorers = dict(engines.all())
     long = (text for text in dataset.corpus.values() if len(text) >= LETTERS)
     queries = dict(islice(dataset.test.queries.items(), QUERIES))

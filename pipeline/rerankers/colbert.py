@@ -84,11 +84,11 @@ class ColbertReranker:
         self.token_size = int(self.model.get_sentence_embedding_dimension())
         self._forward: Callable[[Features], torch.Tensor] | None = None  # of queries; None: torch
 
-    def by_openvino(self) -> Self:
+    def by_openvino(self, int8: bool = False) -> Self:
         """Return this reranker with its queries embedded by OpenVINO.
 
-        Passages are embedded by torch, in large batches, in which OpenVINO gains nothing. Later
-        training does not change the copy.
+        Passages are embedded by torch, in large batches, in which OpenVINO gains nothing. ``int8``
+        rounds the weights of the copy to 8 bits. Later training does not change the copy.
         """
         # Imported here, as this takes a second and torch is the default.
         from pipeline.rerankers.openvino_forward import OpenVinoForward, convert
@@ -96,7 +96,9 @@ class ColbertReranker:
         example = self.model.tokenize(["a query", "another, longer query"], is_query=True)
         converted = convert(self.model, example, "token_embeddings")
         machine, other, pad_id = self._hardware, copy(self), self.model.tokenizer.pad_token_id
-        other._forward = OpenVinoForward(converted, machine.precision, machine.threads, pad_id)
+        other._forward = OpenVinoForward(
+            converted, machine.precision, machine.threads, pad_id, int8
+        )
         return other
 
     def score_pairs(

@@ -94,10 +94,10 @@ class CrossEncoderReranker:
         compute_in_fp32(head_of(self.model.model))
         self._forward: Callable[[Features], torch.Tensor] | None = None  # None: torch
 
-    def by_openvino(self) -> Self:
+    def by_openvino(self, int8: bool = False) -> Self:
         """Return this reranker with its logits computed by OpenVINO: it reads texts the same way.
 
-        Later training does not change the copy.
+        ``int8`` rounds the weights of the copy to 8 bits. Later training does not change the copy.
         """
         # Imported here, as this takes a second and torch is the default.
         from pipeline.rerankers.openvino_forward import OpenVinoForward, convert
@@ -107,7 +107,7 @@ class CrossEncoderReranker:
         example = tokens.features([("", "short"), ("", "long")])
         converted = convert(self.model.model, example)
         machine, pad_id = self._hardware, self.model.tokenizer.pad_token_id
-        forward = OpenVinoForward(converted, machine.precision, machine.threads, pad_id)
+        forward = OpenVinoForward(converted, machine.precision, machine.threads, pad_id, int8)
         return self.computed_by(forward)
 
     def computed_by(self, forward: Callable[[Features], torch.Tensor]) -> Self:

@@ -14,6 +14,8 @@ from torch.nn.functional import pad
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 import openvino  # noqa: E402
 
+from pipeline.rerankers.int8_weights import GROUP, round_weights  # noqa: E402
+
 HINTS = {"fp32": "f32", "bf16": "bf16"}
 LENGTHS = 8  # texts are padded to a multiple, as each new length costs 20 ms at its first time
 
@@ -59,13 +61,21 @@ class _OneOutput(torch.nn.Module):
 class OpenVinoForward:
     """Run a converted torch model by OpenVINO."""
 
-    def __init__(self, model: openvino.Model, precision: str, threads: int, pad_id: int) -> None:
-        """Compile ``model`` for a ``precision`` of ``HINTS``; ``pad_id`` is the padding token."""
+    def __init__(
+        self, model: openvino.Model, precision: str, threads: int, pad_id: int, int8: bool = False
+    ) -> None:
+        """Compile ``model`` for a ``precision`` of ``HINTS``; ``pad_id`` is the padding token.
+
+        ``int8`` rounds the weights of ``model``, in place; ``precision`` is then that of the rest.
+        """
         options = {
             "INFERENCE_PRECISION_HINT": HINTS[precision],
             "INFERENCE_NUM_THREADS": threads,
             "PERFORMANCE_HINT": "LATENCY",
         }
+        if int8:
+            model = round_weights(model)
+            options["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = GROUP
         self._compiled = openvino.Core().compile_model(model, "CPU", options)
         self._names = [port.any_name for port in self._compiled.inputs]
         self._fill = {"input_ids": pad_id}  # by which a decoder finds the end of a text

@@ -12,17 +12,17 @@ from pipeline.rerankers.windows import windowed
 class Convertible(Protocol):
     """What is needed of a reranker that OpenVINO computes."""
 
-    def by_openvino(self) -> Reranker:
-        """Return this reranker, computed by OpenVINO."""
+    def by_openvino(self, int8: bool = False) -> Reranker:
+        """Return this reranker, computed by OpenVINO, on request with 8-bit weights."""
         ...
 
 
 def computed(reranker: Reranker, config: RerankConfig) -> Reranker:
     """Return the reranker, computed by the engine ``config.variant``; it shares the weights."""
-    if config.variant != "openvino":
+    if config.variant == "torch":
         return reranker
     assert isinstance(reranker, Convertible)
-    return reranker.by_openvino()
+    return reranker.by_openvino(int8=config.variant == "openvino_int8")
 
 
 def as_served(reranker: Reranker, config: RerankConfig) -> Scorer:
