@@ -2,7 +2,8 @@
 
 Each file may be gzipped (``.gz``). Gains are kept as they are; a gain of 0 or less means
 "judged irrelevant", is kept apart and counted. ``test.tsv`` is required. Without ``dev.tsv`` the
-dev queries are drawn from the training queries. Without both others there is only test.
+dev queries are drawn from the training queries, and share no relevant passage with the others.
+Without both others there is only test.
 """
 
 from collections import Counter
@@ -13,6 +14,7 @@ from typing import NamedTuple
 from pipeline.config.bounds import require
 from pipeline.config.datasets import BeirConfig
 from pipeline.data.corpus import Corpus, CorpusWriter, DuplicateId
+from pipeline.data.drawing import groups_of, without_dev
 from pipeline.data.judgments import never_negative
 from pipeline.data.readers.lines import (
     fail,
@@ -21,7 +23,8 @@ from pipeline.data.readers.lines import (
     numbered_objects,
     text_field,
 )
-from pipeline.data.splits import Splits, limit_corpus, limited, query_set, sample, without_leaks
+from pipeline.data.splits import Splits, limit_corpus, limited, query_set, without_leaks
+from pipeline.data.text import leak_key
 from pipeline.infra.console import live_line
 from pipeline.records import InputError, Qrels, QuerySet
 
@@ -109,14 +112,14 @@ def _disjoint(
         return {"train": train, "dev": dev, "test": test}
 
     train = without_leaks(train, "train", corpus, {"test": test}, dropped, config.disjoint)
+    same = {query_id: leak_key(text) for query_id, text in train.queries.items()}
+    groups = groups_of(train, corpus, same, {})
     most = len(train) // DRAWN_SHARE
     if config.max_dev_queries is not None:
         most = min(most, config.max_dev_queries)
-    drawn = sample(train.queries, most, config.seed)
-    dev = query_set(drawn, train.queries, train.qrels, train.irrelevant)
-    others = [query_id for query_id in train.queries if query_id not in dev.queries]
-    rest = query_set(others, train.queries, train.qrels, train.irrelevant)
-    train = without_leaks(rest, "train", corpus, {"dev": dev}, dropped, config.disjoint)
+    train, dev = without_dev(groups, train, most / max(1, len(train)), config.seed)
+    # A passage that is relevant to a dev query can be judged irrelevant to a training query.
+    train = without_leaks(train, "train", corpus, {"dev": dev}, dropped)
     return {"train": train, "dev": dev, "test": test}
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.config.datasets import BeirConfig
 from pipeline.data import summary
+from pipeline.data.splits import relevant_ids
 from pipeline.data.text import bare
 from pipeline.records import Dataset, InputError, QuerySet
 from tests.data.beir_folder import CORPUS, QUERIES, TEST, config, jsonl, tsv, write
@@ -113,12 +114,21 @@ def test_dev_queries_are_drawn_from_training(tmp_path: Path) -> None:
     assert (len(dataset.train), len(dataset.dev)) == (16, 4)
 
 
-def test_passages_of_drawn_dev_queries_leave_training(tmp_path: Path) -> None:
-    train = tsv([(f"q{n}", "d10", 1) for n in range(10, 20)])
-    folder = many(tmp_path / "in", train=train)
-    dataset = load(config(folder, disjoint="passage"), tmp_path / "cache")
-    assert (len(dataset.train), len(dataset.dev)) == (0, 2)
-    assert dataset.dropped == {"train_passage_in_dev": 8, "train_query_left_empty": 8}
+@pytest.mark.parametrize("disjoint", ["query", "passage"])
+def test_drawn_dev_queries_share_no_passage_with_training(tmp_path: Path, disjoint: str) -> None:
+    pairs = [(f"q{n}", f"d{n - n % 2}", 1) for n in range(10, 30)]  # two queries for a passage
+    folder = many(tmp_path / "in", train=tsv(pairs))
+    dataset = load(config(folder, disjoint=disjoint), tmp_path / "cache")
+    assert (len(dataset.train), len(dataset.dev)) == (16, 4)
+    of_dev, of_train = (relevant_ids(split) for split in (dataset.dev, dataset.train))
+    assert (len(of_dev), len(of_train)) == (2, 8)
+    assert not of_dev & of_train
+    assert not dataset.dropped
+
+    # Queries that all share one passage can't be divided.
+    folder = many(tmp_path / "one", train=tsv([(f"q{n}", "d10", 1) for n in range(10, 20)]))
+    dataset = load(config(folder, disjoint=disjoint), tmp_path / "cache")
+    assert (len(dataset.train), len(dataset.dev)) == (10, 0)
 
 
 def test_without_training_there_is_no_dev(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ CORPUS = {
     "q2": "how do i clean the nozzle",
     "q3": "how do I oil the nozzle?",
     "7": "a passage that has the number of a query by chance",
+    "8": "I trust nobody",
     "d1": "Turn it clockwise.",
 }
 QUERIES = {
@@ -15,6 +16,7 @@ QUERIES = {
     "q2": "How do I clean the nozzle?",
     "q3": "how do I oil the nozzle?",
     "7": "how do I paint the nozzle?",
+    "8": "rust",
     "q9": "Turn it clockwise.",
 }
 

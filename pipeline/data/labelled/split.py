@@ -19,11 +19,12 @@ from pipeline.config.bounds import require
 from pipeline.config.datasets import LabelledConfig
 from pipeline.data import near_duplicates
 from pipeline.data.corpus import Corpus
+from pipeline.data.drawing import divide, groups_of, subset, without_dev
 from pipeline.data.judgments import never_negative
 from pipeline.data.labelled.judged import ALL, Judged, read_judged
 from pipeline.data.readers.lines import file_facts
-from pipeline.data.splits import Splits, limit_corpus, limited, query_set, without_leaks
-from pipeline.data.stratify import Group, linked, share_out
+from pipeline.data.splits import Splits, limit_corpus, limited, without_leaks
+from pipeline.data.stratify import Group
 from pipeline.data.text import leak_key
 from pipeline.records import InputError, QuerySet
 
@@ -122,7 +123,7 @@ def _drawn(
     shares = [config.test_share, 1 - config.test_share]
     if config.folds is not None:
         shares = [1 / config.folds] * config.folds
-    parts = share_out(groups, _labels(whole), shares, config.seed)
+    parts = divide(groups, whole, shares, config.seed)
     test = parts.pop(config.fold)
     rest = [group for part in parts for group in part]
     if not test or not rest:
@@ -132,7 +133,7 @@ def _drawn(
             f"passage form only {len(groups)} groups that can be split (near duplicates, same "
             f"group or same relevant passage); more queries are needed"
         )
-    return *_without_dev(rest, whole, config), _subset(test, whole)
+    return *_without_dev(rest, whole, config), subset(test, whole)
 
 
 def _without_dev(
@@ -142,10 +143,7 @@ def _without_dev(
     share, count = config.dev_share, sum(map(len, groups))
     if config.max_dev_queries is not None and count:
         share = min(share, config.max_dev_queries / count)
-    if share == 0:
-        return _subset(groups, whole), NOTHING
-    dev, train = share_out(groups, _labels(whole), [share, 1 - share], config.seed)
-    return _subset(train, whole), _subset(dev, whole)
+    return without_dev(groups, whole, share, config.seed)
 
 
 def _groups(
@@ -158,26 +156,4 @@ def _groups(
         same = {query_id: leak_key(text) for query_id, text in texts}
     else:
         same = near_duplicates.groups(texts, config.near_duplicate, config.seed)
-    return linked(
-        {
-            query_id: [
-                ("query", same[query_id]),
-                *(("group", group) for group in judged.groups.get(query_id, ())),
-                *(("passage", leak_key(corpus[doc_id])) for doc_id in gains),
-            ]
-            for query_id, gains in queries.qrels.items()
-        }
-    )
-
-
-def _labels(queries: QuerySet) -> dict[str, Counter[int]]:
-    """Map query id -> label -> number of its passages."""
-    return {
-        query_id: Counter(gains.values()) + Counter({0: len(queries.irrelevant.get(query_id, ()))})
-        for query_id, gains in queries.qrels.items()
-    }
-
-
-def _subset(groups: Sequence[Group], whole: QuerySet) -> QuerySet:
-    chosen = (query_id for group in groups for query_id in group)
-    return query_set(chosen, whole.queries, whole.qrels, whole.irrelevant)
+    return groups_of(queries, corpus, same, judged.groups)
