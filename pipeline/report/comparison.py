@@ -15,7 +15,8 @@ from pipeline.evaluation.significance import LEVEL
 from pipeline.records import FIRST_STAGE, SEARCHES
 from pipeline.report.depth import known, rerank_depth, timed_depth, with_depth
 from pipeline.report.format import GROUPS
-from pipeline.report.points import MEASURES, Point, cutoffs, labels, pool
+from pipeline.report.labels import labels
+from pipeline.report.points import MEASURES, Point, cutoffs, pool
 from pipeline.report.uncertainty import COLUMNS, Ends, Evidence, value_of, weigh
 from pipeline.tracking.reader import RunRecord
 

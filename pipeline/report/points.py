@@ -7,7 +7,6 @@ as arrays. Means are those of the per-query values, as logged ones are rounded.
 """
 
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import nan
@@ -44,6 +43,9 @@ INCIDENTAL = (
 )
 FORM = {"rerank.vectors": "none", "rerank.token_pooling": "1", "rerank.variant": "torch"}
 """The parameters that say in which form a trained model is served, with the plain form's values."""
+
+START_KEPT = "start_kept"
+"""The tag ``initialisation`` of a run whose training made its start worse and was undone."""
 
 DEPTH = ("eval.depth", "eval.overfetch")
 """The parameters that say how many candidates are reranked."""
@@ -89,8 +91,12 @@ class Point(RunRecord):
 
     @property
     def group(self) -> str:
-        """The tag ``initialisation``, such as ``scratch``."""
-        return self.tags.get("initialisation", "?")
+        """The tag ``initialisation``, such as ``scratch``.
+
+        ``start_kept`` only if the training was undone with every seed.
+        """
+        found = {run.tags.get("initialisation", "?") for run in self.runs}
+        return min(found - {START_KEPT}, default=START_KEPT)
 
 
 def pool(
@@ -99,12 +105,13 @@ def pool(
     """Group ``runs`` into points, in the order of their first run.
 
     Runs are one point if they agree in name, initialisation and configuration, apart from the seed
-    and the machine. A repetition with the same seed is a point of its own, as it says nothing about
-    the spread. ``read_per_query`` is called once per run, with its id.
+    and the machine. A seed whose training was undone counts like the others. A repetition with the
+    same seed is a point of its own, as it says nothing about the spread. ``read_per_query`` is
+    called once per run, with its id.
     """
     members: dict[tuple[object, ...], list[RunRecord]] = {}
     for run in runs:
-        key: tuple[object, ...] = (run.name, run.tags.get("initialisation"), identity(run))
+        key: tuple[object, ...] = (run.name, _start_of(run), identity(run))
         seed = run.params.get("seed")
         if any(other.params.get("seed") == seed for other in members.get(key, [])):
             key = (*key, run.run_id)
@@ -112,24 +119,10 @@ def pool(
     return [_point(same, read_per_query) for same in members.values()]
 
 
-def labels(points: Sequence[Point]) -> list[str]:
-    """Return the name of every point; equal names get what tells the points apart."""
-    names = Counter(point.name for point in points)
-    texts = []
-    for point in points:
-        text = point.name
-        if names[point.name] > 1:
-            twins = [other for other in points if other.name == point.name]
-            text += f" ({_difference(point, twins) or point.run_id[:8]})"
-        if len(point.runs) > 1:
-            text += f" ({len(point.runs)} seeds)"
-        texts.append(text)
-    return texts
-
-
-def run_label(label: str, point: Point, run: RunRecord) -> str:
-    """Return the ``label`` of a point for one of its runs: with the seed, if there are several."""
-    return f"{label}, seed {run.params.get('seed', '?')}" if len(point.runs) > 1 else label
+def _start_of(run: RunRecord) -> str | None:
+    """Return what the run started as, whatever became of its training."""
+    tag = run.tags.get("initialisation")
+    return "finetuned" if tag == START_KEPT else tag
 
 
 def identity(run: RunRecord) -> frozenset[tuple[str, str]]:
@@ -167,25 +160,6 @@ def exact_means(per_column: Mapping[str, PerQuery]) -> dict[str, float]:
 def machine(run: RunRecord) -> str:
     """Return the name of the GPU or CPU, empty if it was not logged."""
     return run.params.get("machine.name", "") or run.params.get("machine.device", "")
-
-
-def _difference(point: Point, twins: Sequence[Point]) -> str:
-    """Return ``seed 13``, a machine or ``train.learning_rate=1e-05``.
-
-    Empty if none of these is different for every twin.
-    """
-    seeds = [tuple(twin.seeds) for twin in twins]
-    if point.seeds and len(set(seeds)) == len(twins) and all(seeds):
-        return f"seed {' '.join(point.seeds)}"
-    machines = [machine(twin) for twin in twins]
-    if all(machines) and len(set(machines)) == len(twins):
-        return machine(point)
-    keys = sorted({key for twin in twins for key, _ in identity(twin)})
-    differing = [key for key in keys if len({twin.params.get(key) for twin in twins}) > 1]
-    distinct = {tuple(twin.params.get(key) for key in differing) for twin in twins}
-    if not differing or len(differing) > 3 or len(distinct) < len(twins):
-        return ""
-    return ", ".join(f"{key}={point.params.get(key, '-')}" for key in differing)
 
 
 def _point(

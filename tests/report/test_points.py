@@ -5,8 +5,9 @@ from math import isnan
 
 import pytest
 
-from pipeline.report.comparison import by_first_stage, compare
+from pipeline.report.comparison import Comparison, by_first_stage, compare
 from pipeline.report.uncertainty import COLUMNS
+from pipeline.tracking.reader import RunRecord
 from tests.report.sample import RECORDS, VALUES, Stages, differences, p_values, record, stages
 
 
@@ -57,6 +58,30 @@ def test_seeds_of_one_point_are_pooled() -> None:
     gain = sum(tests[0]) / len(mean)
     assert cell.gain == pytest.approx(gain)
     assert cell.relative == pytest.approx(gain * len(mean) / sum(search.values()))
+
+
+def test_a_seed_whose_training_was_undone_counts_like_the_others() -> None:
+    runs = [
+        replace(
+            record("colbert_x_2neg_1ep", "finetuned", stages(seed, 0.05), note=str(seed)),
+            run_id=f"s{seed}",
+            params={"seed": str(seed)},
+        )
+        for seed in (1, 2, 3)
+    ]
+    undone = [replace(run, tags=run.tags | {"initialisation": "start_kept"}) for run in runs]
+
+    def compared(*members: RunRecord) -> Comparison:
+        return compare(list(members), lambda run_id: stages(int(run_id[1:]), 0.05))
+
+    mixed = compared(runs[0], undone[1], runs[2])
+    assert mixed.labels == ["colbert_x_2neg_1ep (3 seeds)"]
+    assert [point.group for point in mixed.points] == ["finetuned"]
+    cell = mixed.qualities[0].rows[0]["vector_reranked"]
+    values = [run.metrics["vector_reranked/ndcg_at_10"] for run in runs]
+    assert cell.value == pytest.approx(sum(values) / 3)
+    assert [point.group for point in compared(undone[0], runs[1]).points] == ["finetuned"]
+    assert [point.group for point in compared(*undone).points] == ["start_kept"]
 
 
 def test_only_what_starts_from_the_same_search_is_compared() -> None:

@@ -6,7 +6,8 @@ from math import fsum, isnan
 from pipeline.report.blocks import Section, Table
 from pipeline.report.comparison import Comparison, natural
 from pipeline.report.format import MISSING, duration, number
-from pipeline.report.points import Point, model_of, run_label
+from pipeline.report.labels import run_label
+from pipeline.report.points import Point, model_of
 from pipeline.report.study import Study
 from pipeline.tracking.reader import RunRecord
 

@@ -7,7 +7,8 @@ from pipeline.evaluation.thresholds import PRECISIONS
 from pipeline.report.blocks import Section, Table
 from pipeline.report.comparison import Comparison
 from pipeline.report.format import number
-from pipeline.report.points import model_of, run_label
+from pipeline.report.labels import run_label
+from pipeline.report.points import model_of
 from pipeline.report.study import Study
 from pipeline.tracking.reader import RunRecord
 
