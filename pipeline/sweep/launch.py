@@ -8,7 +8,8 @@ points in parallel, those that were killed last.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from typing import NamedTuple
 
 from hydra._internal.callbacks import Callbacks
@@ -157,21 +158,33 @@ class _Sweep:
         return ", ".join(self._grid.points[number].run_name for number in numbers)
 
 
-def _groups(grid: Grid, numbers: Sequence[int]) -> Iterator[list[int]]:
-    """Yield groups of points that one call can launch.
+def _groups(grid: Grid, numbers: Sequence[int]) -> list[list[int]]:
+    """Divide points into groups that one call can launch.
 
     Ray reserves the same share of a GPU for all tasks of a call, so each ``base.gpu_share`` is a
     group.
     """
-    if str(grid.master.hydra.launcher._target_).endswith("RayLauncher"):
-        for share in sorted({grid.points[number].base.gpu_share for number in numbers}):
-            group = [n for n in numbers if grid.points[n].base.gpu_share == share]
-            with open_dict(grid.master):
-                remote = grid.master.hydra.launcher.ray.remote
-                remote.num_gpus = share if _has_gpus(grid) else 0
-            yield group
-    else:
-        yield list(numbers)
+    if not _is_ray(grid):
+        return [list(numbers)]
+    shares = sorted({grid.points[number].base.gpu_share for number in numbers})
+    return [[n for n in numbers if grid.points[n].base.gpu_share == share] for share in shares]
+
+
+def master_for(grid: Grid, numbers: Sequence[int]) -> DictConfig:
+    """Return a copy of Hydra's configuration that launches these points.
+
+    Under Ray each task gets the share of a GPU that the largest of the points needs.
+    """
+    master = deepcopy(grid.master)
+    if _is_ray(grid):
+        share = max(grid.points[number].base.gpu_share for number in numbers)
+        with open_dict(master):
+            master.hydra.launcher.ray.remote.num_gpus = share if _has_gpus(grid) else 0
+    return master
+
+
+def _is_ray(grid: Grid) -> bool:
+    return str(grid.master.hydra.launcher._target_).endswith("RayLauncher")
 
 
 def _has_gpus(grid: Grid) -> bool:
@@ -192,11 +205,12 @@ def call_launcher(
     first_job: int,
 ) -> Sequence[JobReturn]:
     """Call the launcher once, with a job for each of ``numbers``. It may raise anything."""
-    HydraConfig.instance().set_config(grid.master)
+    master = master_for(grid, numbers)  # a copy, as Hydra makes a part of it read-only
+    HydraConfig.instance().set_config(master)
     launcher = Plugins.instance().instantiate_launcher(
-        config=grid.master,
+        config=master,
         hydra_context=HydraContext(
-            config_loader=grid.hydra.config_loader, callbacks=Callbacks(grid.master)
+            config_loader=grid.hydra.config_loader, callbacks=Callbacks(master)
         ),
         task_function=task,
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 from hydra.core.utils import configure_log
-from omegaconf import open_dict, read_write
+from omegaconf import open_dict
 
 from pipeline.config import Config
 from pipeline.infra.imports import importing
@@ -194,8 +194,7 @@ def _summary(grid: Grid, failures: Mapping[int, str]) -> str:
 def _start_log(grid: Grid) -> None:
     folder = Path(grid.master.hydra.sweep.dir)
     folder.mkdir(parents=True, exist_ok=True)
-    # Hydra's launchers make its part read-only, and the log is started again after them.
-    with read_write(grid.master.hydra), open_dict(grid.master.hydra):
+    with open_dict(grid.master.hydra):
         grid.master.hydra.runtime.output_dir = str(folder)
     configure_log(grid.master.hydra.job_logging, False)
 
