@@ -127,7 +127,7 @@ def _time(points: Sequence[Config], works: Sequence["Work | None"]) -> Iterator[
         whole = Work(*map(sum, zip(*(work for work in works if work), strict=True)))
         stored = f"; {whole.encoded:,} passages to encode" if whole.encoded else ""
         yield (
-            f"{whole.trained:,} pairs to train, {whole.scored:,} to score, "
+            f"{whole.trained:,} pairs to train, {whole.to_score:,} to score, "
             f"{whole.served:,} to time{stored}"
         )
     if reason := _unknown(points, works):

@@ -99,9 +99,9 @@ def measure(config: Config, base: Path, machine: Hardware, work: Work, texts: Sa
     # Stored vectors are encoded as all others are. OpenVINO is no slower than torch.
     scorer = windowed(reranker, config.rerank)
     score = serve = 0.0
-    if work.served or work.scored or work.encoded:
+    if work.served or work.to_score or work.encoded:
         score = serve = _seconds_a_pair(scorer, texts.queries[:1], texts.passages)
-    if work.scored and isinstance(config.arch, ColbertConfig):
+    if work.to_score and isinstance(config.arch, ColbertConfig):
         # A passage is embedded once for all its queries.
         together = max(1, min(texts.shared_by, QUERIES))
         score = _seconds_a_pair(scorer, texts.queries[:together], texts.passages)

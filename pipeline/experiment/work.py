@@ -1,6 +1,7 @@
 """Count what a point has to compute, from which its time is estimated."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,11 +22,27 @@ class Work(NamedTuple):
     """What a point computes; the results that the stage cache has are not counted."""
 
     trained: int = 0  # (query, passage) pairs in all training steps
-    scored: int = 0  # pairs of candidates, and of dev candidates to compare checkpoints
+    scored: int = 0  # pairs of candidates
     served: int = 0  # pairs reranked one query at a time, to time it
     searched: int = 0  # searches of one query each, to time them
     encoded: int = 0  # passages whose token vectors are stored
     called: float = 0.0  # seconds in which several callers ask at once
+    dev: int = 0  # pairs of dev candidates, to compare the checkpoints of a training
+
+    @property
+    def to_score(self) -> int:
+        """Pairs of candidates, those of dev queries included."""
+        return self.scored + self.dev
+
+
+def add_new(parts: Mapping[str, Work], counted: set[str]) -> Work:
+    """Add up the parts whose keys are not in ``counted`` yet, and put them there.
+
+    Points that share a part, such as a trained model, have the same key for it.
+    """
+    new = [work for key, work in parts.items() if key not in counted]
+    counted.update(parts)
+    return Work(*map(sum, zip(*new, strict=True))) if new else Work()
 
 
 def count(
@@ -38,42 +55,34 @@ def count(
 ) -> Work:
     """Count the work of a point that starts from ``base``, with a settled ``machine``.
 
-    ``counted`` collects the keys of latencies, models, token vectors and scores, which points
-    share.
+    ``counted`` collects the keys of what points share: latencies, models, token vectors, scores.
     """
-    work = Work()
+    parts: dict[str, Work] = {}
     if config.latency.enabled:
         inputs = latency.inputs(config, shared, machine, base)
-        if content_key(inputs) not in counted and cache.find("latency", inputs) is None:
-            reads = config.arch.name != "none" and config.rerank.vectors == "none"
-            work = time_work(config.latency, reads)
-        counted.add(content_key(inputs))
+        reads = config.arch.name != "none" and config.rerank.vectors == "none"
+        found = cache.find("latency", inputs)
+        parts[content_key(inputs)] = Work() if found else time_work(config.latency, reads)
     if config.arch.name == "none":
-        return work
+        return add_new(parts, counted)
     folder: Path | None = base
     key = content_hash(base)
     if config.epochs > 0:
         key, folder = model.find_trained(config, shared, base, machine, cache)
-        if folder is None and key not in counted:
-            schedule = model.schedule(config, shared)
-            dev = dev_pairs(config, schedule, len(shared.dataset.dev))
-            work = work._replace(trained=schedule.pairs, scored=dev)
-        counted.add(key)
+        schedule = model.schedule(config, shared)
+        dev = dev_pairs(config, schedule, len(shared.dataset.dev))
+        parts[key] = Work() if folder else Work(trained=schedule.pairs, dev=dev)
     key = f"{key} {config.arch.in_use()} {config.seed}"
     if config.rerank.vectors == "none":
         of_scores = folder and scores.inputs(config, shared, folder, machine)
-        if of_scores and cache.find("scores", of_scores):
-            return work
-        scored = f"scores {key} {shared.candidates_key} {config.rerank}"
-        if scored in counted:
-            return work
-        counted.add(scored)
-        return work._replace(scored=work.scored + candidate_pairs(shared)[0])
-    full = folder and token_vectors.inputs(config, token_vectors.FULL, shared, folder, machine)
-    if f"vectors {key}" in counted or (full and cache.find("token_vectors", full)):
-        return work
-    counted.add(f"vectors {key}")
-    return work._replace(encoded=len(shared.dataset.corpus))
+        found = cache.find("scores", of_scores) if of_scores else None
+        pairs = Work() if found else Work(scored=candidate_pairs(shared)[0])
+        parts[f"scores {key} {shared.candidates_key} {config.rerank}"] = pairs
+    else:
+        full = folder and token_vectors.inputs(config, token_vectors.FULL, shared, folder, machine)
+        found = cache.find("token_vectors", full) if full else None
+        parts[f"vectors {key}"] = Work() if found else Work(encoded=len(shared.dataset.corpus))
+    return add_new(parts, counted)
 
 
 def candidate_pairs(shared: Shared) -> tuple[int, int]:

@@ -65,7 +65,7 @@ def of_grid(points: Sequence[Config], works: Sequence[Work | None]) -> list[Cost
                 run=point.run_name,
                 pairs_to_train=work and work.trained,
                 steps=(schedule.steps if schedule else 0) if work else None,
-                pairs_to_score=work and work.scored,
+                pairs_to_score=work and work.to_score,
                 training_flops=training_flops(point, model, work),
                 scoring_flops=scoring_flops(point, model, work),
                 memory_bytes=0 if work and not work.trained else memory(point, model),
@@ -136,7 +136,7 @@ def scoring_flops(point: Config, model: Transformer | None, work: Work | None) -
     if model is None or point.rerank.windows is not None:
         return None
     if isinstance(point.arch, CrossEncoderConfig):
-        return forward(model, work.scored, point.arch.max_length)
+        return forward(model, work.to_score, point.arch.max_length)
     assert isinstance(point.arch, ColbertConfig)
     queries, passages = _read_by_colbert(point, work)
     read = forward(model, queries, point.arch.query_length)
@@ -146,13 +146,13 @@ def scoring_flops(point: Config, model: Transformer | None, work: Work | None) -
 def _read_by_colbert(point: Config, work: Work) -> tuple[float, float]:
     """Count the queries and the passages that a ColBERT reads to score."""
     corpus, dev = plan.passages(point), point.dataset.max_dev_queries or 0
-    stored = point.rerank.vectors != "none"
-    candidates = 0 if stored else plan.candidate_pairs(point) or 0
-    per_scoring = dev * point.eval.dev_depth
-    scorings = (work.scored - candidates) / per_scoring if per_scoring else 0.0
-    queries = dev * (1 + scorings) + (point.dataset.max_eval_queries or 0)
+    per_scoring = dev * min(point.eval.dev_depth, point.eval.candidates)
+    scorings = work.dev / per_scoring if per_scoring else 0.0
+    queries = dev * scorings
+    if work.scored or point.rerank.vectors != "none":
+        queries += dev + (point.dataset.max_eval_queries or 0)
     passages = scorings * min(per_scoring, corpus or per_scoring)
-    return queries, passages + min(candidates, corpus or candidates) + work.encoded
+    return queries, passages + min(work.scored, corpus or work.scored) + work.encoded
 
 
 def memory(point: Config, model: Transformer | None) -> int | None:

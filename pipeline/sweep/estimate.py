@@ -82,7 +82,7 @@ def of_sweep(ready: Sequence[tuple[Config, Shared]]) -> list[Seconds]:
     """Estimate every point from the data; empty if the points have hardly any work."""
     counted: set[str] = set()
     points = [_counted(point, shared, counted) for point, shared in ready]
-    pairs = sum(p.work.trained + p.work.scored + p.work.encoded + p.work.served for p in points)
+    pairs = sum(p.work.trained + p.work.to_score + p.work.encoded + p.work.served for p in points)
     if pairs < LITTLE:
         return []
     log.info("measuring how fast this machine trains and scores")
@@ -116,7 +116,7 @@ def of_point(work: Work, speed: Speed) -> Seconds:
     """Multiply the work of a point by the speed, and add what every step takes to start."""
     return Seconds(
         train=work.trained * speed.train + TRAINER * bool(work.trained),
-        score=work.scored * speed.score + work.encoded * speed.serve,
+        score=work.to_score * speed.score + work.encoded * speed.serve,
         time=(
             work.served * speed.serve
             + work.searched * SEARCH

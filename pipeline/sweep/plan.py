@@ -1,4 +1,4 @@
-"""Count the work of a point from its configuration alone, and estimate its time."""
+"""Count the work of a point from its configuration alone."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -77,38 +77,41 @@ def work(point: Config, counted: set[str]) -> "Work | None":
 
     ``counted`` collects what points share: latencies, models, token vectors and scores.
     """
-    from pipeline.experiment.work import Work, dev_pairs, time_work
+    from pipeline.experiment.work import add_new
 
-    pairs, found = candidate_pairs(point), Work()
+    pairs = candidate_pairs(point)
     if pairs is None:
         return None
-    stored = point.rerank.vectors != "none"
-    timed = str((point.dataset, point.base, point.arch.in_use(), point.rerank, point.latency))
-    if point.latency.enabled and timed not in counted:
-        counted.add(timed)
-        found = time_work(point.latency, reads=point.arch.name != "none" and not stored)
-    if point.arch.name == "none":
-        return found
+    parts = _parts(point, pairs)
+    known = {key: part for key, part in parts.items() if part is not None}
+    if parts.keys() - known.keys() - counted:
+        return None
+    return add_new(known, counted)
+
+
+def _parts(point: Config, pairs: int) -> "dict[str, Work | None]":
+    """What a point computes, by keys that are the same for points that share it."""
+    from pipeline.experiment.work import Work, dev_pairs, time_work
+
+    parts: dict[str, Work | None] = {}
+    stored, scores = point.rerank.vectors != "none", point.arch.name != "none"
+    if point.latency.enabled:
+        timed = (point.dataset, point.base, point.arch.in_use(), point.rerank, point.latency)
+        parts[str(timed)] = time_work(point.latency, reads=scores and not stored)
+    if not scores:
+        return parts
     model = model_key(point)
-    if point.epochs > 0 and model not in counted:
+    if point.epochs > 0:
         schedule = planned(point)
-        if schedule is None:
-            return None
-        dev = dev_pairs(point, schedule, point.dataset.max_dev_queries or 0)
-        found = found._replace(trained=schedule.pairs, scored=dev)
-    counted.add(model)
-    if not stored:
+        dev = schedule and dev_pairs(point, schedule, point.dataset.max_dev_queries or 0)
+        parts[model] = Work(trained=schedule.pairs, dev=dev or 0) if schedule else None
+    if stored:
+        corpus = passages(point)
+        parts[f"vectors {model}"] = None if corpus is None else Work(encoded=corpus)
+    else:
         searched = (point.embedder, point.index, point.eval.candidates, point.eval.rrf_k)
-        scored = f"scores {model} {searched} {point.rerank}"
-        if scored in counted:
-            return found
-        counted.add(scored)
-        return found._replace(scored=found.scored + pairs)
-    if f"vectors {model}" in counted:
-        return found
-    counted.add(f"vectors {model}")
-    corpus = passages(point)
-    return None if corpus is None else found._replace(encoded=corpus)
+        parts[f"scores {model} {searched} {point.rerank}"] = Work(scored=pairs)
+    return parts
 
 
 def is_here(point: Config) -> bool:
@@ -131,6 +134,6 @@ def with_speed(point: Config, counted: "Work", cache: "StageCache") -> "Counted"
     base = prepare_base(point.base, cache)
     machine = hardware.resolve(point.hardware)
     machine = of_reranker(point, machine, base, cache)
-    pairs = counted.scored
+    pairs = counted.to_score
     shared_by = max(1, round(pairs / min(pairs or 1, passages(point) or pairs or 1)))
     return Counted(point, base, machine, counted, lambda: invented(point, shared_by))

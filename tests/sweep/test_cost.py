@@ -81,9 +81,11 @@ def test_a_colbert_reads_a_passage_once_for_all_queries() -> None:
     assert pairs == 279
     query, passage = 8 * (512 + 256), 8320
     assert scoring_flops(config, TINY, Work(scored=279)) == 15 * query + 100 * passage
-    # Two scorings of 5 dev queries, each of 20 candidates
-    with_dev = Work(scored=279 + 2 * 5 * 20)
-    assert scoring_flops(config, TINY, with_dev) == 25 * query + 300 * passage
+    # Two scorings of 5 dev queries, each of 10 candidates
+    with_dev = Work(scored=279, dev=2 * 5 * 10)
+    assert scoring_flops(config, TINY, with_dev) == 25 * query + 200 * passage
+    # The scores of another point, which reranks the same candidates
+    assert scoring_flops(config, TINY, Work()) == 0
     stored = point("arch=colbert", "rerank.vectors=int8", *LENGTHS)
     assert scoring_flops(stored, TINY, Work(encoded=100)) == 15 * query + 100 * passage
     assert scoring_flops(stored, TINY, Work()) == 15 * query  # encoded for another point
