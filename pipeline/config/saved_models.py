@@ -21,9 +21,17 @@ COUNT_POSITIONS_AS_N = ("codegen", "ctrl", "gpt2", "gptj", "openai-gpt")
 def local_folder(name: str) -> Path | None:
     """The folder of a model that is here: a folder or ``package:MODULE``; None for any other."""
     if name.startswith("package:"):
-        found = importlib.util.find_spec(name.removeprefix("package:"))
-        return Path(found.origin).parent / "model" if found and found.origin else None
+        return package_folder(name.removeprefix("package:"))
     return Path(name) if Path(name).is_dir() else None
+
+
+def package_folder(module: str) -> Path | None:
+    """The folder of the model in the package ``module``; None if that is not installed."""
+    try:
+        found = importlib.util.find_spec(module)
+    except (ImportError, ValueError):  # of a parent that is not installed; of an empty name
+        return None
+    return Path(found.origin).parent / "model" if found and found.origin else None
 
 
 def detect_arch(folder: Path) -> str | None:

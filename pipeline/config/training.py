@@ -51,7 +51,7 @@ class TrainConfig:
     learning_rate: float = 1e-4
     head_learning_rate: float | None = None  # of the layers that the base lacks; null: the same
     batch_size: int = 16  # rows per step: a query with its passages; for bce and mse pairs
-    queries: int | None = None  # train on the first N in a seeded order; null: all
+    queries: int | None = None  # train on N of them, the same for every seed; null: all
     gradient_accumulation: int = 1
     warmup: float = 0.1  # share of the steps
     weight_decay: float = 0.0

@@ -123,8 +123,7 @@ def prepare(config: Config, cache: StageCache, spent: dict[str, float]) -> Prepa
         config = as_found(config, base)
         check_base(base, config.base, config.arch)
     shared = prepare_shared(config, machine, cache, spent)
-    if config.base.dedicated:
-        refuse_seen(f"base={config.base.path}", base, shared.dataset)
+    refuse_seen(f"base={config.base.path}", base, shared.dataset)
     if config.tracking.parent_run_id is None:  # A sweep has logged it once for all points.
         announce(shared)
         lengths.warn_of_embedder(shared)

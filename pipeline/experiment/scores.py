@@ -44,6 +44,7 @@ def score(
 
 def inputs(config: Config, shared: Shared, model: Path, machine: Hardware) -> dict[str, object]:
     """What determines the scores, for the key of the stage output."""
+    stored = config.rerank.vectors != "none"
     return {
         "model": content_hash(model),
         "arch": config.arch.in_use(),
@@ -54,5 +55,5 @@ def inputs(config: Config, shared: Shared, model: Path, machine: Hardware) -> di
         "candidates": shared.candidates_key,
         "batch_size": config.eval.batch_size,
         "machine": machine.scoring(),
-        "code": code_version("scores"),
+        "code": code_version("scores", *(["token vectors"] if stored else [])),
     }

@@ -210,7 +210,8 @@ def _negatives(
         filter_by = find_scorer("mining.filter", mining.filter, config, cache)
         refuse_seen(filter_by.name, filter_by.folder, dataset)
     settings = asdict(mining)
-    del settings["chunk_size"], settings["filter"]  # bounds memory only; its content is what counts
+    # Its vectors stand for the miner, what a filter computes for its name; a chunk bounds memory.
+    del settings["embedder"], settings["filter"], settings["chunk_size"]
     inputs = {
         "dataset": dataset.fingerprint,
         "vectors": index.vectors,  # and so the miner's weights

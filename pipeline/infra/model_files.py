@@ -5,7 +5,7 @@ without a network.
 """
 
 import hashlib
-import importlib.util
+import shutil
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from transformers import (
 )
 
 from pipeline.config.models import BaseConfig
+from pipeline.config.saved_models import package_folder
 from pipeline.infra.code_version import code_version
 from pipeline.infra.errors import disk_is_full
 from pipeline.infra.stage_cache import StageCache
@@ -112,7 +113,7 @@ def prepare_base(base: BaseConfig, cache: StageCache, find: Finder = locate) -> 
     if base.dedicated or not (base.keep_layers or base.path.startswith("package:")):
         return source
     inputs: Mapping[str, object] = {
-        "weights": _sha256_of(source / "model.safetensors"),
+        "model": content_hash(source),
         "keep_layers": base.keep_layers,
         "code": code,
     }
@@ -125,6 +126,8 @@ def prepare_base(base: BaseConfig, cache: StageCache, find: Finder = locate) -> 
             _cut_layers(model, base.keep_layers)
         model.save_pretrained(folder)
         AutoTokenizer.from_pretrained(source).save_pretrained(folder)
+        if (source / SEEN_QUERIES).is_file():
+            shutil.copy(source / SEEN_QUERIES, folder)
 
     return cache.get("base", inputs, build)
 
@@ -155,13 +158,9 @@ def _sha256(path: Path, changed: int) -> str:
 
 
 def _packaged(module: str) -> Path:
-    try:
-        found = importlib.util.find_spec(module)
-    except (ImportError, ValueError):  # of a parent that is not installed; of an empty name
-        found = None
-    if found is None or found.origin is None:
+    folder = package_folder(module)
+    if folder is None:
         raise InputError(f"package:{module}: not installed, run make setup")
-    folder = Path(found.origin).parent / "model"
     if not (folder / "model.safetensors").is_file():
         raise InputError(f"package:{module}: holds no model, {folder}/model.safetensors is missing")
     expected = PACKAGED_SHA256.get(module)

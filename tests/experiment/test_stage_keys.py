@@ -11,10 +11,11 @@ from safetensors.numpy import load_file, save_file
 from pipeline import data
 from pipeline.config import Config
 from pipeline.config.models import EmbedderConfig
-from pipeline.experiment import recipe
+from pipeline.experiment import recipe, scores
 from pipeline.experiment.fingerprint import fingerprints
 from pipeline.experiment.model import inputs
 from pipeline.experiment.shared import Shared, prepare_shared
+from pipeline.infra.code_version import code_version
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import locate, prepare_base
 from pipeline.infra.stage_cache import StageCache, content_key
@@ -37,6 +38,11 @@ def test_an_embedder_trained_again_in_its_folder_is_another(
 
     point, before = key_and_shared()
     assert key_and_shared()[1].index_key == before.index_key
+    copied = shutil.copytree(model, tmp_path / "copy")
+    paths = [f"embedder.path={copied}", f"mining.embedder.path={copied}"]
+    elsewhere = compose_config([*TINY, f"output_dir={tmp_path}", *paths])
+    same = prepare_shared(elsewhere, machine, StageCache.of(elsewhere))
+    assert (same.index_key, same.negatives) == (before.index_key, before.negatives)
     weights = load_file(model / "model.safetensors")
     layer = "encoder.layer.5.output.dense.weight"
     weights[layer] = weights[layer] * 1.5
@@ -68,6 +74,17 @@ def test_a_query_limit_embeds_nothing_again(tmp_path: Path, machine: Hardware) -
     assert after.dataset.fingerprint != before.dataset.fingerprint
     assert after.index_key == before.index_key
     assert prepared("index.hybrid_depth=50").index_key == before.index_key
+
+
+def test_scores_by_stored_vectors_depend_on_the_code_that_stores_them(
+    small: Compose, shared: Shared, machine: Hardware, tmp_path: Path
+) -> None:
+    plain, stored = (
+        scores.inputs(small("arch=colbert", f"rerank.vectors={v}"), shared, tmp_path, machine)
+        for v in ("none", "int8")
+    )
+    assert plain["code"] == code_version("scores")
+    assert stored["code"] == code_version("scores", "token vectors")
 
 
 KNOBS = (

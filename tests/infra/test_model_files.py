@@ -1,16 +1,20 @@
 """Bases: cut to some layers, and refused where they are nowhere."""
 
 import errno
+import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
 from pipeline.infra.errors import exit_code
-from pipeline.infra.model_files import locate, prepare_base
+from pipeline.infra.model_files import SEEN_QUERIES, locate, prepare_base
 from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError
 from tests.conftest import Compose
+from tests.odd_models import encoder
 
 
 @pytest.mark.slow
@@ -22,6 +26,21 @@ def test_minilm_l3_is_every_second_layer(small: Compose) -> None:
     for ours, theirs in enumerate((0, 2, 4)):
         assert np.array_equal(half[name.format(ours)], whole[name.format(theirs)])
     assert name.format(3) not in half
+
+
+def test_a_cut_base_keeps_what_it_has_seen_and_follows_its_tokenizer(
+    small: Compose, tmp_path: Path
+) -> None:
+    whole = encoder(tmp_path / "whole")
+    np.save(whole / SEEN_QUERIES, np.array([7], dtype=np.uint64))
+    named = small("base=minilm_l3").base
+    base = replace(named, path=str(whole), keep_layers=[0])
+    cut = prepare_base(base, StageCache(tmp_path / "cache"))
+    assert np.load(cut / SEEN_QUERIES).tolist() == [7]
+    assert prepare_base(base, StageCache(tmp_path / "cache")) == cut
+    settings = whole / "tokenizer_config.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"do_lower_case": False}))
+    assert prepare_base(base, StageCache(tmp_path / "cache")) != cut
 
 
 @pytest.mark.parametrize("path", ["no-such/model", "not a model!", "/no/such/folder"])

@@ -101,12 +101,15 @@ def _leaked(name: str, texts: TextCounts, leaders: list[int]) -> Iterator[Findin
                 near.add(_both(texts, one, other))
                 break
     relevant = "relevant passages" if name == "passages" else "queries"
+    then = "they are dropped from dev and train"
+    if name == "passages":
+        then = "they stay unless dataset.disjoint=passage, and the report shows other queries apart"
     if same.count:
         yield same.finding(
             f"leaked_{name}",
             severity="warning",
             message=f"{relevant} that occur in two splits",
-            cost="the test would contain training data; they are dropped from dev and train",
+            cost=f"the test would contain training data; {then}",
             advice="keep each in one split, or leave the column split out and let training split",
         )
     if near.count:
