@@ -123,9 +123,10 @@ class TrainingExample(NamedTuple):
 
     ``gain`` is that of the passage, 1 or more, and ``label`` the gain over the largest gain of
     the training queries, 0 < label <= 1. ``relevant`` are the text keys of all passages that are
-    relevant to the query. ``held_out`` says that the relevant passage is a negative of no query,
-    as it is relevant to a dev or test query, too. ``teacher`` holds another model's scores of the
-    relevant passage and of every negative, in that order; empty where nothing is distilled.
+    relevant to the query, and ``query_id`` tells queries of the same text apart. ``held_out``
+    says that the relevant passage is a negative of no query, as it is relevant to a dev or test
+    query, too. ``teacher`` holds another model's scores of the relevant passage and of every
+    negative, in that order; empty where nothing is distilled.
     """
 
     query: str
@@ -136,6 +137,7 @@ class TrainingExample(NamedTuple):
     relevant: tuple[bytes, ...] = ()
     held_out: bool = False
     teacher: Sequence[float] = ()
+    query_id: str = ""
 
 
 def sort_hits(hits: Iterable[Hit]) -> list[Hit]:

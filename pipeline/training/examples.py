@@ -98,7 +98,7 @@ def _tuples(rows: Iterable[TrainingExample], scored: bool) -> Columns:
 
 def _lists(rows: Iterable[TrainingExample], scored: bool) -> Columns:
     """Yield one list per query, whose rows all have the same negatives."""
-    for query, group in groupby(rows, key=lambda row: row.query):
+    for (_, query), group in groupby(rows, key=lambda row: (row.query_id, row.query)):
         members = list(group)
         negatives = members[0].negatives
         gains = [float(row.gain) for row in members] + [0.0] * len(negatives)

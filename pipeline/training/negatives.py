@@ -229,4 +229,5 @@ class TrainingSet:
                     negatives=[corpus[doc_id] for doc_id in row.negative_ids],
                     relevant=relevant,
                     held_out=keys[row.positive_id] in self._dataset.held_out,
+                    query_id=query_id,
                 )

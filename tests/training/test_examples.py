@@ -37,6 +37,12 @@ def test_lists_hold_every_passage_of_a_query_once_with_its_gain(loss: str) -> No
     assert row["label"] == [2.0, 1.0, 0.0, 0.0]
 
 
+def test_two_queries_of_the_same_text_have_a_list_each() -> None:
+    rows = [ROWS[0]._replace(query_id="1"), ROWS[1]._replace(query_id="2", negatives=["c", "d"])]
+    lists = columns("listnet", rows)
+    assert [row["passages"] for row in lists] == [["good", "bad", "worse"], ["fair", "c", "d"]]
+
+
 def test_the_gains_of_the_data_become_the_labels_of_each_loss(tmp_path: Path) -> None:
     corpus = {"a": "first", "b": "second", "c": "third", "n": "none"}
     nothing = QuerySet({}, {})
