@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.commands.arguments import Parser, names_and_overrides
+from pipeline.records import InputError
 
 EPILOG = """\
 RUN is the run id of a sweep, or the name of a finished run (the newest of that name), or its id.
@@ -29,7 +30,7 @@ def main(words: Sequence[str]) -> None:
 
     Raises:
         InputError, HydraException, OmegaConfBaseException: an argument is wrong, there is no
-            such run, or the tracking store can't be read.
+            such run or none at all, or the tracking store can't be read.
     """
     description = "Print the comparison table of runs and write it as HTML, markdown and CSV."
     parser = Parser("report", description, EPILOG)
@@ -42,6 +43,7 @@ def main(words: Sequence[str]) -> None:
 
     from pipeline.infra.redact import mask
     from pipeline.report.write import show, show_runs
+    from pipeline.tracking.reader import experiments
     from pipeline.tracking.selection import newest, selected
 
     store, output = config.tracking, Path(config.output_dir)
@@ -51,8 +53,11 @@ def main(words: Sequence[str]) -> None:
         chosen = newest(store)
         where = f"experiment {store.experiment} of {mask(store.uri)}"
         if not chosen.sweeps and not chosen.points:
-            print(f"no finished run in {where}; make sweep makes some")
-        elif not chosen.sweeps:
+            hint = "make sweep makes some"
+            if others := experiments(store):
+                hint = f"there are some in {', '.join(others)}: tracking.experiment={others[0]}"
+            raise InputError(f"no finished run in {where}; {hint}")
+        if not chosen.sweeps:
             count = len(chosen.points)
             print(f"no finished sweep in {where}: its single runs are compared, {count} in all")
     alone = len(chosen.sweeps) == 1 and not chosen.points

@@ -77,7 +77,10 @@ def _check_training_queries(config: Config) -> None:
         why = "dataset.max_train_queries=0"
     elif isinstance(dataset, BeirConfig):
         qrels = Path(dataset.path) / "qrels"
-        if not any((qrels / name).is_file() for name in ("train.tsv", "train.tsv.gz")):
+        # A folder without qrels is none of BEIR's, which reading it says.
+        if qrels.is_dir() and not any(
+            (qrels / name).is_file() for name in ("train.tsv", "train.tsv.gz")
+        ):
             why = f"there is no {qrels / 'train.tsv'}"
     if config.epochs > 0 and why:
         raise InputError(

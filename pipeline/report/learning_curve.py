@@ -48,6 +48,7 @@ class Curve:
     points: dict[int, Measured]  # labelled queries trained on, rising, two or more
     steps: list[Step]  # from each point to the next
     doubling: Step  # to the last point, from the one that is nearest to half its queries
+    unweighted: bool  # both ends of the doubling have the search's own values: nothing was reranked
 
     @property
     def runs(self) -> tuple[str, ...]:
@@ -108,6 +109,13 @@ def sentences(comparison: Comparison, search: str) -> list[str]:
 def _sentence(fused: Curve, own: Curve | None, measure: str) -> str:
     step, search = fused.doubling, SEARCH_NAMES[COLUMNS[fused.column]]
     where = f"fused with {search} search, {step.start:,} to {step.end:,} labelled queries"
+    if fused.unweighted:
+        lead = f"It can't be told if more labels help ({fused.name})"
+        text = f"{lead}: {where} gave the reranker no weight beside the search"
+        if own is not None and not isnan(own.doubling.low):
+            gained = f"{own.doubling.gain:+.3f} {measure} ({_interval(own.doubling)})"
+            text += f", though its own order, not fused, gained {gained}"
+        return f"{text}."
     gained = f"{where} brought {step.gain:+.3f} {measure} ({_interval(step)})"
     if step.low > 0:
         text = f"More labels are likely to help ({fused.name}): {gained}"
@@ -141,7 +149,14 @@ def _curve(name: str, column: str, metric: str, points: dict[int, Measured]) -> 
     half = min(earlier, key=lambda queries: abs(log2(end / queries) - 1))
     pairs = [*pairwise(points), (half, end)]
     *steps, doubling = _steps(points, pairs, column, metric)
-    return Curve(name, column, points, steps, doubling)
+    unweighted = all(_is_the_search(points[end].point, column, metric) for end in (half, end))
+    return Curve(name, column, points, steps, doubling, unweighted)
+
+
+def _is_the_search(point: Point, column: str, metric: str) -> bool:
+    """Return whether every query has the value of the search alone."""
+    values, base = (point.values.of(name, metric) for name in (column, COLUMNS[column]))
+    return values is not None and base is not None and np.array_equal(values, base)
 
 
 def _steps(

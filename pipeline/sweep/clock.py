@@ -51,16 +51,15 @@ class Clock:
         whole = sum(seconds for _, seconds in points) + after
         return replace(self, begun=time.time(), expected=expected, whole=whole)
 
-    def left(self, ended: Sequence[str], total: int) -> float:
-        """Estimate the seconds left, when the points of these names of ``total`` have ended.
+    def left(self, ended: Sequence[str]) -> float:
+        """Estimate the seconds left, when the points of these names have ended.
 
         What is left of the expected time, at the pace so far. At first the pace is close to the
-        expected one, as the first point may tell little. If nothing is expected, points take as
-        long as those so far.
+        expected one, as the first point may tell little. 0 if nothing is expected.
         """
         passed = time.time() - self.begun
-        if not self.expected:
-            return passed / len(ended) * (total - len(ended))
+        if not self.whole:
+            return 0.0
         done, trust = sum(self.expected.get(name, 0.0) for name in ended), TRUST * self.whole
         pace = (passed + trust) / (done + trust)
         return pace * max(0.0, self.whole - done)

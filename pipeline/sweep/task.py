@@ -64,7 +64,7 @@ class Reported:
         ended = self._ended(name)
         place = len(ended)
         minutes, seconds = divmod(round(time.time() - begun), 60)
-        left = self.clock.left(ended, self.total)
+        left = self.clock.left(ended)
         rest = f"; about {duration(left)} left" if left else ""
         log.info(
             "[%d/%d] %s: %s (%d:%02d%s)", place, self.total, name, what, minutes, seconds, rest

@@ -144,6 +144,20 @@ def _of_experiment(config: TrackingConfig, query: str) -> list[RunRecord]:
         return [_record(run) for run in _search(client, experiment.experiment_id, query)]
 
 
+def experiments(config: TrackingConfig) -> list[str]:
+    """Return the names of the experiments that hold a finished point; none if there is no store."""
+    path = sqlite_path(config.uri)
+    if path and not path.exists():
+        return []
+    with contact(config) as client:
+        found = every(lambda page: client.search_experiments(page_token=page))
+        return sorted(
+            experiment.name
+            for experiment in found
+            if client.search_runs([experiment.experiment_id], FINISHED_POINT, max_results=1)
+        )
+
+
 def used_stages(config: TrackingConfig) -> set[str]:
     """Return ``stage/KEY`` of every stage output that a finished or running run uses.
 

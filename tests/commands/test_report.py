@@ -1,6 +1,7 @@
 """``make report``: which runs it reads, what it writes, and what it says of a mistake."""
 
 import csv
+import re
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -53,17 +54,21 @@ def test_nothing_yet(
     tmp_path: Path, words: list[str], new_store: NewStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    message = f"no finished run in experiment e of {uri}; make sweep makes some\n"
-    main(words)
-    assert capsys.readouterr().out == message
+    message = f"no finished run in experiment e of {uri}; "
+    with pytest.raises(InputError, match=f"^{re.escape(message)}make sweep makes some$"):
+        main(words)
     assert list(tmp_path.iterdir()) == []
     config = new_store(tmp_path, "e")
     with writer.run(config, "sweep", {"kind": "sweep"}) as empty:
         store_run(replace(config, parent_run_id=empty.run_id), RECORDS[1])  # which fails
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "report.md").write_text("of yesterday")
-    main(words)
-    assert capsys.readouterr().out == message
+    with pytest.raises(InputError, match=f"^{re.escape(message)}make sweep makes some$"):
+        main(words)
+    store_run(replace(config, experiment="q"), RECORDS[0])
+    elsewhere = "there are some in q: tracking.experiment=q"
+    with pytest.raises(InputError, match=f"^{re.escape(message)}{elsewhere}$"):
+        main(words)
     with writer.run(config, "sweep", {"kind": "sweep"}) as empty:
         pass
     main([*words, empty.run_id])

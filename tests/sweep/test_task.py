@@ -33,10 +33,13 @@ def test_places_go_on_in_another_process(
     caplog.set_level(logging.INFO, "pipeline")
     for module in ("task", "clock"):
         monkeypatch.setattr(f"pipeline.sweep.{module}.time", SimpleNamespace(time=lambda: 1600.0))
-    first = Reported(3, str(tmp_path), Clock(1000.0, begun=1000.0))
+    # 300 s were expected of each point, and the first took 600 s, of which 180 s may be chance:
+    # (600 + 180) / (300 + 180) times the 600 s of the others. The second took no time.
+    clock = Clock(1000.0, begun=1000.0, expected={"point": 300.0}, whole=900.0)
+    first = Reported(3, str(tmp_path), clock)
     for worker in (first, pickle.loads(pickle.dumps(first)), first):
         worker.say("point", "done", 1500.0)
     lines = [record.getMessage() for record in caplog.records]
-    assert lines[0] == "[1/3] point: done (1:40; about 20 min left)"
+    assert lines[0] == "[1/3] point: done (1:40; about 16 min left)"
     assert lines[1] == "[2/3] point: done (1:40; about 5 min left)"
     assert lines[2] == "[3/3] point: done (1:40)"

@@ -41,6 +41,8 @@ def inputs(config: LabelledConfig) -> dict[str, object]:
     for key in ("path", "corpus"):
         if settings[key] is not None:
             path = Path(settings[key])
+            beir = "is a folder; a folder in BEIR layout is read by dataset=beir"
+            require(not path.is_dir(), f"dataset.{key}", path, beir)
             require(path.is_file(), f"dataset.{key}", path, "no such file")
             # The end of the name says how the file is read; the rest of it means nothing.
             (facts,) = file_facts(path.parent, [path]).values()

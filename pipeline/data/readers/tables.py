@@ -49,7 +49,8 @@ def records(path: Path) -> Iterator[Entry]:
         InputError: there is no such file, or its format is unknown or broken.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
+        reason = "is a folder; name a file in it" if path.is_dir() else "no such file"
+        raise InputError(f"{path}: {reason}")
     if (reader := READERS.get(_kind(path))) is None:
         known = ", ".join(READERS)
         raise InputError(f"{path}: unknown format; the name must end with {known}, or with .gz")

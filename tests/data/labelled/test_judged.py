@@ -186,6 +186,8 @@ def test_bad_input(lines: list[str], message: str, tmp_path: Path) -> None:
 def test_bad_files_and_settings(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"^dataset\.path=.*/a\.csv: no such file"):
         made(tmp_path / "a.csv")
+    with pytest.raises(InputError, match=r"^dataset\.path=.*: is a folder; .* dataset=beir"):
+        made(tmp_path)
     path = write(tmp_path / "a.csv", [{**row, "split": "test"} for row in pairs()])
     with pytest.raises(InputError, match=r"^dataset\.folds=3: the file has splits; or leave"):
         made(path, folds=3)

@@ -223,3 +223,5 @@ def test_a_wrong_file_is_one_line(tmp_path: Path, name: str, content: bytes, mes
 def test_no_such_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         read(tmp_path / "a.csv")
+    with pytest.raises(InputError, match="is a folder; name a file in it"):
+        read(tmp_path)

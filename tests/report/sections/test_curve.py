@@ -70,6 +70,15 @@ def test_flat_at_the_end_there_is_no_sign() -> None:
     assert text.startswith("No sign") and "its own order, not fused, still learns: +0.050" in text
 
 
+def test_a_fusion_without_the_reranker_tells_nothing() -> None:
+    nothing = {1000: (0.0, 0.0), 2000: (0.0, 0.0)}
+    (text,) = sentences(trained(nothing, own=(0.04, 0.06)), "vector")
+    assert text.startswith("It can't be told if more labels help (colbert, minilm_l6, ")
+    assert "1,000 to 2,000 labelled queries gave the reranker no weight" in text
+    assert "its own order, not fused, gained +0.050 NDCG@10 (95% interval +0.04" in text
+    assert "unlikely" not in text
+
+
 def test_with_a_wide_interval_more_test_queries_are_needed() -> None:
     (text,) = sentences(trained({1000: (0.0, 0.0), 2000: (0.3, -0.28)}), "hybrid")
     assert text.startswith("Too few test queries to tell") and "brought +0.010 NDCG@10" in text
