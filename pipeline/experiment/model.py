@@ -187,18 +187,21 @@ def _train(
             return rows.examples()
         return with_teacher(rows.examples(), teacher, config.train.teacher_temperature)
 
+    def score() -> float:
+        return dev_score(config, shared, reranker)
+
     with measured(machine.device) as cost:
         outcome = train(
             reranker,
             examples,
             planned,
             settings_of(config),
-            machine,
-            config.seed,
-            checkpoints,
-            (lambda: dev_score(config, shared, reranker)) if shared.dataset.dev.queries else None,
-            on_log,
-            on_restart,
+            hardware=machine,
+            seed=config.seed,
+            folder=checkpoints,
+            on_log=on_log,
+            dev_score=score if shared.dataset.dev.queries else None,
+            on_restart=on_restart,
             better_than_start=config.base.dedicated,
         )
     effort = outcome.effort
