@@ -113,13 +113,13 @@ def _columns(given: Sequence[str]) -> "ColumnsConfig":
     from pipeline.config.datasets import ColumnsConfig
 
     roles = [field.name for field in fields(ColumnsConfig)]
-    columns = ColumnsConfig()
+    names: dict[str, str] = {}
     for word in given:
         role, _, name = word.partition("=")
         if role not in roles or not name:
             raise InputError(f"--column {word}: give ROLE=NAME, ROLE one of {', '.join(roles)}")
-        setattr(columns, role, name)
-    return columns
+        names[role] = name
+    return ColumnsConfig(**names)
 
 
 def _base_path(name: str) -> str:
