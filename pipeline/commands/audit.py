@@ -60,10 +60,9 @@ def main(words: Sequence[str]) -> None:
     console.print()
     for name in ("audit.html", "audit.json"):
         console.print(str(options.output / name), markup=False, soft_wrap=True)
-    code = report.exit_code(options.strict)
-    if code == 2:
+    if report.unusable:
         raise InputError(f"{options.data}: unusable, see the findings")
-    if code == 1:
+    if options.strict and report.has_warnings:
         raise Refused(f"{options.data}: has warnings, and --strict allows none")
 
 
