@@ -126,7 +126,7 @@ def evaluate(request: Request, min_gain: float | None, json: bool) -> None:
     cache = StageCache.of(config)
     references = {"model": request.model, "baseline": request.baseline}
     machine = hardware.resolve(config.hardware)
-    # Both are loaded before the work starts, so that a folder without a reranker is told at once.
+    # Both are found and loaded first, so that a folder without a reranker is reported at once.
     found = {key: find_scorer(key, ref, config, cache) for key, ref in references.items() if ref}
     models = {key: scorer.load(config.rerank) for key, scorer in found.items()}
     task = make_task(config, machine, cache, request.mode, request.cutoff)

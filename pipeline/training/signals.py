@@ -13,7 +13,7 @@ from pipeline.infra.errors import SCHEDULER_SIGNALS, Handler
 
 
 class DeferredSignals:
-    """Notes the signals that arrive, and calls their handlers when told to."""
+    """Record signals that arrive, and call their handlers on request."""
 
     def __init__(self) -> None:
         self._handlers: dict[int, Handler] = {}

@@ -1,7 +1,7 @@
 """What became of the points of a sweep, whatever their launcher made of it.
 
 The launchers here are stubs that leave behind what real ones do when a process is killed;
-tests/test_launchers.py has the real ones.
+tests/sweep/test_launchers.py has the real ones.
 """
 
 import gc
