@@ -50,7 +50,7 @@ def main(words: Sequence[str]) -> None:
         columns,
         corpus=options.corpus,
         base=base,
-        max_length=options.max_length,
+        max_length=_default_length() if options.max_length is None else options.max_length,
         query_length=options.query_length,
         near_duplicate=options.near_duplicate,
     )
@@ -81,7 +81,9 @@ def _parser() -> Parser:
         "(%(default)s)",
     )
     parser.add_argument(
-        "--max-length", type=int, default=256, help="tokens of query and passage (%(default)s)"
+        "--max-length",
+        type=int,
+        help="tokens of query and passage (default: max_length of conf/config.yaml)",
     )
     parser.add_argument(
         "--query-length",
@@ -119,6 +121,13 @@ def _columns(given: Sequence[str]) -> "ColumnsConfig":
             raise InputError(f"--column {word}: give ROLE=NAME, ROLE one of {', '.join(roles)}")
         names[role] = name
     return ColumnsConfig(**names)
+
+
+def _default_length() -> int:
+    """The tokens that a cross-encoder reads unless it is configured otherwise."""
+    from pipeline.config.compose import compose
+
+    return compose([]).max_length
 
 
 def _base_path(name: str) -> str:
