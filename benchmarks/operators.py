@@ -104,11 +104,10 @@ def training(point: Config, base: Path, machine: Hardware) -> tuple[dict[str, fl
             lambda: rows,
             schedule,
             settings,
-            machine,
-            point.seed,
-            Path(folder),
-            None,
-            on_log,
+            hardware=machine,
+            seed=point.seed,
+            folder=Path(folder),
+            on_log=on_log,
         )
     return operators(profiler), passed[0]
 

@@ -1,4 +1,4 @@
-"""Train and compare rerankers: see README.md, and pipeline/experiment.py for the recipe."""
+"""Train and compare rerankers: see README.md, and pipeline/experiment/recipe.py for the recipe."""
 
 import os
 

@@ -45,6 +45,9 @@ class Hit(NamedTuple):
 Ranking = dict[str, list[Hit]]
 """Query id -> hits, best first."""
 
+PairScores = Mapping[str, Mapping[str, float]]
+"""Query id -> document id -> the reranker's score."""
+
 
 class InputError(Exception):
     """A mistake in the input: shown as one line, exit code 2, no traceback."""

@@ -13,8 +13,8 @@ from benchmarks.bench.subjects import Subject
 from pipeline.evaluation.quality import evaluate
 from pipeline.experiment import token_vectors
 from pipeline.protocols import Scorer
-from pipeline.records import SEARCHES
-from pipeline.rerankers.scores import PairScores, score_candidates
+from pipeline.records import SEARCHES, PairScores
+from pipeline.rerankers.scores import score_candidates
 from pipeline.retrieval.searches import Searches
 
 NEAR = 1e-3  # of two scores in fp32

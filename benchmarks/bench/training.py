@@ -43,11 +43,10 @@ def training(arch: str, precision: str, target: float) -> Iterator[Result]:
                 lambda: rows,
                 schedule,
                 settings,
-                machine,
-                config.seed,
-                Path(folder),
-                None,
-                on_log,
+                hardware=machine,
+                seed=config.seed,
+                folder=Path(folder),
+                on_log=on_log,
             )
         losses["ours"].append(_end(curve))
 

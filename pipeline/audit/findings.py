@@ -60,12 +60,15 @@ class Report:
     facts: Mapping[str, object]
     findings: list[Finding]
 
-    def exit_code(self, strict: bool = False) -> int:
-        """Return 2 for an unusable file, 1 if ``strict`` and there are warnings, else 0."""
-        severities = {finding.severity for finding in self.findings}
-        if "unusable" in severities:
-            return 2
-        return int(strict and "warning" in severities)
+    @property
+    def unusable(self) -> bool:
+        """Whether training refuses the file or has nothing to learn from it."""
+        return any(finding.severity == "unusable" for finding in self.findings)
+
+    @property
+    def has_warnings(self) -> bool:
+        """Whether a finding is a warning."""
+        return any(finding.severity == "warning" for finding in self.findings)
 
 
 def snippet(text: str) -> str:

@@ -1,7 +1,8 @@
 """Parse the words after a command: flags, names and ``KEY=VALUE``."""
 
 import argparse
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from typing import NoReturn
 
 from pipeline.records import InputError
@@ -9,6 +10,10 @@ from pipeline.records import InputError
 MODEL_IS_MISSING = (
     "model=REF is missing: a folder, run:NAME, models:/NAME@ALIAS or a hub id, as ORG/NAME"
 )
+OF_A_SCORER = re.compile(
+    r"(?:model|output_dir|eval\.batch_size|(?:hardware|rerank|tracking)\.\w+)=.*", re.S
+)
+"""The words KEY=VALUE of a command that scores with a saved model."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -58,3 +63,24 @@ def own_keys(words: Sequence[str], keys: Collection[str]) -> tuple[dict[str, str
         else:
             rest.append(word)
     return own, rest
+
+
+def model_of(own: Mapping[str, str]) -> str:
+    """Return the value of the key ``model``.
+
+    Raises:
+        InputError: it is missing or empty.
+    """
+    if not own.get("model"):
+        raise InputError(MODEL_IS_MISSING)
+    return own["model"]
+
+
+def check_choice(key: str, value: str, values: Sequence[str]) -> None:
+    """Refuse a ``value`` of ``key`` that is none of ``values``.
+
+    Raises:
+        InputError: names the values there are.
+    """
+    if value not in values:
+        raise InputError(f"{key}={value}: must be one of {', '.join(values)}")

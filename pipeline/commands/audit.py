@@ -50,7 +50,7 @@ def main(words: Sequence[str]) -> None:
         columns,
         corpus=options.corpus,
         base=base,
-        max_length=options.max_length,
+        max_length=_default_length() if options.max_length is None else options.max_length,
         query_length=options.query_length,
         near_duplicate=options.near_duplicate,
     )
@@ -60,10 +60,9 @@ def main(words: Sequence[str]) -> None:
     console.print()
     for name in ("audit.html", "audit.json"):
         console.print(str(options.output / name), markup=False, soft_wrap=True)
-    code = report.exit_code(options.strict)
-    if code == 2:
+    if report.unusable:
         raise InputError(f"{options.data}: unusable, see the findings")
-    if code == 1:
+    if options.strict and report.has_warnings:
         raise Refused(f"{options.data}: has warnings, and --strict allows none")
 
 
@@ -82,7 +81,9 @@ def _parser() -> Parser:
         "(%(default)s)",
     )
     parser.add_argument(
-        "--max-length", type=int, default=256, help="tokens of query and passage (%(default)s)"
+        "--max-length",
+        type=int,
+        help="tokens of query and passage (default: max_length of conf/config.yaml)",
     )
     parser.add_argument(
         "--query-length",
@@ -113,13 +114,20 @@ def _columns(given: Sequence[str]) -> "ColumnsConfig":
     from pipeline.config.datasets import ColumnsConfig
 
     roles = [field.name for field in fields(ColumnsConfig)]
-    columns = ColumnsConfig()
+    names: dict[str, str] = {}
     for word in given:
         role, _, name = word.partition("=")
         if role not in roles or not name:
             raise InputError(f"--column {word}: give ROLE=NAME, ROLE one of {', '.join(roles)}")
-        setattr(columns, role, name)
-    return columns
+        names[role] = name
+    return ColumnsConfig(**names)
+
+
+def _default_length() -> int:
+    """The tokens that a cross-encoder reads unless it is configured otherwise."""
+    from pipeline.config.compose import compose
+
+    return compose([]).max_length
 
 
 def _base_path(name: str) -> str:

@@ -34,8 +34,7 @@ def main(words: Sequence[str]) -> None:
         help="the search whose queries are shown (%(default)s)",
     )
     arguments = parser.parse_intermixed_args(words)
-    given, overrides = names_and_overrides(arguments.words)
-    names = [name.removeprefix("run:") for name in given]
+    names, overrides = names_and_overrides(arguments.words)
     if len(names) != 2:
         raise InputError(f"give two runs, not {len(names)}: python -m pipeline compare A B")
 

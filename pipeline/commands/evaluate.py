@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 
-from pipeline.commands.arguments import MODEL_IS_MISSING, Parser, own_keys
+from pipeline.commands.arguments import Parser, check_choice, model_of, own_keys
 from pipeline.records import SEARCHES, InputError
 
 EPILOG = """\
@@ -81,15 +81,14 @@ def parse(words: Sequence[str]) -> Request:
         if re.split(r"[.@]", key.lstrip("+~"))[0] in OF_THE_MODEL:
             raise InputError(f"{word}: the model determines {key}; leave it out")
     for key, values in CHOICES.items():
-        if key in own and own[key] not in values:
-            raise InputError(f"{key}={own[key]}: must be one of {', '.join(values)}")
+        if key in own:
+            check_choice(key, own[key], values)
     metric = own.get("metric")
     if metric is not None and not METRIC.fullmatch(metric):
         raise InputError(
             f"metric={metric}: must be ndcg, hit_rate, mrr or recall, as in ndcg_at_10"
         )
-    if not own.get("model"):
-        raise InputError(MODEL_IS_MISSING)
+    model_of(own)
     return Request(**own, overrides=overrides)
 
 
@@ -127,7 +126,7 @@ def evaluate(request: Request, min_gain: float | None, json: bool) -> None:
     cache = StageCache.of(config)
     references = {"model": request.model, "baseline": request.baseline}
     machine = hardware.resolve(config.hardware)
-    # Both are loaded before the work starts, so that a folder without a reranker is told at once.
+    # Both are found and loaded first, so that a folder without a reranker is reported at once.
     found = {key: find_scorer(key, ref, config, cache) for key, ref in references.items() if ref}
     models = {key: scorer.load(config.rerank) for key, scorer in found.items()}
     task = make_task(config, machine, cache, request.mode, request.cutoff)

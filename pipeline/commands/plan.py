@@ -2,20 +2,21 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from pipeline.commands.arguments import Parser
 from pipeline.config import Config
-from pipeline.sweep.gpus import UTILISATION, check_utilisation, on_gpus, parse_prices
+from pipeline.sweep.gpus import UTILISATION, OnGpu, check_utilisation, on_gpus, parse_prices
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from pipeline.experiment.work import Work
+    from pipeline.sweep.cost import Cost
     from pipeline.sweep.estimate import Seconds
     from pipeline.training.schedule import Schedule
 
@@ -34,6 +35,17 @@ examples:
   python -m pipeline plan arch=colbert,cross_encoder negatives=1,2,3
   python -m pipeline plan experiment=pydocs --price L4=0.8,H100=3.5
 """
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The points of a grid with what each does and costs; None where only the data can tell."""
+
+    points: Sequence[Config]
+    schedules: Sequence["Schedule | None"]
+    works: Sequence["Work | None"]
+    costs: Sequence["Cost"]
+    total: "Cost"
 
 
 def main(words: Sequence[str]) -> None:
@@ -61,30 +73,29 @@ def main(words: Sequence[str]) -> None:
     prices = parse_prices(arguments.price)
     utilisation = check_utilisation(arguments.utilisation)
 
+    from pipeline.sweep import cost, plan
     from pipeline.sweep.grid import Grid
-    from pipeline.sweep.plan import planned
 
-    grid = Grid(arguments.overrides)
-    schedules = [planned(point) if point.epochs > 0 else None for point in grid.points]
+    points = Grid(arguments.overrides).points
+    schedules = [plan.planned(point) if point.epochs > 0 else None for point in points]
+    works = plan.works(points)
+    costs = cost.of_grid(points, works)
+    planned = Planned(points, schedules, works, costs, cost.total(costs))
+    gpus = on_gpus(planned.total.flops, utilisation, prices)
     if arguments.json:
-        print(json.dumps(_as_object(grid.points, schedules, utilisation, prices), indent=2))
+        print(json.dumps(_as_object(planned, gpus, utilisation), indent=2))
         return
 
     from rich.console import Console
 
+    from pipeline.sweep import cost_table
+
     console = Console(width=None if sys.stdout.isatty() else 140)
-    _show_points(console, grid.points, schedules)
-
-    from pipeline.sweep import cost, cost_table, plan
-
-    works = plan.works(grid.points)
-    costs = cost.of_grid(grid.points, works)
-    total = cost.total(costs)
-    cost_table.show(console, costs, total)
-    for line in cost_table.gpu_lines(on_gpus(total.flops, utilisation, prices), utilisation):
+    _show_points(console, points, schedules)
+    cost_table.show(console, costs, planned.total)
+    for line in cost_table.gpu_lines(gpus, utilisation):
         console.print(line, highlight=False)
-    for line in _time(grid.points, works):
-        console.print(line, highlight=False)
+    _print_time(console, points, works)
 
 
 def _show_points(
@@ -118,23 +129,27 @@ def _show_points(
     console.print(f"{counted} on {points[0].dataset.name}, {total:,} pairs at most")
 
 
-def _time(points: Sequence[Config], works: Sequence["Work | None"]) -> Iterator[str]:
-    """Say how much work there is, and how long it takes here if that can be told."""
+def _print_time(
+    console: "Console", points: Sequence[Config], works: Sequence["Work | None"]
+) -> None:
+    """Print how much work there is, and how long it takes here if that can be measured."""
     from pipeline.experiment.work import Work
     from pipeline.sweep.estimate import in_words
 
     if None not in works:
         whole = Work(*map(sum, zip(*(work for work in works if work), strict=True)))
         stored = f"; {whole.encoded:,} passages to encode" if whole.encoded else ""
-        yield (
+        console.print(
             f"{whole.trained:,} pairs to train, {whole.to_score:,} to score, "
-            f"{whole.served:,} to time{stored}"
+            f"{whole.served:,} to time{stored}",
+            highlight=False,
         )
     if reason := _unknown(points, works):
-        yield f"time: ?, {reason}"
+        console.print(f"time: ?, {reason}", highlight=False)
         return
-    yield "measuring how fast this machine trains and scores"
-    yield f"time: {in_words(_measured(points, works))}, once data, index and negatives are made"
+    console.print("measuring how fast this machine trains and scores", highlight=False)
+    time = in_words(_measured(points, works))
+    console.print(f"time: {time}, once data, index and negatives are made", highlight=False)
 
 
 def _unknown(points: Sequence[Config], works: Sequence["Work | None"]) -> str:
@@ -160,31 +175,22 @@ def _measured(points: Sequence[Config], works: Sequence["Work | None"]) -> list[
         return seconds([plan.with_speed(p, w, cache) for p, w in zip(points, known, strict=True)])
 
 
-def _as_object(
-    points: Sequence[Config],
-    schedules: Sequence["Schedule | None"],
-    utilisation: float,
-    prices: Mapping[str, float],
-) -> dict[str, object]:
+def _as_object(planned: Planned, gpus: Sequence[OnGpu], utilisation: float) -> dict[str, object]:
     """All that is printed, with null for a ?, in bytes, seconds and FLOPs."""
-    from pipeline.sweep import cost, plan
-
-    works = plan.works(points)
-    costs = cost.of_grid(points, works)
-    total = cost.total(costs)
+    points, works = planned.points, planned.works
     unknown = _unknown(points, works)
     seconds = None if unknown else [s._asdict() for s in _measured(points, works)]
     return {
         "dataset": points[0].dataset.name,
         "points": [
             _settings(point, schedule) | asdict(cost)
-            for point, schedule, cost in zip(points, schedules, costs, strict=True)
+            for point, schedule, cost in zip(points, planned.schedules, planned.costs, strict=True)
         ],
-        "total": asdict(total),
+        "total": asdict(planned.total),
         "gpu": {
             "assumed_utilisation": utilisation,
             "measured": False,
-            "gpus": [gpu._asdict() for gpu in on_gpus(total.flops, utilisation, prices)],
+            "gpus": [gpu._asdict() for gpu in gpus],
         },
         "here": {"unknown": unknown or None, "seconds": seconds},
     }

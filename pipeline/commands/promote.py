@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pipeline.commands.arguments import Parser, names_and_overrides, own_keys
+from pipeline.commands.arguments import Parser, check_choice, names_and_overrides, own_keys
 from pipeline.records import SEARCHES, InputError
 
 EPILOG = """\
@@ -48,8 +48,7 @@ def main(words: Sequence[str]) -> None:
         if key not in own:
             raise InputError(f"say what will be served: {key}={' or '.join(values)}")
         own[key] = own[key].lower()
-        if own[key] not in values:
-            raise InputError(f"{key}={own[key]}: must be {' or '.join(values)}")
+        check_choice(key, own[key], values)
     cutoff = own.get("cutoff", "10")
     if not cutoff.isdecimal() or int(cutoff) < 1:
         raise InputError(f"cutoff={cutoff}: must be a number from 1")

@@ -1,12 +1,11 @@
 """Score documents for a query: ``python -m pipeline score model=REF "query" "document" ...``."""
 
 import json
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pipeline.commands.arguments import MODEL_IS_MISSING, Parser, own_keys
+from pipeline.commands.arguments import OF_A_SCORER, Parser, model_of, own_keys
 from pipeline.records import InputError
 
 EPILOG = """\
@@ -23,9 +22,6 @@ examples:
   python -m pipeline score model=run:NAME "sort a list" "Sorts in place." "Pops."
   python -m pipeline score model=models:/pydocs@champion < requests.jsonl > scores.jsonl
 """
-OVERRIDE = re.compile(
-    r"(?:model|output_dir|eval\.batch_size|(?:hardware|rerank|tracking)\.\w+)=.*", re.S
-)
 CHUNK = 64  # lines scored together
 
 
@@ -98,13 +94,13 @@ def parse(words: Sequence[str]) -> tuple[str, list[str], list[str]]:
     Raises:
         InputError: there is no model, or a query without a document.
     """
-    start = next((i for i, word in enumerate(words) if not OVERRIDE.fullmatch(word)), len(words))
+    no_overrides = (i for i, word in enumerate(words) if not OF_A_SCORER.fullmatch(word))
+    start = next(no_overrides, len(words))
     own, overrides = own_keys(words[:start], ("model",))
     texts = list(words[start:])
-    if not own.get("model"):
-        raise InputError(MODEL_IS_MISSING)
+    model = model_of(own)
     if len(texts) == 1:
         raise InputError("a query needs at least one document: model=REF QUERY DOCUMENT ...")
     if any(not text.strip() for text in texts):
         raise InputError("an empty text: query and documents need at least one letter")
-    return own["model"], overrides, texts
+    return model, overrides, texts

@@ -4,8 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.commands.arguments import MODEL_IS_MISSING, Parser, own_keys
-from pipeline.commands.score import OVERRIDE
+from pipeline.commands.arguments import OF_A_SCORER, Parser, model_of, own_keys
 from pipeline.records import InputError
 
 if TYPE_CHECKING:  # The help must not wait for torch.
@@ -43,10 +42,9 @@ def main(words: Sequence[str]) -> None:
     """
     arguments = parser().parse_intermixed_args(words)
     own, overrides = own_keys(arguments.words, ("model",))
-    if not own.get("model"):
-        raise InputError(MODEL_IS_MISSING)
+    reference = model_of(own)
     for word in overrides:
-        if not OVERRIDE.fullmatch(word):
+        if not OF_A_SCORER.fullmatch(word):
             raise InputError(f"{word}: serve takes no such key; see --help for those it takes")
 
     from pipeline.config.compose import compose
@@ -65,7 +63,7 @@ def main(words: Sequence[str]) -> None:
     )
     # Before the model is loaded, which takes time.
     with server.bind(arguments.host, arguments.port) as listener:
-        served = load(own["model"], config)
+        served = load(reference, config)
         app = create_app(served, limits, token, BATCHES * config.eval.batch_size)
         address = server.listen(listener)
         what = f"{served.architecture}, {served.precision} on {served.device}"

@@ -12,8 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from pipeline.evaluation.quality import PairScores
-from pipeline.records import Qrels
+from pipeline.records import PairScores, Qrels
 
 GROUPS = 10  # of the expected calibration error
 

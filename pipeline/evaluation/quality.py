@@ -12,11 +12,8 @@ import numpy as np
 from pipeline.config.stages import EvalConfig, FusionConfig
 from pipeline.evaluation.fusion_choice import smoothed_choice
 from pipeline.evaluation.metrics import PerQuery, means, measure
-from pipeline.records import Hit, Qrels, Ranking, sort_hits
+from pipeline.records import Hit, PairScores, Qrels, Ranking, sort_hits
 from pipeline.retrieval.fusion import FUSION_WEIGHTS, fuse
-
-PairScores = Mapping[str, Mapping[str, float]]
-"""Query id -> document id -> score."""
 
 FusionWeights = Mapping[str, Mapping[int, float]]
 """Search -> cutoff -> fusion weight; empty for fusion by ranks, which has none."""

@@ -17,8 +17,6 @@ from pipeline.records import InputError
 
 log = logging.getLogger(__name__)
 
-UNUSABLE = 2  # exit code of an audit
-
 
 def audit_labels(config: Config, dataset: LabelledConfig, base: Path, cache: StageCache) -> Path:
     """The folder with the audit of the file of ``dataset``; its warnings are logged.
@@ -45,7 +43,7 @@ def audit_labels(config: Config, dataset: LabelledConfig, base: Path, cache: Sta
             query_length=query_length,
             near_duplicate=dataset.near_duplicate or 1.0,
         )
-        if report.exit_code() == UNUSABLE:
+        if report.unusable:
             raise InputError(f"{dataset.path}: {report.findings[0].message}; see make audit")
         save(report, folder)
 

@@ -23,9 +23,8 @@ from pipeline.evaluation.calibration import (
     fit,
     judged,
 )
-from pipeline.evaluation.quality import PairScores
 from pipeline.infra.model_files import CALIBRATION
-from pipeline.records import Dataset
+from pipeline.records import Dataset, PairScores
 
 log = logging.getLogger(__name__)
 

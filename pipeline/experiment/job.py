@@ -12,7 +12,7 @@ from pipeline.infra.errors import one_line
 from pipeline.infra.imports import importing
 from pipeline.records import InputError
 
-MODEL = "model"  # in the folder of a run
+MODEL = "model"  # in the folder of a run, and in that of the stage output "model"
 
 log = logging.getLogger("pipeline")
 

@@ -4,11 +4,13 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.config.training import TrainConfig
 from pipeline.experiment.dev_score import dev_score, name_by_cutoff
+from pipeline.experiment.job import MODEL
 from pipeline.experiment.shared import Shared
 from pipeline.experiment.teacher import find_teacher, teacher_scores
 from pipeline.infra import distributed
@@ -29,7 +31,7 @@ from pipeline.training.train import Outcome, train
 
 log = logging.getLogger(__name__)
 
-MODEL, TRAINING = "model", "training.json"  # in the folder of the stage output
+TRAINING = "training.json"  # beside the folder MODEL in that of the stage output
 Curve = list[tuple[int, Mapping[str, float]]]
 """(optimiser step, metrics) of every log entry."""
 
@@ -187,18 +189,19 @@ def _train(
             return rows.examples()
         return with_teacher(rows.examples(), teacher, config.train.teacher_temperature)
 
+    score = partial(dev_score, config, shared, reranker)
     with measured(machine.device) as cost:
         outcome = train(
             reranker,
             examples,
             planned,
             settings_of(config),
-            machine,
-            config.seed,
-            checkpoints,
-            (lambda: dev_score(config, shared, reranker)) if shared.dataset.dev.queries else None,
-            on_log,
-            on_restart,
+            hardware=machine,
+            seed=config.seed,
+            folder=checkpoints,
+            on_log=on_log,
+            dev_score=score if shared.dataset.dev.queries else None,
+            on_restart=on_restart,
             better_than_start=config.base.dedicated,
         )
     effort = outcome.effort

@@ -12,6 +12,7 @@ from pipeline.config import Config
 from pipeline.evaluation.metrics import write_qrels, write_run
 from pipeline.evaluation.quality import Evaluation, FusionWeights
 from pipeline.experiment import calibration, samples, seen
+from pipeline.experiment.job import MODEL
 from pipeline.experiment.shared import Shared
 from pipeline.infra import provenance
 from pipeline.infra.hardware import Hardware
@@ -113,11 +114,12 @@ def log_outcome(
     run.log_file(folder / "model_card.md")
     run.log_note(card.partition("\n---\n")[2])  # without its front matter
     if outcome.reranker is not None:
-        outcome.reranker.save(folder / "model")
-        seen.save(folder / "model", dataset, config.epochs > 0, prepared.base)
-        (folder / "model" / "README.md").write_text(card, encoding="utf-8")
-        run.log_file(calibration.save(folder / "model", outcome.calibration))
-        run.log_tags({writer.MODEL_FOLDER: str((folder / "model").resolve())})
+        model = folder / MODEL
+        outcome.reranker.save(model)
+        seen.save(model, dataset, config.epochs > 0, prepared.base)
+        (model / "README.md").write_text(card, encoding="utf-8")
+        run.log_file(calibration.save(model, outcome.calibration))
+        run.log_tags({writer.MODEL_FOLDER: str(model.resolve())})
     if config.tracking.parent_run_id is None:  # A sweep logs the line with the point's place.
         log.info("%s, %d test queries:", config.run_name, len(dataset.test))
         for line in summary(metrics):

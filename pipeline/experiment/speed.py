@@ -151,11 +151,10 @@ def _seconds_to_train(
             lambda: rows,
             schedule,
             settings,
-            machine,
-            config.seed,
-            Path(folder),
-            None,
-            on_log,
+            hardware=machine,
+            seed=config.seed,
+            folder=Path(folder),
+            on_log=on_log,
         )
     steps = [end - begun for begun, end in pairwise(ends)]
     return median(steps) / (schedule.pairs / schedule.steps)

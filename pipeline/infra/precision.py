@@ -60,7 +60,8 @@ def settled(
     ``training`` is None if nothing is trained. Without ``cache`` the answer is not kept.
     """
     if hardware.precision != "auto":
-        return replace(hardware, training_precision=hardware.precision)
+        trains_in = hardware.training_precision or hardware.precision
+        return replace(hardware, training_precision=trains_in)
     half, sizes = _half_precision(hardware.device), sizes_of(model)
     if half is None or sizes is None:
         return replace(hardware, precision="fp32", training_precision="fp32")

@@ -26,9 +26,9 @@ def show(
     Raises:
         InputError: the tracking store can't be read or has no such sweep.
     """
-    runs = reader.read_runs(config, parent_run_id)
-    runs += artifacts.read_skipped(config, parent_run_id, runs)
     sweep = reader.read_run(config, parent_run_id)
+    runs = reader.read_runs(config, parent_run_id)
+    runs += artifacts.read_skipped(config, sweep, runs)
     return show_runs(config, report, runs, output, sweep)
 
 

@@ -93,7 +93,7 @@ class PairTokens:
 
 
 class PairTexts:
-    """The same for a tokenizer without ``post_process``, written in Python: it reads each pair."""
+    """Tokenise each pair by the library, for a tokenizer written in Python."""
 
     def __init__(
         self,

@@ -15,7 +15,6 @@ from pipeline.config.saved_models import (
 )
 from pipeline.config.stages import RerankConfig
 from pipeline.infra.hardware import Hardware
-from pipeline.infra.precision import scored_at_a_time, settled
 from pipeline.protocols import Scorer
 from pipeline.records import InputError
 from pipeline.rerankers import load_reranker
@@ -80,7 +79,6 @@ def load_saved(
     if rerank is not None:
         rerank.must_fit(arch)
         rerank.must_run(hardware.device)
-    hardware = settled(hardware, folder, scored_at_a_time(arch, batch_size))
     reranker = load_reranker(folder, arch, hardware, batch_size, dedicated=True)
     assert reranker is not None
     return reranker if rerank is None else as_served(reranker, rerank)

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.protocols import Scorer
+from pipeline.records import PairScores as PairScores
 from pipeline.records import Ranking
 
 FILE = "scores.parquet"
@@ -18,9 +19,6 @@ SCHEMA = pa.schema(
         pa.field("score", pa.float64()),
     ]
 )
-
-PairScores = dict[str, dict[str, float]]
-"""Query id -> document id -> the reranker's score."""
 
 
 def score_candidates(
@@ -34,7 +32,7 @@ def score_candidates(
     Raises:
         RuntimeError: a score is not finite; names the pair.
     """
-    scores: PairScores = {query_id: {} for query_id in queries}
+    scores: dict[str, dict[str, float]] = {query_id: {} for query_id in queries}
     unique = {
         (query_id, hit.doc_id): None
         for ranking in candidates.values()
@@ -60,7 +58,7 @@ def write_scores(folder: Path, scores: PairScores) -> None:
 
 def read_scores(folder: Path, queries: Iterable[str]) -> PairScores:
     """Read what ``write_scores`` wrote; a query without candidates has no scores."""
-    scores: PairScores = {query_id: {} for query_id in queries}
+    scores: dict[str, dict[str, float]] = {query_id: {} for query_id in queries}
     columns = pq.read_table(folder / FILE).to_pydict()
     for query_id, doc_id, score in zip(*columns.values(), strict=True):
         scores[query_id][doc_id] = score

@@ -88,7 +88,7 @@ class Guard:
         """Answer a request that is allowed, within its limits.
 
         Raises:
-            ClientLeft: nobody waits for the answer.
+            ClientLeft: the client closed the connection.
         """
         if not self._allowed(scope):
             text = "this server needs the header Authorization: Bearer TOKEN with its token"

@@ -65,7 +65,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def listen(listener: socket.socket) -> str:
-    """Let clients connect, who wait until the server runs; return its address.
+    """Start to listen and return the address. Connections wait until the server runs.
 
     Raises:
         InputError: another process has taken the port in the meantime.
@@ -137,7 +137,7 @@ class Connection(H11Protocol):
 
     The head of a request takes at most ``head_seconds``, and so does reading what is left of the
     last answer. In the middle of an answer a client may stop reading for ``unread_seconds``.
-    uvicorn itself would wait for ever.
+    uvicorn has no such limit.
     """
 
     head_seconds: ClassVar[float] = 10.0

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from pipeline.config.stages import TrackingConfig
 from pipeline.evaluation.metrics import PerQuery
-from pipeline.tracking.reader import RunRecord, read_run
+from pipeline.tracking.reader import RunRecord
 from pipeline.tracking.store import contact
 from pipeline.tracking.writer import ActiveRun, cut
 
@@ -127,15 +127,14 @@ def log_points(run: ActiveRun, points: Mapping[str, Mapping[str, str]]) -> None:
 
 
 def read_skipped(
-    config: TrackingConfig, parent_run_id: str, runs: Iterable[RunRecord]
+    config: TrackingConfig, sweep: RunRecord, runs: Iterable[RunRecord]
 ) -> list[RunRecord]:
-    """Return the points of a sweep that are not among its ``runs``, as records without a run id.
+    """Return the points of ``sweep`` that are not among its ``runs``, as records without a run id.
 
     Their status is SKIPPED, or WAITING while the sweep is running.
     """
-    sweep = read_run(config, parent_run_id)
     with tempfile.TemporaryDirectory() as folder:
-        path = download(config, parent_run_id, POINTS_FILE, Path(folder))
+        path = download(config, sweep.run_id, POINTS_FILE, Path(folder))
         points: dict[str, dict[str, str]] = json.loads(path.read_text()) if path else {}
     started = {run.tags.get("fingerprint") for run in runs}
     status = "WAITING" if sweep.status == "RUNNING" else "SKIPPED"

@@ -132,12 +132,12 @@ def _front_matter(
         EvalResult(
             task_type=task,
             dataset_type=dataset.name,
-            dataset_name=f"{dataset.name} ({dataset.fingerprint[:16]}), {mode} search, test",
+            dataset_name=f"{dataset.name} ({dataset.fingerprint[:16]}), {search} search, test",
             metric_type=f"ndcg_at_{k}",
-            metric_value=round(means(per_query[f"{mode}_reranked"])[f"ndcg_at_{k}"], 4),
+            metric_value=round(means(per_query[f"{search}_reranked"])[f"ndcg_at_{k}"], 4),
         )
-        for mode in SEARCHES
-        if f"{mode}_reranked" in per_query
+        for search in SEARCHES
+        if f"{search}_reranked" in per_query
     ]
     published = HUB_ID.fullmatch(config.base.path) and not Path(config.base.path).exists()
     tags = ["reranker", arch.replace("_", "-")] if arch in LIBRARY else []
@@ -160,13 +160,13 @@ def _figures(config: Config, per_query: Mapping[str, PerQuery]) -> str:
         f"| search | order | NDCG@{k} | 95% | hit rate@{k} | 95% |",
         "|---|---|---|---|---|---|",
     ]
-    for mode in SEARCHES:
-        for stage in (mode, f"{mode}_reranked", f"{mode}_fused"):
-            if stage in per_query:
-                name = stage.removeprefix(mode).lstrip("_") or "search alone"
-                cells = [mode, name]
+    for search in SEARCHES:
+        for column in (search, f"{search}_reranked", f"{search}_fused"):
+            if column in per_query:
+                name = column.removeprefix(search).lstrip("_") or "search alone"
+                cells = [search, name]
                 for metric in (f"ndcg_at_{k}", f"hit_rate_at_{k}"):
-                    values = per_query[stage][metric]
+                    values = per_query[column][metric]
                     low, high = interval(values)
                     mean = means({metric: values})[metric]
                     cells += [f"{mean:.4f}", f"{low:.4f} to {high:.4f}"]

@@ -194,12 +194,13 @@ def running(config: TrackingConfig) -> RunRecord | None:
 def find_run(config: TrackingConfig, name: str) -> RunRecord:
     """Return the finished run with the id ``name``, or the newest finished point of that name.
 
-    Names are looked up in every experiment of the store.
+    Names are looked up in every experiment of the store. ``name`` may begin with ``run:``.
 
     Raises:
         InputError: there is no such run (the message suggests similar names), the run with this id
             has not finished, or the address can't be used.
     """
+    name = name.removeprefix("run:")
     with contact(config) as client:
         if RUN_ID.fullmatch(name):
             record = _record(client.get_run(name))

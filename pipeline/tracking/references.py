@@ -52,7 +52,7 @@ def find_model(config: TrackingConfig, reference: str) -> RunRecord:
     """
     if reference.startswith(REGISTERED):
         return find_run(config, find_version(config, reference).run_id)
-    return find_run(config, reference.removeprefix(RUN))
+    return find_run(config, reference)
 
 
 def model_folder(config: TrackingConfig, run: RunRecord, cache: StageCache) -> Path:

@@ -20,8 +20,9 @@ from safetensors.torch import load_model, save_model
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from pipeline.infra.distributed import any_of, sum_over_all, wait_for_all
+from pipeline.infra.errors import SCHEDULER_SIGNALS
 from pipeline.infra.manifest import damage, seal
-from pipeline.training.signals import SIGNALS, DeferredSignals
+from pipeline.training.signals import DeferredSignals
 
 PREFIX = "checkpoint-"  # the library's, before the step
 WEIGHTS, SPENT = "weights.safetensors", "spent.json"
@@ -73,7 +74,7 @@ class Checkpoints(TrainerCallback):  # type: ignore[misc]
     ) -> None:
         due = self._seconds is not None and time.monotonic() - self._last >= self._seconds
         *pending, due = any_of(*self._signals.pending(), due)
-        self._agreed = list(compress(SIGNALS, pending))
+        self._agreed = list(compress(SCHEDULER_SIGNALS, pending))
         if self._agreed or (due and state.global_step < state.max_steps):
             control.should_save = True
 

@@ -5,18 +5,15 @@ So a checkpoint can be written before a handler ends the process.
 
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-"""Signals that end a process: submitit (SLURM) handles SIGUSR2, older versions SIGUSR1."""
-
-Handler = Callable[[int, FrameType | None], object]
+from pipeline.infra.errors import SCHEDULER_SIGNALS, Handler
 
 
 class DeferredSignals:
-    """Notes the signals that arrive, and calls their handlers when told to."""
+    """Record signals that arrive, and call their handlers on request."""
 
     def __init__(self) -> None:
         self._handlers: dict[int, Handler] = {}
@@ -31,7 +28,7 @@ class DeferredSignals:
         """
         # Python lets only the main thread set handlers.
         main = threading.current_thread() is threading.main_thread()
-        for number in SIGNALS if main else ():
+        for number in SCHEDULER_SIGNALS if main else ():
             if callable(handler := signal.getsignal(number)):
                 self._handlers[number] = handler
                 signal.signal(number, self._note)
@@ -45,8 +42,8 @@ class DeferredSignals:
         self.handle(list(self._pending))
 
     def pending(self) -> list[bool]:
-        """Say for each of ``SIGNALS`` whether it arrived in this process."""
-        return [number in self._pending for number in SIGNALS]
+        """Say for each of ``SCHEDULER_SIGNALS`` whether it arrived in this process."""
+        return [number in self._pending for number in SCHEDULER_SIGNALS]
 
     def handle(self, numbers: Iterable[int]) -> None:
         """Call the handlers of these signals."""

@@ -43,11 +43,12 @@ def train(
     rows: Callable[[], Iterable[TrainingExample]],
     schedule: Schedule,
     config: TrainConfig,
+    *,
     hardware: Hardware,
     seed: int,
     folder: Path,
-    dev_score: Callable[[], float] | None,
     on_log: OnLog,
+    dev_score: Callable[[], float] | None = None,
     on_restart: Callable[[], None] = lambda: None,
     better_than_start: bool = False,
 ) -> Outcome:

@@ -162,6 +162,14 @@ def test_a_batch_that_can_not_be_shared_is_refused(
     assert reranker is not None and shared.negatives is not None
     rows = TrainingSet(shared.negatives, shared.dataset, 1)
     schedule = plan(config.arch.loss, len(rows), rows.queries, 1, 1, config.train)
-    arguments = (config.train, machine, 1, tmp_path, None, lambda step, metrics: None)
     with pytest.raises(InputError, match=r"train.batch_size=7: must be a multiple of the 2 proc"):
-        train(reranker, rows.examples, schedule, *arguments)
+        train(
+            reranker,
+            rows.examples,
+            schedule,
+            config.train,
+            hardware=machine,
+            seed=1,
+            folder=tmp_path,
+            on_log=lambda step, metrics: None,
+        )

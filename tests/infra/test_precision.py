@@ -83,6 +83,8 @@ def test_what_is_configured_is_not_measured(model: Path, measured: list[bool]) -
         machine = Hardware("cpu", configured, 2, "test")
         found = settled(machine, model, Batch(32, 48), Batch(16, 48))
         assert (found.precision, found.training_precision) == (configured, configured)
+    chosen = Hardware("cpu", "bf16", 2, "test", training_precision="fp32")
+    assert settled(chosen, model, Batch(32, 48)) == chosen  # by an earlier call
     assert not measured
 
 

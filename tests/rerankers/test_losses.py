@@ -53,11 +53,10 @@ def test_every_loss_learns_eight_rows_by_heart(
         lambda: [row._replace(teacher=teacher) for row in rows],
         plan(loss, 8, 8, 2, 1, config.train),
         config.train,
-        machine,
-        1,
-        tmp_path,
-        None,
-        lambda _, metrics: losses.extend(v for k, v in metrics.items() if k == "train/loss"),
+        hardware=machine,
+        seed=1,
+        folder=tmp_path,
+        on_log=lambda _, metrics: losses.extend(v for k, v in metrics.items() if k == "train/loss"),
     )
     assert len(losses) == 24
     assert np.isfinite(losses).all()
@@ -101,11 +100,10 @@ def test_a_distilling_loss_is_what_its_formula_says(
         lambda: [row],
         plan(loss, 1, 1, 2, 1, config.train),
         config.train,
-        machine,
-        1,
-        tmp_path,
-        None,
-        lambda _, metrics: losses.extend(v for k, v in metrics.items() if k == "train/loss"),
+        hardware=machine,
+        seed=1,
+        folder=tmp_path,
+        on_log=lambda _, metrics: losses.extend(v for k, v in metrics.items() if k == "train/loss"),
     )
     assert losses == [pytest.approx(by_hand(before), abs=2e-3)]
 

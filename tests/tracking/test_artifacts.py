@@ -18,8 +18,10 @@ def test_points_without_a_run_are_of_their_own_data_set(config: TrackingConfig) 
         with writer.run(replace(config, parent_run_id=parent.run_id), "x", {"fingerprint": "b"}):
             pass
         runs = reader.read_runs(config, parent.run_id)
-        waiting = artifacts.read_skipped(config, parent.run_id, runs)
-    skipped = artifacts.read_skipped(config, parent.run_id, runs)
+        running = reader.read_run(config, parent.run_id)
+        waiting = artifacts.read_skipped(config, running, runs)
+    ended = reader.read_run(config, parent.run_id)
+    skipped = artifacts.read_skipped(config, ended, runs)
     assert [(run.name, run.tags["dataset"]) for run in skipped] == [
         ("point_a", "data_a"),
         ("point_c", "data_c"),

@@ -51,9 +51,16 @@ def fitted(shared: Shared, small: Compose, machine: Hardware, tmp_path: Path) ->
                 all_of.append((step, metrics))
 
         outcome = train(
-            *(reranker, rows.examples, schedule, config.train, machine, 1, tmp_path, dev_score),
-            on_log,
-            logged.clear,
+            reranker,
+            rows.examples,
+            schedule,
+            config.train,
+            hardware=machine,
+            seed=1,
+            folder=tmp_path,
+            on_log=on_log,
+            dev_score=dev_score,
+            on_restart=logged.clear,
             better_than_start=better_than_start,
         )
         return reranker, outcome

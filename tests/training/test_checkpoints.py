@@ -72,8 +72,15 @@ def trained(
         return float(torch.sin(1e4 * weights.double().sum()))
 
     outcome = train(
-        *(reranker, rows.examples, schedule, config.train, machine, 1, folder),
-        *(dev_score, on_log),
+        reranker,
+        rows.examples,
+        schedule,
+        config.train,
+        hardware=machine,
+        seed=1,
+        folder=folder,
+        on_log=on_log,
+        dev_score=dev_score,
     )
     if efforts is not None:
         efforts.append(outcome.effort)
@@ -227,13 +234,8 @@ def test_sigterm_writes_a_checkpoint_and_the_next_run_goes_on(
         "hardware.threads=1",
     )
     outputs = prepare(tmp_path, *point)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline", *point],
-        cwd=tmp_path,
-        env=CHILD,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    words = [sys.executable, "-m", "pipeline", *point]
+    process = subprocess.Popen(words, cwd=tmp_path, env=CHILD, stderr=subprocess.PIPE, text=True)
     while not any("train/loss" in run.data.metrics for run in runs_in(tmp_path)):
         assert process.poll() is None, process.communicate()
         time.sleep(0.3)

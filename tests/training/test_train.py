@@ -44,11 +44,11 @@ def trained(
         rows.examples,
         schedule,
         config.train,
-        machine,
-        config.seed,
-        folder,
-        lambda: next(scores),
-        lambda step, metrics: logs.append((step, metrics)),
+        hardware=machine,
+        seed=config.seed,
+        folder=folder,
+        on_log=lambda step, metrics: logs.append((step, metrics)),
+        dev_score=lambda: next(scores),
     )
     return reranker, logs
 
@@ -130,11 +130,11 @@ def test_a_cross_encoder_trains_on_fewer_tokens_than_it_serves(
             partial(iter, [row]),
             schedule,
             config.train,
-            machine,
-            1,
-            tmp_path / end,
-            dev_score,
-            lambda step, metrics: None,
+            hardware=machine,
+            seed=1,
+            folder=tmp_path / end,
+            on_log=lambda step, metrics: None,
+            dev_score=dev_score,
         )
         scores.append(reranker.score_pairs(QUERIES, PASSAGES, PAIRS))
         lengths.append(reranker.model.max_length)

@@ -93,7 +93,7 @@ def _unpaired(a: RunRecord, b: RunRecord) -> str:
     return ""
 
 
-def _stage(run: RunRecord, column: str) -> str:
+def _column_of(run: RunRecord, column: str) -> str:
     """Return where the figures of ``column`` are: the control has only those of the search."""
     return COLUMNS[column] if run.tags.get("initialisation") == "none" else column
 
@@ -106,22 +106,22 @@ def _system(
 ) -> System:
     means, values = {}, {}
     for column in COLUMNS:
-        stage = _stage(run, column)
-        start = f"{stage}/"
+        recorded = _column_of(run, column)
+        start = f"{recorded}/"
         for name, mean in run.metrics.items():
             if name.startswith(start):
                 means[f"{column}/{name.removeprefix(start)}"] = mean
-        for metric, mean in averages(per_query.get(stage, {})).items():
+        for metric, mean in averages(per_query.get(recorded, {})).items():
             means[f"{column}/{metric}"] = mean  # exact, as logged ones are rounded
             if paired:
-                values[f"{column}/{metric}"] = per_query[stage][metric]
+                values[f"{column}/{metric}"] = per_query[recorded][metric]
     return System(means, values, ranking)
 
 
 def _ranking(
     config: TrackingConfig, run: RunRecord, column: str, cutoff: int
 ) -> dict[str, list[str]]:
-    return artifacts.read_ranking(config, run.run_id, _stage(run, column), cutoff)
+    return artifacts.read_ranking(config, run.run_id, _column_of(run, column), cutoff)
 
 
 def _texts(config: TrackingConfig, a: RunRecord, b: RunRecord) -> Texts:
