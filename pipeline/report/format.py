@@ -11,7 +11,7 @@ GROUPS = {
     "dedicated": "Dedicated: published rerankers, as they are",
     "scratch": "From scratch: a base trained here",
     "finetuned": "Fine-tuned: a dedicated reranker trained further",
-    "start_kept": "Start kept: training lowered the dev score and was undone",
+    "start_kept": "Start kept: training did not raise the dev score and was undone",
 }
 
 

@@ -103,9 +103,9 @@ def _shared(dataset: Dataset) -> str:
 
 
 def _start_kept(costs: Mapping[str, float]) -> bool:
-    """Whether training lowered the dev score, so that the weights are those of the base."""
+    """Whether training did not raise the dev score, so that the weights are those of the base."""
     before, after = costs.get("train/dev_before"), costs.get("train/dev_after")
-    return before is not None and after is not None and after < before
+    return before is not None and after is not None and after <= before
 
 
 def _training(config: Config, costs: Mapping[str, float]) -> str:

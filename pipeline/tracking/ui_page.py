@@ -30,7 +30,7 @@ points rerank the same candidates. The row of a group shows the largest value of
 worst of a latency. The page of a sweep has its table, and its artifacts under `report` have the
 whole report. `initialisation` is none (search alone), untrained, dedicated (published as a
 reranker), scratch (trained here), finetuned (a dedicated one, trained further) or start_kept
-(training lowered the dev score and was undone).
+(training did not raise the dev score and was undone).
 
 | metric | meaning |
 |---|---|

@@ -1,6 +1,7 @@
 """The best weights so far by the dev score, kept in memory and in every checkpoint."""
 
 import json
+import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from pipeline.training.checkpoints import folder_of
+
+log = logging.getLogger(__name__)
 
 DEV_METRIC = "dev_score"
 WEIGHTS, SCORE = "best.safetensors", "best.json"
@@ -26,6 +29,7 @@ class KeepBest(TrainerCallback):  # type: ignore[misc]
         self._patience = patience
         self._best: dict[str, torch.Tensor] = {}
         self._best_score = -math.inf
+        self._best_step = 0
         self._misses = 0
 
     @property
@@ -36,7 +40,8 @@ class KeepBest(TrainerCallback):  # type: ignore[misc]
     def resume(self, checkpoint: Path) -> None:
         """Read the best weights and the score that were known at ``checkpoint``."""
         if (checkpoint / SCORE).exists():
-            self._best_score, self._misses = json.loads((checkpoint / SCORE).read_text())
+            known = json.loads((checkpoint / SCORE).read_text())
+            self._best_score, self._best_step, self._misses = known
             self._best = load_file(checkpoint / WEIGHTS)
 
     def on_step_end(
@@ -55,7 +60,7 @@ class KeepBest(TrainerCallback):  # type: ignore[misc]
     ) -> None:
         score = metrics[f"eval_{DEV_METRIC}"]
         if score > self._best_score:
-            self._best_score, self._misses = score, 0
+            self._best_score, self._best_step, self._misses = score, state.global_step, 0
             self._best = snapshot(self._model)
             return
         self._misses += 1
@@ -68,13 +73,24 @@ class KeepBest(TrainerCallback):  # type: ignore[misc]
         if self._best and args.should_save:
             folder = folder_of(args, state)
             save_file(self._best, folder / WEIGHTS)
-            (folder / SCORE).write_text(json.dumps([self._best_score, self._misses]))
+            (folder / SCORE).write_text(
+                json.dumps([self._best_score, self._best_step, self._misses])
+            )
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        if self._best:
-            self._model.load_state_dict(self._best)
+        if not self._best:
+            return
+        self._model.load_state_dict(self._best)
+        early = f", stopped early at step {state.global_step}" if self.stopped else ""
+        log.info(
+            "train: kept step %d of %d, dev NDCG %.3f%s",
+            self._best_step,
+            state.max_steps,
+            self._best_score,
+            early,
+        )
 
 
 def snapshot(model: torch.nn.Module) -> dict[str, torch.Tensor]:

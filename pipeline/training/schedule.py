@@ -53,14 +53,29 @@ def plan(
     steps_per_epoch = math.ceil(batches / config.gradient_accumulation)
     steps = config.max_steps or steps_per_epoch * epochs
     seen = pairs_per_epoch * steps / max(steps_per_epoch, 1)
-    return Schedule(loss, negatives, steps, round(seen), _eval_steps(config.eval_every, steps))
+    return Schedule(loss, negatives, steps, round(seen), _eval_steps(config, steps))
 
 
-def _eval_steps(every: float | None, steps: int) -> int | None:
-    """Turn ``train.eval_every``, a share of the steps if below 1, into a number of steps."""
+def warm_up(config: TrainConfig, steps: int) -> float:
+    """Return the share of the steps in which the learning rate rises; 0 if that is below one step.
+
+    It rises from 0, so the first of these steps changes nothing. The library has at least one such
+    step, which a training of a few steps can't spare.
+    """
+    return config.warmup if config.warmup * steps >= 1 else 0.0
+
+
+def _eval_steps(config: TrainConfig, steps: int) -> int | None:
+    """Turn ``train.eval_every``, a share of the steps if below 1, into a number of steps.
+
+    At least two while the first step changes nothing, so that the start is not taken for a
+    trained model.
+    """
+    every = config.eval_every
     if every is None:
         return None
-    eval_steps = max(1, int(steps * every if every < 1 else every))
+    first = 2 if warm_up(config, steps) else 1
+    eval_steps = max(first, int(steps * every if every < 1 else every))
     if eval_steps > steps:
         raise InputError(
             f"train.eval_every={every:g}: longer than the run's {steps} steps, "

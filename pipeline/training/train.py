@@ -15,7 +15,7 @@ from pipeline.protocols import Effort, FitRequest, OnLog, Reranker
 from pipeline.records import InputError, TrainingExample
 from pipeline.training.best import snapshot
 from pipeline.training.guards import LossCurve, check_learning_rate
-from pipeline.training.schedule import IN_BATCH, Schedule
+from pipeline.training.schedule import IN_BATCH, Schedule, warm_up
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 class Outcome:
     """The result of a training, beside the weights.
 
-    ``kept`` is "trained", or "start" if training lowered the dev score and was undone. The dev
-    scores are None if they were not measured. ``batch_size`` counts the examples in memory at a
+    ``kept`` is "trained", or "start" if training did not raise the dev score and was undone. The
+    dev scores are None if they were not measured. ``batch_size`` counts the examples in memory at a
     time, fewer than configured if memory was short. ``effort`` is that of the attempt whose
     weights remain.
     """
@@ -54,10 +54,10 @@ def train(
 ) -> Outcome:
     """Train ``reranker`` in place; with dev evaluations, the best weights remain.
 
-    With ``better_than_start`` the dev score is measured before and after, and a model that became
-    worse gets its first weights back. ``on_restart`` is called before a new attempt with a smaller
-    batch, which voids what was logged. ``folder`` holds the training rows and the checkpoints that
-    an interrupted training resumes from; it can be deleted afterwards.
+    With ``better_than_start`` the dev score is measured before and after, and a model that did
+    not become better gets its first weights back. ``on_restart`` is called before a new attempt
+    with a smaller batch, which voids what was logged. ``folder`` holds the training rows and the
+    checkpoints that an interrupted training resumes from; it can be deleted afterwards.
 
     Raises:
         InputError: the processes of torchrun can't share the batch evenly.
@@ -84,13 +84,13 @@ def train(
 
     batch_size, effort = _with_falling_batch_size(fit, config.batch_size)
     after = compare() if compare else None
-    worse = before is not None and after is not None and after < before
+    worse = before is not None and after is not None and after <= before
     warnings = [*check_learning_rate(config.learning_rate), *curve.warnings()]
     if worse:
         reranker.model.load_state_dict(start)
         warnings.append(
-            f"training lowered the dev NDCG from {before:.3f} to {after:.3f}, so the start is "
-            "kept: try a lower train.learning_rate, fewer epochs or more data"
+            f"training did not raise the dev NDCG (before {before:.3f}, after {after:.3f}), so the "
+            "start is kept: try another train.learning_rate, fewer epochs or more data"
         )
     for warning in warnings:
         log.warning("%s", warning)
@@ -194,7 +194,9 @@ def _arguments(
             config.gradient_accumulation * config.batch_size // batch_size
         ),
         "learning_rate": config.learning_rate,
-        "warmup_steps": config.warmup,  # transformers reads a number below 1 as a share
+        "warmup_steps": warm_up(
+            config, schedule.steps
+        ),  # transformers reads a number below 1 as a share
         "weight_decay": config.weight_decay,
         "bf16": precision == "bf16",
         "fp16": precision == "fp16",

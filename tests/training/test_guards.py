@@ -17,7 +17,9 @@ def test_a_worse_model_is_undone(fitted: Train, caplog: pytest.LogCaptureFixture
     scores = iter([0.8, 0.5])
     kept, outcome = fitted(dev_score=lambda: next(scores), better_than_start=True)
     assert (outcome.kept, outcome.dev_before, outcome.dev_after) == ("start", 0.8, 0.5)
-    assert "training lowered the dev NDCG from 0.800 to 0.500" in caplog.text
+    assert "training did not raise the dev NDCG (before 0.800, after 0.500)" in caplog.text
+    same = iter([1.0, 1.0])
+    assert fitted(dev_score=lambda: next(same), better_than_start=True)[1].kept == "start"
     better = iter([0.5, 0.8])
     trained, outcome = fitted(dev_score=lambda: next(better), better_than_start=True)
     assert outcome.kept == "trained"
@@ -28,7 +30,10 @@ def test_a_worse_model_is_undone(fitted: Train, caplog: pytest.LogCaptureFixture
 
 
 @pytest.mark.slow
-def test_training_stops_when_patience_is_over(fitted: Train) -> None:
+def test_training_stops_when_patience_is_over(
+    fitted: Train, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "pipeline")
     scores = iter([0.5, 0.9, 0.4, 0.3])  # a fifth evaluation would raise StopIteration
     _, outcome = fitted(
         "train.max_steps=50",
@@ -39,6 +44,8 @@ def test_training_stops_when_patience_is_over(fitted: Train) -> None:
     assert next(scores, None) is None
     # What was trained counts, not the 50 steps that were planned.
     assert (outcome.effort.steps, outcome.effort.pairs) == (8, 8 * 16)
+    kept = "train: kept step 4 of 50, dev NDCG 0.900, stopped early at step 8"
+    assert kept in caplog.messages
 
 
 @pytest.mark.slow

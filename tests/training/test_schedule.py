@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.config.training import TrainConfig
 from pipeline.records import InputError
-from pipeline.training.schedule import plan
+from pipeline.training.schedule import plan, warm_up
 
 
 def test_plan_counts_steps_and_pairs() -> None:
@@ -30,3 +30,13 @@ def test_an_interval_longer_than_the_run_is_refused() -> None:
     with pytest.raises(InputError, match=r"train\.eval_every=50.* 7 steps"):
         plan("contrastive", 100, 100, 1, 1, TrainConfig(batch_size=16, eval_every=50))
     assert plan("contrastive", 100, 100, 1, 1, TrainConfig(eval_every=0.5)).eval_steps == 3
+
+
+def test_no_step_of_a_warm_up_is_taken_for_a_trained_model() -> None:
+    config = TrainConfig(warmup=0.1, batch_size=10, eval_every=0.05)
+    assert (warm_up(config, 9), warm_up(config, 10)) == (0.0, 0.1)
+    assert (
+        plan("contrastive", 90, 90, 1, 1, config).eval_steps == 1
+    )  # of 9 steps, without a warm-up
+    assert plan("contrastive", 200, 200, 1, 1, config).eval_steps == 2  # of 20
+    assert plan("contrastive", 1000, 1000, 1, 1, config).eval_steps == 5
