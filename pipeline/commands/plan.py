@@ -126,7 +126,9 @@ def _show_points(
     named = zip(map(model_key, points), schedules, strict=True)
     total = sum({key: schedule.pairs for key, schedule in named if schedule}.values())
     counted = f"{len(points)} point{'s' * (len(points) != 1)}"
-    console.print(f"{counted} on {points[0].dataset.name}, {total:,} pairs at most")
+    unknown = any(s is None for p, s in zip(points, schedules, strict=True) if p.epochs > 0)
+    pairs = "pairs as the data has them" if unknown else f"{total:,} pairs at most"
+    console.print(f"{counted} on {points[0].dataset.name}, {pairs}")
 
 
 def _print_time(

@@ -45,9 +45,9 @@ from pipeline.infra import hardware
 from pipeline.infra.distributed import Leader, follow, leading
 from pipeline.infra.errors import step
 from pipeline.infra.stage_cache import StageCache
-from pipeline.records import InputError
+from pipeline.records import InputError, PairScores
 from pipeline.rerankers.saved import check_base
-from pipeline.rerankers.scores import PairScores, collapsed
+from pipeline.rerankers.scores import collapsed
 from pipeline.rerankers.served import as_served
 from pipeline.tracking import attempts, writer
 

@@ -11,7 +11,8 @@ from pipeline.infra.hardware import Hardware, measured
 from pipeline.infra.model_files import content_hash
 from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Scorer
-from pipeline.rerankers.scores import PairScores, read_scores, score_candidates, write_scores
+from pipeline.records import PairScores
+from pipeline.rerankers.scores import read_scores, score_candidates, write_scores
 
 COST = "cost.json"
 

@@ -8,8 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.protocols import Scorer
-from pipeline.records import PairScores as PairScores
-from pipeline.records import Ranking
+from pipeline.records import PairScores, Ranking
 
 FILE = "scores.parquet"
 SCHEMA = pa.schema(

@@ -70,7 +70,8 @@ def promote(
 
     Raises:
         InputError: there is no such run, it has no model, or the name can't be a model's.
-        Refused: the system does not beat the champion's, or can't be compared with it.
+        Refused: the system does not beat the champion's, or can't be compared with it; a first
+            champion is worse than its search alone.
     """
     run = references.find_model(config, run_name)
     folder = references.model_folder(config, run, cache)
@@ -82,11 +83,31 @@ def promote(
         why = "forced"
     else:
         values = _values(config, run, system)
+        if current is None:
+            _check_first(config, run, system, values)
         why = "the first" if current is None else _compared(config, run, system, values, current)
     weight = run.metrics.get(f"{system.column}/weight_at_{system.cutoff}")
     tags = system.tags | ({} if weight is None else {"fusion_weight": f"{weight:g}"})
     version = registry.promote(config, run, folder, name, tags)
     return f"{run.name} is models:/{name}@champion, version {version.version}, {system} ({why})"
+
+
+def _check_first(
+    config: TrackingConfig, run: RunRecord, system: System, values: Mapping[str, float]
+) -> None:
+    """Check that a first champion is not worse than its search alone, beyond chance.
+
+    Raises:
+        Refused: it is.
+    """
+    alone = artifacts.read_per_query(config, run.run_id).get(system.search, {}).get(system.metric)
+    if not alone or alone.keys() != values.keys():
+        return
+    difference = paired_difference(values, alone)
+    if difference.mean < 0 and difference.p_value < LEVEL:
+        new, old = fmean(values.values()), fmean(alone.values())
+        figures = f"{system} {new:.4f} against {old:.4f}, p = {difference.p_value:.4f}"
+        raise Refused(f"{run.name} is worse than {system.search} search alone: {figures}; {ANYWAY}")
 
 
 def _compared(

@@ -169,6 +169,19 @@ def test_what_can_not_be_promoted(
 
 
 @pytest.mark.slow
+def test_a_first_champion_is_not_worse_than_its_search(
+    store: TrackingConfig, tmp_path: Path
+) -> None:
+    low, high = (dict.fromkeys(QUERIES, value) for value in (0.25, 0.75))
+    make_run(store, "harmful", tmp_path / "h", low, vector=high)
+    reason = r"^harmful is worse than vector search alone: .* 0\.2500 against 0\.7500, p = 0\.0"
+    with pytest.raises(Refused, match=reason):
+        promote(store, "harmful", "harmed")
+    assert registry.champion(store, "harmed") is None
+    assert "version 1" in promote(store, "harmful", "harmed", force=True)
+
+
+@pytest.mark.slow
 def test_the_named_system_is_compared_with_the_champions_own(
     store: TrackingConfig, tmp_path: Path
 ) -> None:
