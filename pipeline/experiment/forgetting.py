@@ -1,5 +1,6 @@
 """Check whether fine-tuning on one domain costs quality on another, general data set."""
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Scorer
 from pipeline.records import QuerySet
 
+log = logging.getLogger(__name__)
+
 
 def prepare_general(
     config: Config, dataset: DatasetConfig, machine: Hardware, cache: StageCache
@@ -23,6 +26,10 @@ def prepare_general(
     Raises:
         InputError: the data set is missing, broken or too small.
     """
+    log.info(
+        "forgetting: %s is measured before and after training; forgetting.dataset=null skips it",
+        dataset.name,
+    )
     with named_in("forgetting.dataset", KEYS):
         general = prepare_shared(replace(config, dataset=dataset, epochs=0), machine, cache)
     return replace(

@@ -13,6 +13,7 @@ from pipeline.report.format import MISSING, number, span
 from pipeline.report.pair.difference import Answer, Case, Difference, Row
 
 TEXT = 160  # characters of a text that are shown
+CELL = 80  # characters of a setting that are shown, as a list of packages is long
 STYLES = {"up": "bold green", "down": "bold red", "": ""}
 PIPE = 200  # columns where the output is no terminal
 
@@ -31,7 +32,11 @@ def show(difference: Difference) -> None:
     if difference.config is not None:
         say("\nconfiguration", "bold")
         if difference.config:
-            console.print(filled(("", *difference.labels), difference.config, words=3))
+            rows = [
+                [shorten(cell, CELL, placeholder=" ...") for cell in row]
+                for row in difference.config
+            ]
+            console.print(filled(("", *difference.labels), rows, words=3))
         else:
             say("the same")
     say("\nquality", "bold")
