@@ -47,6 +47,11 @@ class Terminated(KeyboardInterrupt):
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
+        self._number = number
+
+    def __reduce__(self) -> tuple[type["Terminated"], tuple[int], dict[str, object]]:
+        """Pickle the number in place of the name, as a worker process sends the exception."""
+        return type(self), (int(self._number),), vars(self)
 
 
 def exit_code(command: Callable[[], object]) -> int:

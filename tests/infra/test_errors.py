@@ -1,11 +1,13 @@
 """Errors and signals as exit codes."""
 
+import pickle
+import signal
 import subprocess
 import sys
 
 import pytest
 
-from pipeline.infra.errors import exit_code
+from pipeline.infra.errors import Terminated, exit_code, step, step_of
 from pipeline.records import Refused
 
 
@@ -42,3 +44,10 @@ def test_a_refusal_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert exit_code(refuse) == 1
     assert capsys.readouterr().err == "refused: sweep is running\n"
+
+
+def test_terminated_reaches_another_process() -> None:
+    with pytest.raises(Terminated) as raised, step("train"):
+        raise Terminated(signal.SIGTERM)
+    found = pickle.loads(pickle.dumps(raised.value))
+    assert (type(found), str(found), step_of(found)) == (Terminated, "SIGTERM", "train")
