@@ -12,6 +12,7 @@ from typing import Any
 
 from filelock import FileLock
 from mlflow import MlflowClient
+from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
@@ -65,13 +66,31 @@ def open_experiment(config: TrackingConfig) -> str:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
             experiment = client.get_experiment_by_name(config.experiment)
-        if experiment is None or experiment.lifecycle_stage == "deleted":
-            raise InputError(
-                f"tracking.experiment={config.experiment}: was deleted in {mask(config.uri)}, "
-                "restore it or choose another name"
-            )
+        _refuse_deleted(config, experiment)
         describe(client, experiment)
         return str(experiment.experiment_id)
+
+
+def check(config: TrackingConfig) -> None:
+    """Make sure that runs can be recorded, and create nothing.
+
+    Raises:
+        InputError: the address can't be used or the experiment has been deleted.
+    """
+    path = sqlite_path(config.uri)
+    if path is not None and not path.exists():
+        return  # It will be created.
+    with contact(config) as client:
+        if experiment := client.get_experiment_by_name(config.experiment):
+            _refuse_deleted(config, experiment)
+
+
+def _refuse_deleted(config: TrackingConfig, experiment: Experiment | None) -> None:
+    if experiment is None or experiment.lifecycle_stage == "deleted":
+        raise InputError(
+            f"tracking.experiment={config.experiment}: was deleted in {mask(config.uri)}, "
+            "restore it or choose another name"
+        )
 
 
 def every(fetch: Callable[[str | None], Any]) -> list[Any]:

@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from pipeline.config.stages import TrackingConfig
 from pipeline.records import InputError
 from pipeline.tracking import writer
-from pipeline.tracking.store import open_experiment
+from pipeline.tracking.store import check, open_experiment
 
 
 @pytest.mark.slow
@@ -34,6 +34,16 @@ def test_a_deleted_experiment_is_named(config: TrackingConfig) -> None:
     MlflowClient(config.uri).delete_experiment(open_experiment(config))
     with pytest.raises(InputError, match=r"tracking\.experiment=test_a_deleted"):
         open_experiment(config)
+    with pytest.raises(InputError, match=r"tracking\.experiment=test_a_deleted"):
+        check(config)
+
+
+def test_a_check_creates_nothing(config: TrackingConfig, tmp_path: Path) -> None:
+    absent = TrackingConfig(uri=f"sqlite:///{tmp_path}/deep/mlflow.db", experiment="e")
+    check(absent)
+    assert not (tmp_path / "deep").exists()
+    check(config)
+    assert MlflowClient(config.uri).get_experiment_by_name(config.experiment) is None
 
 
 @pytest.mark.parametrize(
