@@ -35,6 +35,8 @@ MISTAKES = (InputError, HydraException, OmegaConfBaseException)
 # Hydra's search path and OmegaConf's object types help the authors, not the users.
 FOR_AUTHORS = ("Config search path", "reference_type", "object_type")
 
+QUERY = "[SQL:"  # begins the statement that SQLAlchemy appends, with its values
+
 NO_KEY = re.compile(r"Could not override '([\w.]+)'\.\nTo append to your config use")
 """Hydra's message for a key that the schema lacks; appending it would change nothing."""
 
@@ -191,7 +193,7 @@ def one_line(error: BaseException) -> str:
         if line.strip().startswith(FOR_AUTHORS):
             break
         useful += line.split()
-    message = mask(" ".join(useful))
+    message = mask(" ".join(useful).partition(QUERY)[0].rstrip())
     if isinstance(error, (*MISTAKES, Refused)):
         return message
     return f"{type(error).__name__}: {message}" if message else type(error).__name__

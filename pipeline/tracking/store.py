@@ -25,8 +25,11 @@ from pipeline.records import InputError
 from pipeline.tracking.ui_page import describe
 
 FIRST_ANSWER = 10  # seconds within which a server must answer for the first time
+PATIENCE = 120  # seconds that a database may be locked by another process
 BUSY = re.compile(r"database is locked|database or disk is full")  # SQLite's words
 NO_ANSWER = re.compile(r"failed with (timeout )?exception")  # what MLflow raises
+
+log = logging.getLogger(__name__)
 
 
 class OneRetryMessage(logging.Filter):
@@ -146,15 +149,29 @@ def _first_contact(uri: str) -> None:
 
 
 def _check_sqlite(path: Path, create: bool) -> None:
-    """Raise an error if the database can't be opened, which MLflow would retry for 100 seconds."""
+    """Raise an error if the database can't be opened, which MLflow would retry for 100 seconds.
+
+    Wait if another process has locked it. With ``create`` it must be possible to write.
+    """
     if create:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             _create_sqlite(path)
     elif not path.exists():
         raise FileNotFoundError("there is no such database")
-    with closing(sqlite3.connect(path)) as database:
-        database.execute("PRAGMA schema_version")
+    begun, waiting = time.monotonic(), False
+    while True:
+        try:
+            # Python handles signals between two tries only, so each is short.
+            with closing(sqlite3.connect(path, timeout=1)) as database:
+                database.execute("BEGIN IMMEDIATE" if create else "PRAGMA schema_version")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() - begun > PATIENCE:
+                raise
+        if not waiting:
+            log.info("waiting for %s, which another process has locked", path)
+        waiting = True
 
 
 def _create_sqlite(path: Path) -> None:

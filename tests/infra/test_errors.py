@@ -6,8 +6,10 @@ import subprocess
 import sys
 
 import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
 
-from pipeline.infra.errors import Terminated, exit_code, step, step_of
+from pipeline.infra.errors import Terminated, exit_code, one_line, step, step_of
 from pipeline.records import Refused
 
 
@@ -51,3 +53,10 @@ def test_terminated_reaches_another_process() -> None:
         raise Terminated(signal.SIGTERM)
     found = pickle.loads(pickle.dumps(raised.value))
     assert (type(found), str(found), step_of(found)) == (Terminated, "SIGTERM", "train")
+
+
+def test_a_database_error_is_shown_without_its_statement() -> None:
+    with pytest.raises(OperationalError) as raised, create_engine("sqlite://").connect() as store:
+        store.execute(text("SELECT a FROM nowhere WHERE b = :b"), {"b": "a value"})
+    assert "[SQL:" in str(raised.value)
+    assert one_line(raised.value).endswith("no such table: nowhere")
