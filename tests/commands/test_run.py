@@ -60,6 +60,12 @@ EARLY = {
         ["output_dir=file/below"],
         "output_dir=file/below: not writable ({}/file: is a file)",
     ),
+    "run_name, too long": (
+        [f"run_name={'x' * 301}"],
+        f"run_name={'x' * 301}: must have 1 to 200 bytes and no /",
+    ),
+    "run_name, empty": (["run_name=''"], "run_name=: must have 1 to 200 bytes and no /"),
+    "run_name, a path": (["run_name=a/b"], "run_name=a/b: must have 1 to 200 bytes and no /"),
     "windows": (
         ["rerank.windows=256"],
         "rerank.windows=256: the model reads 128 tokens, query included; take fewer",
