@@ -140,6 +140,8 @@ def test_half_a_copy_is_not_taken(tmp_path: Path) -> None:
         ("table/rows.bin", None, "built here"),
         ("manifest.json", "{", "built here"),
         ("manifest.json", "[]", "built here"),
+        ("manifest.json", '{"files": {}}', "built here"),
+        ("manifest.json", '{"files": {"facts.json": 5}}', "built here"),
         ("manifest.json", '{"files": {"../out": {"size": 1, "sha256": ""}}}', "built here"),
         ("manifest.json", '{"files": {"/tmp/out": {"size": 1, "sha256": ""}}}', "built here"),
     ],
