@@ -88,6 +88,8 @@ def run(overrides: Sequence[str]) -> None:
         points |= {key: grid.points[number] for number, key in launched.finished.items()}
         problem = _time_points(grid, points, parent.run_id, launched)
         parent.log_metrics(clock.metrics())
+        if launched.failures:
+            parent.fail(_summary(grid, launched.failures))
     _show(grid, parent)
     minutes = clock.here() / 60
     print(f"{len(launched.finished)} of {len(pending)} points in {minutes:.1f} minutes")
