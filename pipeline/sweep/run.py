@@ -45,6 +45,7 @@ def run(overrides: Sequence[str]) -> None:
     with importing():
         from pipeline.experiment.fingerprint import fingerprints
         from pipeline.infra import quiet
+        from pipeline.infra.in_use import held
         from pipeline.report.write import show
         from pipeline.sweep import resume
         from pipeline.sweep.latency import untimed
@@ -79,6 +80,9 @@ def run(overrides: Sequence[str]) -> None:
             print(f"complete: all {len(keys)} points had finished; force=true runs them again")
             return
         _start_log(grid)
+        # Also between two points, whatever tracking store clean-cache looks at.
+        (output / "cache").mkdir(exist_ok=True)
+        stack.enter_context(held(output / "cache"))
         if earlier.run_id:
             done = _points(len(keys) - len(pending))
             log.info("resuming sweep %s: %s finished before", earlier.run_id, done)

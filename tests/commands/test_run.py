@@ -93,4 +93,4 @@ def test_a_tracking_server_that_is_away_is_told_before_any_work(
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
     assert "does not answer" in errors[0]
-    assert not list(elsewhere.glob("outputs/cache/*"))
+    assert not list(elsewhere.glob("outputs/cache/*/*"))
