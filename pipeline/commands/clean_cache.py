@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ finished or running run of the tracking store has used, and what killed builds a
 left behind, checkpoints included. What is removed is built again when a run needs it.
 
 Refuses while a sweep or run is at work, here or on another host: what it has just built belongs
-to no finished run yet.
+to no finished run yet. Refuses also while another command, as evaluate or score, uses the cache.
 
 examples:
   python -m pipeline clean-cache --dry-run
@@ -30,7 +31,7 @@ def main(words: Sequence[str]) -> None:
 
     Raises:
         InputError: the tracking store is missing or can't be used, so what is used is unknown.
-        Refused: a sweep or run is at work.
+        Refused: a sweep or run is at work, or another process uses the cache.
     """
     description = "List the cached stage outputs and remove those that no run has used."
     parser = Parser("clean-cache", description, EPILOG)
@@ -41,16 +42,19 @@ def main(words: Sequence[str]) -> None:
     from rich.filesize import decimal
 
     from pipeline.config.compose import compose
+    from pipeline.infra.in_use import alone
     from pipeline.tracking import reader
     from pipeline.tracking.stale_stages import entries, refuse_while_running, remove
 
     config = compose(arguments.overrides)
+    cache = Path(config.output_dir) / "cache"
     if not arguments.dry_run:
         refuse_while_running(config.tracking)
-    found = entries(Path(config.output_dir) / "cache", reader.used_stages(config.tracking))
-    _show(found)
-    stale = [entry for entry in found if entry.state != "used"]
-    removed = stale if arguments.dry_run else [entry for entry in stale if remove(entry.path)]
+    with nullcontext() if arguments.dry_run else alone(cache):
+        found = entries(cache, reader.used_stages(config.tracking))
+        _show(found)
+        stale = [entry for entry in found if entry.state != "used"]
+        removed = stale if arguments.dry_run else [entry for entry in stale if remove(entry.path)]
     what = "would remove" if arguments.dry_run else "removed"
     freed = decimal(sum(entry.bytes for entry in removed))
     print(f"{what} {len(removed)} of {len(found)} folders, {freed}")

@@ -79,6 +79,10 @@ class Config:
         at_least("negatives", self.negatives, 0)
         at_least("epochs", self.epochs, 0)
         at_least("retries", self.retries, 0)
+        # It is part of the name of a folder.
+        fits = 1 <= len(self.run_name.encode(errors="surrogatepass")) <= 200
+        fits = fits and "/" not in self.run_name
+        require(fits, "run_name", self.run_name, "must have 1 to 200 bytes and no /")
         if self.epochs > 0:
             trains = self.arch.name != "none"
             require(trains, "epochs", self.epochs, "arch=none has nothing to train, set epochs=0")

@@ -60,9 +60,10 @@ def write_run(path: Path, ranking: Ranking, tag: str) -> None:
 
     trec_eval ignores the rank column, sorts by score and breaks ties by document id. The score
     column is therefore 1/rank in place of the score, so that such a tool sees the order of
-    ``ranking``. White space and % in ids are percent-encoded,
-    because the format's columns are separated by white space.
+    ``ranking``. White space and % in ids and tag are percent-encoded, because the format's columns
+    are separated by white space.
     """
+    tag = _column(tag)
     with path.open("w", encoding="utf-8") as file:
         for query, hits in ranking.items():
             for rank, (document, value) in enumerate(_rank_scores(query, hits).items(), start=1):

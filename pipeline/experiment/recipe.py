@@ -49,7 +49,7 @@ from pipeline.records import InputError, PairScores
 from pipeline.rerankers.saved import check_base
 from pipeline.rerankers.scores import collapsed
 from pipeline.rerankers.served import as_served
-from pipeline.tracking import attempts, writer
+from pipeline.tracking import attempts, store, writer
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +75,7 @@ def run(config: Config, folder: Path) -> str:
         cache = open_cache(config)
         early = None
         if config.tracking.parent_run_id is None:
+            store.check(config.tracking)  # before the work, which takes long
             early = _early(config, cache, spent)
         with writer.run(config.tracking, config.run_name, tags, folder=folder) as active:
             record.log_config(active, config)

@@ -1,6 +1,6 @@
 """Find a saved reranker: a model that a command serves, a filter of negatives, or a teacher."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.config import Config
@@ -18,12 +18,16 @@ from pipeline.tracking import references
 
 @dataclass(frozen=True)
 class SavedScorer:
-    """A saved reranker that is not loaded yet; ``name`` is KEY=VALUE, for error messages."""
+    """A saved reranker that is not loaded yet; ``name`` is KEY=VALUE, for error messages.
+
+    Its folder may be a stage output, which ``cache`` keeps from ``clean-cache``.
+    """
 
     name: str
     folder: Path
     machine: Hardware
     batch_size: int
+    cache: StageCache = field(repr=False, compare=False)
 
     def inputs(self) -> dict[str, object]:
         """What determines its scores, for the key of a stage."""
@@ -53,4 +57,4 @@ def find_scorer(key: str, name: str, config: Config, cache: StageCache) -> Saved
     machine, batch_size = hardware.resolve(config.hardware), config.eval.batch_size
     if (arch := saved_arch(folder)) is not None:
         machine = settled(machine, folder, scored_at_a_time(arch, batch_size), cache=cache)
-    return SavedScorer(f"{key}={name}", folder, machine, batch_size)
+    return SavedScorer(f"{key}={name}", folder, machine, batch_size, cache)

@@ -35,6 +35,8 @@ MISTAKES = (InputError, HydraException, OmegaConfBaseException)
 # Hydra's search path and OmegaConf's object types help the authors, not the users.
 FOR_AUTHORS = ("Config search path", "reference_type", "object_type")
 
+QUERY = "[SQL:"  # begins the statement that SQLAlchemy appends, with its values
+
 NO_KEY = re.compile(r"Could not override '([\w.]+)'\.\nTo append to your config use")
 """Hydra's message for a key that the schema lacks; appending it would change nothing."""
 
@@ -47,6 +49,11 @@ class Terminated(KeyboardInterrupt):
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
+        self._number = number
+
+    def __reduce__(self) -> tuple[type["Terminated"], tuple[int], dict[str, object]]:
+        """Pickle the number in place of the name, as a worker process sends the exception."""
+        return type(self), (int(self._number),), vars(self)
 
 
 def exit_code(command: Callable[[], object]) -> int:
@@ -186,7 +193,7 @@ def one_line(error: BaseException) -> str:
         if line.strip().startswith(FOR_AUTHORS):
             break
         useful += line.split()
-    message = mask(" ".join(useful))
+    message = mask(" ".join(useful).partition(QUERY)[0].rstrip())
     if isinstance(error, (*MISTAKES, Refused)):
         return message
     return f"{type(error).__name__}: {message}" if message else type(error).__name__

@@ -34,16 +34,23 @@ def listed(folder: Path) -> dict[str, Any]:
 
     Raises:
         OSError: the manifest is missing or can't be read.
-        ValueError: the file is no manifest, or names a file outside the folder.
+        ValueError: the file is no manifest, lists no file, or names one outside the folder.
     """
     manifest = json.loads((folder / MANIFEST).read_text())
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
+    files: Any = manifest.get("files") if isinstance(manifest, dict) else None
+    if not isinstance(files, dict) or not files:
         raise ValueError(f"{folder / MANIFEST} lists no files")
-    files: dict[str, Any] = manifest["files"]
-    for name in files:
+    found: dict[str, Any] = files
+    for name, facts in found.items():
+        if not isinstance(facts, dict) or not _known(facts.get("size"), facts.get("sha256")):
+            raise ValueError(f"{folder / MANIFEST} has no size and sha256 of {name}")
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise ValueError(f"{folder / MANIFEST} names {name}, which is outside its folder")
-    return files
+    return found
+
+
+def _known(size: object, sha256: object) -> bool:
+    return type(size) is int and size >= 0 and isinstance(sha256, str)
 
 
 def damage(folder: Path, checked_bytes: float = CHECKED_BYTES) -> str | None:

@@ -14,6 +14,7 @@ import shutil
 from contextlib import suppress
 from math import inf
 from pathlib import Path
+from uuid import uuid4
 
 import pyarrow as pa
 from pyarrow.fs import FileSystem, FileType, LocalFileSystem, copy_files
@@ -28,7 +29,7 @@ LOCAL = LocalFileSystem()
 
 
 class ObjectStore:
-    """Stage outputs at an Arrow file system address: ``s3://bucket/prefix``, ``gs://...``.
+    """Stage outputs at an address of Arrow, as ``s3://bucket/folder``, or in a folder.
 
     After the first contact a failure costs only a warning: a stage that can't be fetched is built
     here, and one that can't be copied is copied when it is used next.
@@ -41,9 +42,14 @@ class ObjectStore:
             InputError: the store can't be written to.
         """
         self.uri = mask(uri)
+        if not uri.strip():
+            raise InputError("cache_uri= is empty; write s3://bucket/folder, or null for no store")
         try:
-            self.files, self.root = FileSystem.from_uri(uri)
+            self.files, self.root = FileSystem.from_uri(
+                uri if "://" in uri else str(Path(uri).resolve())
+            )
             self.files.create_dir(self.root)
+            self._try_to_write()
         except pa.ArrowInvalid as error:
             hint = "write it as s3://bucket/folder"
             raise InputError(f"cache_uri={self.uri}: {_first_line(error)}; {hint}") from error
@@ -90,6 +96,14 @@ class ObjectStore:
                 copy_files(str(folder / file), f"{at}/{file}", LOCAL, self.files)
         except OSError as error:
             log.warning("%s not copied to %s: %s", name, self.uri, _first_line(error))
+
+    def _try_to_write(self) -> None:
+        """Write a small object and delete it; of what exists, no other sign tells that."""
+        probe = f"{self.root}/.probe-{uuid4().hex}"
+        with self.files.open_output_stream(probe) as stream:
+            stream.write(b"can this be written?")
+        with suppress(OSError):  # Some stores keep all that is written.
+            self.files.delete_file(probe)
 
     def _has(self, at: str) -> bool:
         found = self.files.get_file_info(f"{at}/{MANIFEST}").type

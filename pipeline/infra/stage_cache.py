@@ -17,6 +17,7 @@ import logging
 import os
 import platform
 import shutil
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from pipeline.config import Config
+from pipeline.infra import in_use
 from pipeline.infra.console import announce, working
 from pipeline.infra.manifest import MANIFEST, damage, seal, sync
 from pipeline.infra.object_store import ObjectStore
@@ -62,16 +64,22 @@ class StageCache:
     since: float = 0.0
     used: set[str] = field(default_factory=set)
     _verified: set[Path] = field(default_factory=set)  # folders whose checksums were compared
+    _waiting_to_hold: bool = False  # until there is a folder that clean-cache could look into
 
     @classmethod
     def of(cls, config: Config, forced: tuple[str, ...] = (), since: float = 0.0) -> Self:
         """The cache that ``config`` names: ``output_dir`` and ``cache_uri``.
 
+        While the object exists, ``clean-cache`` removes nothing.
+
         Raises:
             InputError: the object store at ``cache_uri`` can't be written to.
         """
         remote = None if config.cache_uri is None else ObjectStore(config.cache_uri)
-        return cls(Path(config.output_dir) / "cache", remote, forced, since)
+        cache = cls(Path(config.output_dir) / "cache", remote, forced, since)
+        cache._waiting_to_hold = True
+        cache._hold()
+        return cache
 
     def get(self, stage: str, inputs: Inputs, build: Callable[[Path], None]) -> Path:
         """Return the folder ``STAGE/KEY``; if it is missing, ``build(folder)`` fills it.
@@ -86,6 +94,7 @@ class StageCache:
         name = f"{stage}/{final.name}"
         if not final.is_dir() or self._damage(final) or self._too_old(final):
             final.parent.mkdir(parents=True, exist_ok=True)
+            self._hold()
             with only_builder(final):
                 self._drop_old_partial(final, self.unfinished(stage, inputs))
                 self._build_or_fetch(final, name, inputs, build)
@@ -106,6 +115,13 @@ class StageCache:
         """Folder with the partial result of an interrupted build; may not exist."""
         final = self._final(stage, inputs)
         return final.with_name(UNFINISHED + final.name)
+
+    def _hold(self) -> None:
+        """Keep clean-cache away while this object exists; make no folder for that alone."""
+        if self._waiting_to_hold and self.folder.is_dir():
+            self._waiting_to_hold = False
+            if (descriptor := in_use.hold(self.folder)) is not None:
+                weakref.finalize(self, os.close, descriptor)
 
     def _final(self, stage: str, inputs: Inputs) -> Path:
         return self.folder / stage / content_key(inputs)

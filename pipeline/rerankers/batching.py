@@ -18,6 +18,7 @@ from pipeline.protocols import Scorer
 log = logging.getLogger(__name__)
 
 BATCHES = 8  # forward passes that requests share at most; a bound of their pairs
+SLICE = 128  # pairs of one call at least, if there are more; a large request ends between calls
 
 
 class Busy(Exception):
@@ -72,6 +73,7 @@ class Batcher:
         """
         self._model = model
         self._most_pairs = most_pairs
+        self._slice = max(SLICE, most_pairs // 4)  # two forward passes, if these are large
         self._most_waiting = most_waiting
         self._observe = observe
         self._waiting: list[Job] = []
@@ -101,7 +103,7 @@ class Batcher:
                 self._waiting.remove(job)
 
     async def run(self) -> None:
-        """Score what waits until cancelled; a batch that has begun is finished first."""
+        """Score what waits until cancelled; then the batch that has begun ends with its slice."""
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1, thread_name_prefix="scoring") as thread:
             while True:
@@ -111,12 +113,20 @@ class Batcher:
                     self._arrived.clear()
                     continue
                 start = time.perf_counter()
-                results = await loop.run_in_executor(thread, score_jobs, self._model, batch)
+                try:
+                    results = await loop.run_in_executor(
+                        thread, score_jobs, self._model, batch, self._slice
+                    )
+                except asyncio.CancelledError:
+                    for job in batch:
+                        job.result.cancel()
+                    raise
                 waited = [start - job.since for job in batch]
                 pairs = sum(len(job.passages) for job in batch)
                 self._observe(Batch(waited, pairs, time.perf_counter() - start))
                 for job, result, seconds in zip(batch, results, waited, strict=True):
-                    if job.result.done():  # Its client has gone, or its time was over.
+                    # None: its client has gone, or its time was over, before the last slice.
+                    if result is None or job.result.done():
                         continue
                     if isinstance(result, NotScored):
                         job.result.set_exception(result)
@@ -136,26 +146,43 @@ class Batcher:
         return batch
 
 
-def score_jobs(model: Scorer, jobs: Sequence[Job]) -> list[list[float] | NotScored]:
-    """Score all pairs of the jobs in one call; a job that fails harms no other.
+def score_jobs(
+    model: Scorer, jobs: Sequence[Job], most_pairs: int = SLICE
+) -> list[list[float] | NotScored | None]:
+    """Score the jobs in calls of at most ``most_pairs`` pairs; a job that fails harms no other.
 
-    If the call fails, each job is scored alone.
+    Between two calls the jobs that nobody waits for any more are dropped; their result is None.
+    If a call fails, each job is scored alone.
     """
     queries = {str(i): job.query for i, job in enumerate(jobs)}
     passages: dict[str, str] = {}
     pairs: list[tuple[str, str]] = []
+    job_of: list[Job] = []
     for i, job in enumerate(jobs):
         ids = job.ids or [f"{i}.{j}" for j in range(len(job.passages))]
         passages.update(zip(ids, job.passages, strict=True))
         pairs += [(str(i), doc_id) for doc_id in ids]
+        job_of += [job] * len(ids)
+    scores = [math.nan] * len(pairs)
+    # Similar lengths together, so that a call pads little.
+    left = sorted(range(len(pairs)), key=lambda place: -len(passages[pairs[place][1]]))
     try:
-        scores = iter(model.score_pairs(queries, passages, pairs).tolist())
+        while left := [place for place in left if not job_of[place].result.done()]:
+            some, left = left[:most_pairs], left[most_pairs:]
+            found = model.score_pairs(queries, passages, [pairs[place] for place in some])
+            for place, score in zip(some, found.tolist(), strict=True):
+                scores[place] = score
     except Exception as error:
         if len(jobs) > 1:
-            return [score_jobs(model, [job])[0] for job in jobs]
+            return [score_jobs(model, [job], most_pairs)[0] for job in jobs]
         log.error("a request was not scored: %s", one_line(error))
         return [NotScored("the model failed at this request; the server's log says why")]
-    return [_checked([next(scores) for _ in job.passages]) for job in jobs]
+    in_order = iter(scores)
+    of_jobs = [[next(in_order) for _ in job.passages] for job in jobs]
+    return [
+        None if job.result.done() else _checked(of_job)
+        for job, of_job in zip(jobs, of_jobs, strict=True)
+    ]
 
 
 def _checked(scores: list[float]) -> list[float] | NotScored:

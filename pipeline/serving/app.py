@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from fastapi import Body, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic import BeforeValidator
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
@@ -16,7 +18,14 @@ from pipeline.protocols import Scorer
 from pipeline.rerankers.batching import Batcher, Busy, NotScored
 from pipeline.serving.limits import Guard, Limits, error_body
 from pipeline.serving.metrics import Metrics
-from pipeline.serving.protocol import EXAMPLE, Ranking, RerankRequest, ScoredText, mistake
+from pipeline.serving.protocol import (
+    EXAMPLE,
+    Ranking,
+    RerankRequest,
+    ScoredText,
+    counted,
+    mistake,
+)
 
 PATHS = ("/rerank", "/v1/rerank", "/v2/rerank")
 SIGMOID = Calibration(slope=1, intercept=0)  # of a logit, without a calibration
@@ -63,11 +72,10 @@ def create_app(served: Served, limits: Limits, token: str | None, most_pairs: in
     app = FastAPI(title="reranker", lifespan=scoring, docs_url=None, redoc_url=None)
     _answer_errors(app)
 
-    async def rerank(request: Annotated[RerankRequest, Body()]) -> Ranking | list[ScoredText]:
+    few = BeforeValidator(partial(counted, most=limits.documents))
+
+    async def rerank(request: Annotated[RerankRequest, few, Body()]) -> Ranking | list[ScoredText]:
         passages = request.passages
-        if not 1 <= len(passages) <= limits.documents:
-            text = f"{len(passages)} documents; send 1 to {limits.documents:,} in a request"
-            raise HTTPException(422, text)
         if request.needs_calibration and isinstance(served.calibration, str):
             raise HTTPException(422, f"probabilities: {served.calibration}")
         scores = (await batcher.score(request.query, passages)).scores

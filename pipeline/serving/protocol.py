@@ -18,12 +18,14 @@ from pydantic import (
     Tag,
     WithJsonSchema,
 )
+from pydantic_core import PydanticCustomError
 
 from pipeline.rerankers.requests import SURROGATE
 
 Normalise = Callable[[Sequence[float]], Sequence[float]]
 """Scores in the model's own range -> the same in 0..1, as far as the model allows."""
 
+COUNT = "document_count"  # type of the error that a request has no documents or too many
 EXAMPLE = '{"query": "...", "documents": ["...", ...]}'
 
 
@@ -162,6 +164,17 @@ RerankRequest = Annotated[
 ]
 
 
+def counted(body: Any, most: int) -> Any:
+    """Return ``body`` unless its documents or texts are none or more than ``most``.
+
+    Without a look at each of them, as a body of 10 MiB may hold millions.
+    """
+    texts = body.get(_form(body)) if isinstance(body, Mapping) else None
+    if isinstance(texts, list) and not 1 <= len(texts) <= most:
+        raise PydanticCustomError(COUNT, f"{len(texts)} documents; send 1 to {most:,} in a request")
+    return body
+
+
 def order(scores: Sequence[float]) -> list[int]:
     """The places of the scores, best first; equal ones keep their order."""
     return sorted(range(len(scores)), key=lambda i: -scores[i])
@@ -178,6 +191,8 @@ def mistake(error: Mapping[str, Any], content_type: str) -> str:
     if "json" not in content_type.lower():
         given = f"is {content_type}" if content_type else "is missing"
         return f"the header Content-Type {given}, must be application/json"
+    if error["type"] == COUNT:
+        return str(error["msg"])
     keys = error["loc"][2:]
     if not keys:
         return f"the body must be a JSON object; send {EXAMPLE}"

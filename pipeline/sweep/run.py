@@ -45,6 +45,7 @@ def run(overrides: Sequence[str]) -> None:
     with importing():
         from pipeline.experiment.fingerprint import fingerprints
         from pipeline.infra import quiet
+        from pipeline.infra.in_use import held
         from pipeline.report.write import show
         from pipeline.sweep import resume
         from pipeline.sweep.latency import untimed
@@ -79,6 +80,9 @@ def run(overrides: Sequence[str]) -> None:
             print(f"complete: all {len(keys)} points had finished; force=true runs them again")
             return
         _start_log(grid)
+        # Also between two points, whatever tracking store clean-cache looks at.
+        (output / "cache").mkdir(exist_ok=True)
+        stack.enter_context(held(output / "cache"))
         if earlier.run_id:
             done = _points(len(keys) - len(pending))
             log.info("resuming sweep %s: %s finished before", earlier.run_id, done)
@@ -88,6 +92,8 @@ def run(overrides: Sequence[str]) -> None:
         points |= {key: grid.points[number] for number, key in launched.finished.items()}
         problem = _time_points(grid, points, parent.run_id, launched)
         parent.log_metrics(clock.metrics())
+        if launched.failures:
+            parent.fail(_summary(grid, launched.failures))
     _show(grid, parent)
     minutes = clock.here() / 60
     print(f"{len(launched.finished)} of {len(pending)} points in {minutes:.1f} minutes")

@@ -12,6 +12,7 @@ from typing import Any
 
 from filelock import FileLock
 from mlflow import MlflowClient
+from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request
@@ -24,8 +25,11 @@ from pipeline.records import InputError
 from pipeline.tracking.ui_page import describe
 
 FIRST_ANSWER = 10  # seconds within which a server must answer for the first time
+PATIENCE = 120  # seconds that a database may be locked by another process
 BUSY = re.compile(r"database is locked|database or disk is full")  # SQLite's words
 NO_ANSWER = re.compile(r"failed with (timeout )?exception")  # what MLflow raises
+
+log = logging.getLogger(__name__)
 
 
 class OneRetryMessage(logging.Filter):
@@ -65,13 +69,31 @@ def open_experiment(config: TrackingConfig) -> str:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
             experiment = client.get_experiment_by_name(config.experiment)
-        if experiment is None or experiment.lifecycle_stage == "deleted":
-            raise InputError(
-                f"tracking.experiment={config.experiment}: was deleted in {mask(config.uri)}, "
-                "restore it or choose another name"
-            )
+        _refuse_deleted(config, experiment)
         describe(client, experiment)
         return str(experiment.experiment_id)
+
+
+def check(config: TrackingConfig) -> None:
+    """Make sure that runs can be recorded, and create nothing.
+
+    Raises:
+        InputError: the address can't be used or the experiment has been deleted.
+    """
+    path = sqlite_path(config.uri)
+    if path is not None and not path.exists():
+        return  # It will be created.
+    with contact(config) as client:
+        if experiment := client.get_experiment_by_name(config.experiment):
+            _refuse_deleted(config, experiment)
+
+
+def _refuse_deleted(config: TrackingConfig, experiment: Experiment | None) -> None:
+    if experiment is None or experiment.lifecycle_stage == "deleted":
+        raise InputError(
+            f"tracking.experiment={config.experiment}: was deleted in {mask(config.uri)}, "
+            "restore it or choose another name"
+        )
 
 
 def every(fetch: Callable[[str | None], Any]) -> list[Any]:
@@ -127,15 +149,29 @@ def _first_contact(uri: str) -> None:
 
 
 def _check_sqlite(path: Path, create: bool) -> None:
-    """Raise an error if the database can't be opened, which MLflow would retry for 100 seconds."""
+    """Raise an error if the database can't be opened, which MLflow would retry for 100 seconds.
+
+    Wait if another process has locked it. With ``create`` it must be possible to write.
+    """
     if create:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             _create_sqlite(path)
     elif not path.exists():
         raise FileNotFoundError("there is no such database")
-    with closing(sqlite3.connect(path)) as database:
-        database.execute("PRAGMA schema_version")
+    begun, waiting = time.monotonic(), False
+    while True:
+        try:
+            # Python handles signals between two tries only, so each is short.
+            with closing(sqlite3.connect(path, timeout=1)) as database:
+                database.execute("BEGIN IMMEDIATE" if create else "PRAGMA schema_version")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() - begun > PATIENCE:
+                raise
+        if not waiting:
+            log.info("waiting for %s, which another process has locked", path)
+        waiting = True
 
 
 def _create_sqlite(path: Path) -> None:

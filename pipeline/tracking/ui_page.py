@@ -125,10 +125,18 @@ def view(metrics: Iterable[str]) -> str:
 
 
 def _newest(client: MlflowClient, experiment: Experiment, kind: str) -> Run | None:
-    """Return the newest finished run of the kind, if there is one."""
-    query = f"tags.kind = '{kind}' AND attributes.status = 'FINISHED'"
-    found = client.search_runs([experiment.experiment_id], query, max_results=1)
-    return found[0] if found else None
+    """Return the newest finished run of the kind, if there is one.
+
+    A sweep with failed points counts as well: it has a report, and the time of all its points.
+    """
+    finished = ["attributes.status = 'FINISHED'"]
+    if kind == "sweep":
+        finished.append("attributes.status = 'FAILED' AND metrics.`sweep/seconds` >= 0")
+    found: list[Run] = []
+    for ended in finished:
+        query = f"tags.kind = '{kind}' AND {ended}"
+        found += client.search_runs([experiment.experiment_id], query, max_results=1)
+    return max(found, key=lambda run: run.info.start_time, default=None)
 
 
 def _note(sweep: Run | None) -> str:

@@ -41,6 +41,7 @@ class ActiveRun:
 
     def __init__(self, client: MlflowClient, run_id: str) -> None:
         self.run_id = run_id
+        self.status = "FINISHED"  # with which the run ends, unless an exception ends it
         self._client = client
 
     def log_params(self, flat: Mapping[str, object]) -> None:
@@ -126,6 +127,11 @@ class ActiveRun:
         """Set the final status: FINISHED, FAILED or KILLED."""
         self._client.set_terminated(self.run_id, status)
 
+    def fail(self, why: str) -> None:
+        """Let the run end as FAILED, with ``why`` as its tag ``failure``, though nothing raises."""
+        self.status = "FAILED"
+        self.log_tags({"failure": why})
+
     def log_note(self, markdown: str) -> None:
         """Make ``markdown`` the description on the page of the run.
 
@@ -151,9 +157,9 @@ def run(
     is stored with the run however the run ends.
 
     The run ends as KILLED after a signal (Ctrl-C, SIGTERM, a scheduler's), as FAILED after any
-    other exception, and else as FINISHED. An exception is recorded as the one-line tag ``failure``
-    and the artifact ``traceback.txt``, for a point also with the tag ``stage``, the step that
-    failed; then it is raised again.
+    other exception or a call of ``fail``, and else as FINISHED. An exception is recorded as the
+    one-line tag ``failure`` and the artifact ``traceback.txt``, for a point also with the tag
+    ``stage``, the step that failed; then it is raised again.
     """
     experiment_id = open_experiment(config)
     client = MlflowClient(tracking_uri=config.uri)
@@ -178,7 +184,7 @@ def run(
         except BaseException as error:
             _record_failure(active, error, folder)
             raise
-    active.end("FINISHED")
+    active.end(active.status)
     if not config.parent_run_id:  # a sweep's end, not that of each of its points
         describe(client, client.get_experiment(experiment_id))
 

@@ -1,13 +1,18 @@
 """``clean-cache``: what it lists and removes; how is in tests/tracking/test_stale_stages.py."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from pipeline.infra import in_use
 from pipeline.infra.stage_cache import StageCache
+from pipeline.records import Refused
 from pipeline.tracking import writer
 from tests.commands.conftest import code_of
 from tests.conftest import NewStore
+from tests.points import CHILD, compose_config
 
 
 def folders(output: Path) -> int:
@@ -45,3 +50,59 @@ def test_without_a_store_nothing_is_removed(
         assert code_of(["clean-cache", *words]) == 2
         assert capsys.readouterr().err.count("\n") == 1
     assert path.is_dir()
+
+
+USES = """
+import sys
+from pathlib import Path
+from pipeline.config.compose import compose
+from pipeline.infra.stage_cache import StageCache
+cache = StageCache.of(compose([]))
+cache.get("index", {}, lambda folder: (folder / "x").touch())
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_another_process_uses_is_kept_until_it_ends(
+    elsewhere: Path, new_store: NewStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = elsewhere / "outputs"
+    new_store(output)
+    pipe = subprocess.PIPE
+    words = [sys.executable, "-c", USES]
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, env=CHILD, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        assert code_of(["clean-cache"]) == 1
+        assert "in use" in capsys.readouterr().err
+        assert folders(output) == 1
+        assert code_of(["clean-cache", "--dry-run"]) == 0
+        process.kill()
+    assert code_of(["clean-cache"]) == 0
+    assert folders(output) == 0
+
+
+def test_a_cache_is_in_use_as_long_as_its_object_exists(tmp_path: Path) -> None:
+    config = compose_config([f"output_dir={tmp_path}"])
+    folder = tmp_path / "cache"
+    first = StageCache.of(config)
+    assert not folder.exists()
+    first.get("index", {}, lambda made: (made / "x").touch())
+    with pytest.raises(Refused), in_use.alone(folder):
+        pass
+    second = StageCache.of(config)
+    del first
+    with pytest.raises(Refused), in_use.alone(folder):
+        pass
+    assert second.folder == folder
+    del second
+    with in_use.alone(folder):
+        pass
+
+
+def test_without_locks_a_cache_can_be_used() -> None:
+    nowhere = Path("/proc/self/cache")  # as on a file system that is read-only
+    assert in_use.hold(nowhere) is None
+    with in_use.alone(nowhere), in_use.held(nowhere):
+        pass

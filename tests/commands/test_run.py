@@ -60,6 +60,12 @@ EARLY = {
         ["output_dir=file/below"],
         "output_dir=file/below: not writable ({}/file: is a file)",
     ),
+    "run_name, too long": (
+        [f"run_name={'x' * 301}"],
+        f"run_name={'x' * 301}: must have 1 to 200 bytes and no /",
+    ),
+    "run_name, empty": (["run_name=''"], "run_name=: must have 1 to 200 bytes and no /"),
+    "run_name, a path": (["run_name=a/b"], "run_name=a/b: must have 1 to 200 bytes and no /"),
     "windows": (
         ["rerank.windows=256"],
         "rerank.windows=256: the model reads 128 tokens, query included; take fewer",
@@ -77,3 +83,14 @@ def test_what_no_point_can_start_with_is_told_before_any_folder_is_made(
     assert code_of([command, *overrides]) == 2
     assert capsys.readouterr().err == f"error: {said.format(elsewhere)}\n"
     assert [path.name for path in elsewhere.iterdir()] == ["file"]
+
+
+def test_a_tracking_server_that_is_away_is_told_before_any_work(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    away = "tracking.uri=http://127.0.0.1:9"
+    assert code_of([*TINY, "arch=none", "base=none", "negatives=0", "epochs=0", away, *QUIET]) == 2
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "does not answer" in errors[0]
+    assert not list(elsewhere.glob("outputs/cache/*/*"))

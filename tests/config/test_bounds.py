@@ -34,6 +34,10 @@ from tests.points import compose_config
         ("dataset.folds=1", "dataset.folds=1: must be at least 2"),
         ("dataset.fold=1", "dataset.fold=1: must be 0 to dataset.folds - 1 = 0"),
         ("dataset.near_duplicate=0", "dataset.near_duplicate=0.0: above 0, up to 1"),
+        ("run_name=''", "run_name=: must have 1 to 200 bytes and no /"),
+        ("run_name=a/b", "run_name=a/b: must have 1 to 200 bytes and no /"),
+        (f"run_name={'x' * 201}", f"run_name={'x' * 201}: must have"),
+        (f"run_name='{'é' * 101}'", f"run_name={'é' * 101}: must have"),
         ("latency.callers=0", "latency.callers=0: must be at least 1"),
         ("latency.rerank_modes=[bm25]", "latency.rerank_modes=['bm25']: one or more of"),
     ],
@@ -43,3 +47,8 @@ def test_bad_values_name_their_key(override: str, said: str) -> None:
     with pytest.raises(InputError) as caught:
         compose_config([*labelled, override])
     assert str(caught.value).startswith(said)
+
+
+def test_a_run_name_may_have_200_bytes() -> None:
+    for name in ("x" * 200, "é" * 100, "a b:c"):
+        assert compose_config([f"run_name='{name}'"]).run_name == name

@@ -132,6 +132,11 @@ def test_written_files_give_the_same_values(tmp_path: Path) -> None:
     assert 0 < ours["ndcg_at_2"] < 1
 
 
+def test_a_tag_is_one_column(tmp_path: Path) -> None:
+    write_run(tmp_path / "run.trec", {"q": ranked("a")}, tag="a b:c 5%/vector")
+    assert (tmp_path / "run.trec").read_text() == "q Q0 a 1 1.0 a%20b:c%205%25/vector\n"
+
+
 def test_a_run_file_orders_ties_as_we_do(tmp_path: Path) -> None:
     write_run(tmp_path / "run.trec", {"q": ranked("a", "b")}, tag="t")  # trec_eval: b before a
     lines = (tmp_path / "run.trec").read_text().splitlines()

@@ -1,11 +1,15 @@
 """Errors and signals as exit codes."""
 
+import pickle
+import signal
 import subprocess
 import sys
 
 import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
 
-from pipeline.infra.errors import exit_code
+from pipeline.infra.errors import Terminated, exit_code, one_line, step, step_of
 from pipeline.records import Refused
 
 
@@ -42,3 +46,17 @@ def test_a_refusal_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert exit_code(refuse) == 1
     assert capsys.readouterr().err == "refused: sweep is running\n"
+
+
+def test_terminated_reaches_another_process() -> None:
+    with pytest.raises(Terminated) as raised, step("train"):
+        raise Terminated(signal.SIGTERM)
+    found = pickle.loads(pickle.dumps(raised.value))
+    assert (type(found), str(found), step_of(found)) == (Terminated, "SIGTERM", "train")
+
+
+def test_a_database_error_is_shown_without_its_statement() -> None:
+    with pytest.raises(OperationalError) as raised, create_engine("sqlite://").connect() as store:
+        store.execute(text("SELECT a FROM nowhere WHERE b = :b"), {"b": "a value"})
+    assert "[SQL:" in str(raised.value)
+    assert one_line(raised.value).endswith("no such table: nowhere")

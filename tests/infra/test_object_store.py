@@ -140,6 +140,8 @@ def test_half_a_copy_is_not_taken(tmp_path: Path) -> None:
         ("table/rows.bin", None, "built here"),
         ("manifest.json", "{", "built here"),
         ("manifest.json", "[]", "built here"),
+        ("manifest.json", '{"files": {}}', "built here"),
+        ("manifest.json", '{"files": {"facts.json": 5}}', "built here"),
         ("manifest.json", '{"files": {"../out": {"size": 1, "sha256": ""}}}', "built here"),
         ("manifest.json", '{"files": {"/tmp/out": {"size": 1, "sha256": ""}}}', "built here"),
     ],
@@ -181,6 +183,9 @@ def test_a_store_that_goes_away_costs_a_warning(
     [
         ("s3://no-such-bucket/study", r"cache_uri=s3://no-such-bucket/study: .*no-such-bucket"),
         ("ftp://host/study", r"cache_uri=ftp://host/study: .*s3://bucket/folder"),
+        ("/proc/self", "cache_uri=/proc/self: "),  # there, but not writable
+        ("", "cache_uri= is empty"),
+        (" ", "cache_uri= is empty"),
         ("s3://me:hidden@no-such-bucket", r"cache_uri=s3://me:\*\*\*@no-such-bucket: "),
     ],
 )
@@ -190,6 +195,17 @@ def test_a_store_that_does_not_exist_is_an_error_at_once(
     with pytest.raises(InputError, match=message) as error:
         ObjectStore(uri)
     assert "\n" not in str(error.value) and "hidden" not in str(error.value)
+
+
+def test_a_store_may_be_a_folder_by_a_relative_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    StageCache(tmp_path / "one", ObjectStore("shared/store")).get("stage", INPUTS, write)
+    monkeypatch.chdir(tmp_path.parent)
+    second = StageCache(tmp_path / "two", ObjectStore(str(tmp_path / "shared" / "store")))
+    assert contents(second.get("stage", INPUTS, unused))
+    assert [path.name for path in (tmp_path / "shared" / "store").iterdir()] == ["stage"]
 
 
 @pytest.mark.slow

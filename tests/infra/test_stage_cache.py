@@ -68,6 +68,25 @@ def test_a_damaged_folder_is_set_aside_and_built_again(
     assert len(caplog.messages) == 2
 
 
+@pytest.mark.parametrize(
+    "files",
+    [
+        {},
+        {"a": 5},
+        {"a": {"sha256": ""}},
+        {"a": {"size": 1}},
+        {"a": {"size": "1", "sha256": ""}},
+        {"a": {"size": -1, "sha256": ""}},
+    ],
+)
+def test_a_manifest_of_another_shape_is_damage(files: dict[str, object], tmp_path: Path) -> None:
+    folder = StageCache(tmp_path).get("index", INPUTS, write)
+    (folder / "manifest.json").write_text(json.dumps({"files": files}))
+    assert manifest.damage(folder) == "its manifest can't be read"
+    assert StageCache(tmp_path).get("index", INPUTS, write) == folder
+    assert manifest.damage(folder) is None
+
+
 def test_of_a_large_folder_only_the_small_files_are_read(tmp_path: Path) -> None:
     folder = StageCache(tmp_path).get("index", INPUTS, write)
     (folder / "table" / "rows.bin").write_bytes(b"0123456780")

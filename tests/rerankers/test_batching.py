@@ -1,14 +1,16 @@
 """Requests that wait are scored together, and none harms another."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
 
 from pipeline.protocols import Scorer
-from pipeline.rerankers.batching import Batch, Batcher, Busy, NotScored, Scored
+from pipeline.rerankers.batching import SLICE, Batch, Batcher, Busy, NotScored, Scored
 from tests.scorers import Watched
+from tests.serving.conftest import until
 
 JOBS = [
     ("merge two configurations", ["Merges.", "Pops an item from the list. " * 5, "Draws."]),
@@ -129,3 +131,70 @@ def test_too_many_wait_and_one_that_leaves_makes_room(watched: Watched) -> None:
 
     run(watched, steps, most_waiting=2)
     assert watched.calls == [1, 3]
+
+
+LARGE = ("merge", [f"Merges {'many ' * (i % 7)}things, number {i}." for i in range(SLICE + 9)])
+
+
+def test_a_large_request_is_scored_in_slices_as_if_in_one_call(watched: Watched) -> None:
+    async def steps(batcher: Batcher) -> None:
+        (scored,) = await asyncio.gather(*await start(batcher, [LARGE]))
+        assert scored.scores == pytest.approx(alone(watched.model, *LARGE), abs=1e-4)
+
+    (batch,) = run(watched, steps, most_pairs=1)
+    assert (watched.calls, batch.pairs) == ([SLICE, 9], SLICE + 9)
+
+
+def test_a_large_request_that_nobody_waits_for_ends_after_its_slice(watched: Watched) -> None:
+    watched.gate.clear()
+
+    async def steps(batcher: Batcher) -> None:
+        (left,) = await start(batcher, [LARGE])
+        await begun(watched, 1)
+        left.cancel()
+        (stays,) = await start(batcher, [JOBS[1]])
+        await asyncio.sleep(0)
+        watched.gate.set()
+        assert len((await stays).scores) == 2
+
+    run(watched, steps)
+    assert watched.calls == [SLICE, 2]
+
+
+def test_of_a_batch_only_what_somebody_waits_for_is_scored_on(watched: Watched) -> None:
+    watched.gate.clear()
+
+    async def steps(batcher: Batcher) -> None:
+        left, stays = await start(batcher, [LARGE, JOBS[1]])
+        await begun(watched, 1)
+        left.cancel()
+        await asyncio.sleep(0)
+        watched.gate.set()
+        scored = await stays
+        assert scored.scores == pytest.approx(alone(watched.model, *JOBS[1]), abs=1e-4)
+
+    run(watched, steps, most_pairs=2 * SLICE)
+    assert sum(watched.calls) < len(LARGE[1])
+
+
+def test_at_the_end_a_large_request_ends_after_its_slice(watched: Watched) -> None:
+    watched.gate.clear()
+
+    async def main() -> None:
+        batcher = Batcher(watched, 100, 8, lambda _: None)
+        worker = asyncio.create_task(batcher.run())
+        tasks = await start(batcher, [LARGE])
+        (job,) = batcher._waiting
+        await begun(watched, 1)
+
+        def open_gate() -> None:
+            until(job.result.cancelled)
+            watched.gate.set()
+
+        # The loop waits for the slice to end, so another thread opens the gate.
+        threading.Thread(target=open_gate).start()
+        worker.cancel()
+        await asyncio.gather(worker, *tasks, return_exceptions=True)
+
+    asyncio.run(main())
+    assert watched.calls == [SLICE]

@@ -211,6 +211,15 @@ def test_too_many_documents_are_counted(client: httpx.Client) -> None:
     assert "51 documents; send 1 to 50" in answer.json()["error"]
 
 
+@pytest.mark.parametrize("form", ["documents", "texts"])
+def test_too_many_documents_are_counted_before_each_is_read(
+    form: str, client: httpx.Client
+) -> None:
+    answer = client.post("/rerank", json={"query": "q", form: [""] * 51})
+    assert answer.status_code == 422
+    assert answer.json()["error"].startswith("51 documents; ")
+
+
 def test_the_schema_names_both_forms(client: httpx.Client) -> None:
     schemas = client.get("/openapi.json").json()["components"]["schemas"]
     assert {"documents", "top_n"} <= schemas["DocumentsRequest"]["properties"].keys()

@@ -72,6 +72,9 @@ def test_retries_and_fail_fast_and_going_on(
     assert "0 points finished before" in said
     assert attempts(tmp_path)[2:] == [("broken", "FAILED"), ("random:modernbert", "FINISHED")]
     assert "1 of 2 points" in said
+    recorded = reader.read_run(tracked(tmp_path), sweep_of(tmp_path))
+    assert (recorded.status, recorded.tags["failure"][:15]) == ("FAILED", "1 point failed:")
+    assert reader.latest_sweep(tracked(tmp_path)) == recorded.run_id
     stages = {
         tag
         for run in reader.read_runs(tracked(tmp_path), sweep_of(tmp_path))

@@ -100,6 +100,8 @@ def test_lines_in_another_order_are_the_same_sweep(
     assert parents == parents[:1] * 2
     recorded = reader.read_run(config, parents[0])
     params, metrics = recorded.params, recorded.metrics
+    assert recorded.status == "FAILED"
+    assert recorded.tags["failure"].startswith("2 points failed: ")
     assert 1000 <= metrics["sweep/seconds"] < 1100  # of both attempts
     assert 120 <= metrics["sweep/estimated_seconds"] < 220  # of the first attempt
     assert metrics["seconds/index"] == 2 * 2  # two points, of which one trains

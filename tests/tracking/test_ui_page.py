@@ -8,6 +8,7 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline.config.stages import TrackingConfig
+from pipeline.records import InputError
 from pipeline.tracking import reader, store, ui_page, writer
 from tests.conftest import NewStore
 
@@ -52,6 +53,12 @@ def test_the_description_follows_the_code_but_not_over_an_edit(config: TrackingC
     with writer.run(config, "sweep", {"kind": "sweep"}):
         pass
     assert page not in describe()
+    with writer.run(config, "sweep", {"kind": "sweep"}) as partial:
+        partial.log_metrics({"sweep/seconds": 9.0})
+        partial.fail("1 point failed: a: no luck")
+    with pytest.raises(InputError), writer.run(config, "sweep", {"kind": "sweep"}):
+        raise InputError("no text")  # so it has no table
+    assert f"/runs/{partial.run_id}?" in describe().splitlines()[0]
     assert describe(mlflow__note__content="ours alone") == "ours alone"
     assert ui_page.first_page(config).startswith(f"/#/experiments/{experiment_id}/runs?")
     assert ui_page.first_page(replace(config, experiment="none")) == ""

@@ -30,8 +30,10 @@ def section(study: Study) -> Section:
             commands.append((label, line or "not known: the run logged no configuration"))
     texts = ["Each command makes one row again, from the root of a checkout."]
     commits = sorted({run.params["git.commit"] for run in runs if "git.commit" in run.params})
-    if commits:
-        texts.append(f"Code: commit {', '.join(commit[:12] for commit in commits)}.")
+    if known := [commit[:12] for commit in commits if commit != "unknown"]:
+        texts.append(f"Code: commit {', '.join(known)}.")
+    if "unknown" in commits:
+        texts.append("Code whose commit is unknown made some rows: it was no git checkout.")
     if any(run.params.get("git.dirty") == "True" for run in runs):
         texts.append("The checkout had changes that no commit holds.")
     if not commands:

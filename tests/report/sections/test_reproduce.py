@@ -7,7 +7,10 @@ import pytest
 
 from pipeline.config.compose import compose
 from pipeline.infra import redact
+from pipeline.report.comparison import compare
 from pipeline.report.sections import reproduce
+from pipeline.report.study import Study
+from tests.report.sample import NOTHING, VALUES, read, record
 
 
 @pytest.mark.slow
@@ -37,3 +40,14 @@ def test_the_command_composes_to_the_same_configuration(words: list[str]) -> Non
     assert {k: v for k, v in found.items() if not k.startswith(skipped)} == {
         k: v for k, v in logged.items() if not k.startswith(skipped)
     }
+
+
+@pytest.mark.parametrize(("commit", "unknown"), [("0123456789abcdef", False), ("unknown", True)])
+def test_a_commit_that_is_not_known_is_stated(commit: str, unknown: bool) -> None:
+    name = "colbert_minilm_l6_1neg_2ep"
+    run = record(name, "scratch", VALUES[name])
+    run.params["git.commit"] = commit
+    section = reproduce.section(Study(compare([run], read), NOTHING, 100))
+    text = " ".join(block for block in section.blocks if isinstance(block, str))
+    assert ("0123456789ab" in text) != unknown
+    assert ("unknown" in text) == unknown
