@@ -11,8 +11,9 @@ import numpy as np
 import openvino
 from openvino import opset13
 
-GROUP = 32
-"""Features of a token that share a scale while a model computes: OpenVINO's default."""
+GROUP = 128
+"""Features of a token that share a scale while a model computes; with OpenVINO's default of 32 it
+is a quarter slower, and hardly more exact (docs/recipe.md)."""
 
 SMALLEST = 16
 LARGEST = 127  # of a signed 8-bit integer
