@@ -1,6 +1,6 @@
 """List the valid keys and suggest one for a typo."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any, get_type_hints
@@ -49,6 +49,13 @@ def added(config: Any, prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{name}"
         elif is_dataclass(value):
             yield from added(value, f"{prefix}{name}.")
+
+
+def no_such_option(group: str, option: str, options: Sequence[str]) -> str:
+    """Describe an unknown option of a group in one line, with a similar one."""
+    close = get_close_matches(option, options, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return f"{group}={option}: none of {', '.join(options)}{hint}"
 
 
 def no_such_key(key: str, known: Keys) -> str:

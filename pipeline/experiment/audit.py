@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 def audit_labels(config: Config, dataset: LabelledConfig, base: Path, cache: StageCache) -> Path:
     """The folder with the audit of the file of ``dataset``; its warnings are logged.
 
+    A sweep logs them once, when the file is audited.
+
     Raises:
         InputError: the audit calls the file unusable.
     """
@@ -47,7 +49,10 @@ def audit_labels(config: Config, dataset: LabelledConfig, base: Path, cache: Sta
             raise InputError(f"{dataset.path}: {report.findings[0].message}; see make audit")
         save(report, folder)
 
+    known = cache.find("audit", inputs) is not None
     folder = cache.get("audit", inputs, build)
+    if known and config.tracking.parent_run_id is not None:
+        return folder
     findings = json.loads((folder / "audit.json").read_text())["findings"]
     warnings = [finding["message"] for finding in findings if finding["severity"] == "warning"]
     log.info("audit: %s", "; ".join(warnings) or "no warnings")

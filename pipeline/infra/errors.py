@@ -20,7 +20,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.config import KEYS
-from pipeline.config.suggestions import no_such_key
+from pipeline.config.suggestions import no_such_key, no_such_option
 from pipeline.infra.console import working
 from pipeline.infra.redact import mask
 from pipeline.records import InputError, Refused
@@ -37,6 +37,17 @@ FOR_AUTHORS = ("Config search path", "reference_type", "object_type")
 
 QUERY = "[SQL:"  # begins the statement that SQLAlchemy appends, with its values
 
+NO_OPTION = re.compile(
+    r"Could not find '(.+)/(\S+)'\s+Available options in '\1':\s+(.+?)\s+Config search", re.DOTALL
+)
+KINDS = {"Integer": "a whole number", "Float": "a number", "bool": "true or false"}
+NOT_OF_KIND = re.compile(
+    rf"Error merging override (\S+)\nValue .+ (?:could not be converted to ({'|'.join(KINDS)})|"
+    rf"is not a valid ({'|'.join(KINDS)}))"
+)
+NO_LIST = re.compile(
+    r"Error merging override (\S+)\nInvalid value assigned: \w+ is not a ListConfig"
+)
 NO_KEY = re.compile(r"Could not override '([\w.]+)'\.\nTo append to your config use")
 """Hydra's message for a key that the schema lacks; appending it would change nothing."""
 
@@ -185,9 +196,15 @@ def one_line(error: BaseException) -> str:
         return mask(_not_understood(error.override, text))
     if misspelt := NO_KEY.match(text):
         return no_such_key(misspelt[1], KEYS)
+    if wrong := NO_OPTION.search(text):
+        return no_such_option(wrong[1], wrong[2], wrong[3].split())
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException) and str(cause) not in text:
         text = f"{text}\n{cause}"
+    if wrong := NOT_OF_KIND.match(text):
+        return mask(f"{wrong[1]}: must be {KINDS[wrong[2] or wrong[3]]}")
+    if wrong := NO_LIST.match(text):
+        return mask(f"{wrong[1]}: must be a list, as in [5,10]")
     useful: list[str] = []
     for line in text.splitlines():
         if line.strip().startswith(FOR_AUTHORS):

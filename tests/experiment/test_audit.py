@@ -57,3 +57,15 @@ def test_queries_that_a_colbert_cuts_are_in_the_audit(
     caplog.set_level(logging.INFO)
     audited(config, base)
     assert "queries longer than arch.query_length=32 tokens (50%)" in caplog.text
+
+
+def test_the_points_of_a_sweep_log_the_warnings_once(
+    pairs: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    config = point(pairs, *CONTROL, "tracking.parent_run_id=sweep")
+    for _ in range(2):
+        audited(config, pairs.parent / "no_model")
+    assert caplog.text.count("audit: only 10 usable pairs") == 1
+    audited(point(pairs, *CONTROL), pairs.parent / "no_model")
+    assert caplog.text.count("audit: only 10 usable pairs") == 2
