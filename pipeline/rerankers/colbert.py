@@ -95,10 +95,11 @@ class ColbertReranker:
 
         example = self.model.tokenize(["a query", "another, longer query"], is_query=True)
         converted = convert(self.model, example, "token_embeddings")
-        machine, other, pad_id = self._hardware, copy(self), self.model.tokenizer.pad_token_id
-        other._forward = OpenVinoForward(
-            converted, machine.precision, machine.threads, pad_id, int8
-        )
+        machine, pad_id = self._hardware, self.model.tokenizer.pad_token_id
+        forward = OpenVinoForward(converted, machine.precision, machine.threads, pad_id, int8)
+        forward.prepare(self.model.query_length)
+        other = copy(self)
+        other._forward = forward
         return other
 
     def score_pairs(

@@ -81,6 +81,11 @@ class OpenVinoForward:
         self._fill = {"input_ids": pad_id}  # by which a decoder finds the end of a text
         self._lock = Lock()  # A second call while it computes would be refused.
 
+    def prepare(self, longest: int) -> None:
+        """Compute one text of each padded length up to ``longest`` tokens, so that none is new."""
+        for tokens in range(LENGTHS, longest + LENGTHS, LENGTHS):
+            self({name: torch.ones(1, tokens, dtype=torch.int64) for name in self._names})
+
     def __call__(self, features: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Compute the only output of the model from what a tokenizer made of texts."""
         tokens = features[self._names[0]].shape[1]
