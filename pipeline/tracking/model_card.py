@@ -117,9 +117,9 @@ def _training(config: Config, costs: Mapping[str, float]) -> str:
     if not _start_kept(costs):
         return f"Trained {effort}"
     return (
-        "These are the weights of the base, unchanged. Training lowered the dev NDCG from "
-        f"{costs['train/dev_before']:.4f} to {costs['train/dev_after']:.4f} and was undone. It was "
-        f"{effort}"
+        "These are the weights of the base, unchanged. Training did not raise the dev NDCG (before "
+        f"{costs['train/dev_before']:.4f}, after {costs['train/dev_after']:.4f}) and was undone. "
+        f"It was {effort}"
     )
 
 

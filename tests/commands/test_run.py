@@ -17,9 +17,12 @@ def write_lines(path: Path, lines: Sequence[str]) -> None:
 BAD = {
     "misspelt key": (["trian.learning_rate=1"], "did you mean train.learning_rate"),
     "misspelt key, appended": (["+train.lr=1"], "train.lr: no such key; did you mean train.le"),
-    "unknown group": (["arch=cross"], "cross_encoder cross_encoder_published none"),
+    "unknown group": (
+        ["arch=cross"],
+        "arch=cross: none of colbert, colbert_published, cross_encoder, ",
+    ),
     "negative": (["negatives=-1"], "negatives=-1: must be at least 0"),
-    "not a number": (["epochs=two"], "'two'"),
+    "not a number": (["epochs=two"], "epochs=two: must be a whole number"),
     "top_k over the corpus": (
         [*TINY, "dataset.max_corpus=24", "eval.top_k=[30]", "arch=none", "epochs=0"],
         "eval.top_k=[30]: data set pydocs has only 24 passages",

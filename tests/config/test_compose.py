@@ -19,8 +19,8 @@ from tests.points import compose_config
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("arch=cross", "Available options in 'arch': colbert colbert_published cross_encoder"),
-        ("epochs=two", "Value 'two' of type 'str' could not be converted to Integer"),
+        ("arch=cross", "arch=cross: none of colbert, colbert_published, cross_encoder, cross_"),
+        ("epochs=two", "epochs=two: must be a whole number"),
     ],
 )
 def test_hydra_errors_become_one_line(override: str, said: str) -> None:
