@@ -9,7 +9,6 @@ from benchmarks.bench.stock import StockColbert, StockCrossEncoder
 from pipeline.config import Config
 from pipeline.config.compose import compose
 from pipeline.config.models import ColbertConfig, CrossEncoderConfig
-from pipeline.experiment.model import training_set
 from pipeline.experiment.shared import Shared, prepare_shared
 from pipeline.infra import hardware
 from pipeline.infra.hardware import Hardware
@@ -98,4 +97,4 @@ class Subject:
 
     def examples(self, count: int) -> list[TrainingExample]:
         """The first rows to train on."""
-        return list(islice(training_set(self.config, self.shared).examples(), count))
+        return list(islice(self.shared.training_set(self.config).examples(), count))

@@ -11,6 +11,7 @@ from pipeline.config import Config
 from pipeline.config.training import TrainConfig
 from pipeline.experiment.dev_score import dev_score, name_by_cutoff
 from pipeline.experiment.job import MODEL
+from pipeline.experiment.resources import load
 from pipeline.experiment.shared import Shared
 from pipeline.experiment.teacher import find_teacher, teacher_scores
 from pipeline.infra import distributed
@@ -21,10 +22,8 @@ from pipeline.infra.model_files import content_hash
 from pipeline.infra.stage_cache import StageCache, content_key
 from pipeline.protocols import OnLog, Reranker
 from pipeline.records import TrainingExample
-from pipeline.rerankers import load_reranker
 from pipeline.tracking import writer
 from pipeline.training.guards import check_gains
-from pipeline.training.negatives import TrainingSet
 from pipeline.training.schedule import Schedule, plan
 from pipeline.training.teacher import with_teacher
 from pipeline.training.train import Outcome, train
@@ -65,7 +64,7 @@ def train_cached(
     determined_by = inputs(config, shared, base, machine, cache)
     checkpoints = cache.unfinished("model", determined_by)
     curve: Curve = []
-    asked, rows = config.train.queries, training_set(config, shared)
+    asked, rows = config.train.queries, shared.training_set(config)
     if asked is not None and rows.queries < asked:
         log.warning(
             "train.queries=%d: there are only %d training queries with negatives, so all of them "
@@ -124,7 +123,7 @@ def inputs(
     settings = asdict(settings_of(config))
     del settings["checkpoint_minutes"]
     del settings["teacher"], settings["teacher_fusion"]  # the scores stand for them
-    if training_set(config, shared).complete:  # More than all is the same as all.
+    if shared.training_set(config).complete:  # More than all is the same as all.
         settings["queries"] = None
     found: dict[str, object] = {
         "base": content_hash(base),
@@ -170,16 +169,9 @@ def _train(
 
     ``on_restart`` is called if what was logged is void, as the training starts anew.
     """
-    reranker = load_reranker(
-        base,
-        config.arch,
-        machine,
-        config.eval.batch_size,
-        seed=config.seed,
-        dedicated=config.base.dedicated,
-    )
+    reranker = load(config, base, machine, trained=False)
     assert reranker is not None
-    rows = training_set(config, shared)
+    rows = shared.training_set(config)
     check_gains(config.arch.loss, rows.largest_gain)
     planned = schedule(config, shared)
     log.info("train: %d pairs in %d steps", planned.pairs, planned.steps)
@@ -226,16 +218,9 @@ def settings_of(config: Config) -> TrainConfig:
     return config.train
 
 
-def training_set(config: Config, shared: Shared) -> TrainingSet:
-    """The rows that the run trains on."""
-    assert shared.negatives is not None
-    queries = config.train.queries
-    return TrainingSet(shared.negatives, shared.dataset, config.negatives, queries)
-
-
 def schedule(config: Config, shared: Shared) -> Schedule:
     """How much the run trains."""
-    rows = training_set(config, shared)
+    rows = shared.training_set(config)
     return plan(
         config.arch.loss, len(rows), rows.queries, config.negatives, config.epochs, config.train
     )

@@ -28,7 +28,7 @@ from pipeline.retrieval.candidates import (
 )
 from pipeline.retrieval.embedder import Embedder
 from pipeline.retrieval.index import PassageTable, build_table
-from pipeline.training.negatives import mine_negatives
+from pipeline.training.negatives import TrainingSet, mine_negatives
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,11 @@ class Shared:
     negatives: Path | None  # None where nothing is trained
     index_key: str
     candidates_key: str
+
+    def training_set(self, config: Config) -> TrainingSet:
+        """The rows that a point trains on."""
+        assert self.negatives is not None
+        return TrainingSet(self.negatives, self.dataset, config.negatives, config.train.queries)
 
     def test_candidates(self) -> dict[str, Ranking]:
         """Search -> the candidates of the test queries."""

@@ -19,7 +19,6 @@ import torch
 
 from pipeline.config import Config
 from pipeline.config.models import ColbertConfig
-from pipeline.experiment import model
 from pipeline.experiment.resources import load
 from pipeline.experiment.shared import Shared
 from pipeline.experiment.work import Work, candidate_pairs
@@ -64,7 +63,7 @@ def sample(config: Config, shared: Shared) -> Sample:
     texts = sorted((shared.dataset.corpus[doc_id] for doc_id in found), key=tie_key)
     examples: list[TrainingExample] = []
     if config.epochs > 0:
-        examples = list(islice(model.training_set(config, shared).examples(), rows))
+        examples = list(islice(shared.training_set(config).examples(), rows))
     return Sample(
         examples=examples,
         queries=sorted(shared.dataset.test.queries.values(), key=tie_key)[:QUERIES],

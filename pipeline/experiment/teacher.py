@@ -44,8 +44,7 @@ def find_teacher(config: Config, shared: Shared, cache: StageCache) -> Teacher |
     scorer = find_scorer("train.teacher", config.train.teacher, config, cache)
     refuse_seen(scorer.name, scorer.folder, shared.dataset)
     weight = _fusion_weight(config)
-    queries = config.train.queries
-    rows = TrainingSet(shared.negatives, shared.dataset, config.negatives, queries)
+    rows = shared.training_set(config)
     inputs: dict[str, object] = {
         "teacher": scorer.inputs(),
         "fusion_weight": weight,
@@ -53,7 +52,7 @@ def find_teacher(config: Config, shared: Shared, cache: StageCache) -> Teacher |
         "dataset": shared.dataset.fingerprint,
         "mined": shared.negatives.name,
         "negatives": config.negatives,
-        "queries": None if rows.complete else queries,
+        "queries": None if rows.complete else config.train.queries,
         "code": code_version("teacher"),
     }
     return Teacher(scorer, weight, rows, inputs)
