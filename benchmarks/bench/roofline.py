@@ -20,7 +20,7 @@ import torch
 from benchmarks.bench.results import Share
 from pipeline.config import Config
 from pipeline.config.compose import compose
-from pipeline.config.models import ColbertConfig, CrossEncoderConfig
+from pipeline.config.models import ColbertConfig
 from pipeline.config.stages import HardwareConfig
 from pipeline.config.transformer import Transformer, sizes
 from pipeline.experiment.precision import of_reranker
@@ -125,7 +125,7 @@ def flops_a_pair(point: Config, model: Transformer, passages: int, trains: bool)
         found = training_flops(point, model, Work(trained=1))
     elif isinstance(point.arch, ColbertConfig):
         query = forward(model, 1, point.arch.query_length) / passages
-        found = forward(model, 1, point.arch.document_length) + query
+        found = forward(model, 1, point.arch.tokens) + query
     else:
         found = scoring_flops(point, model, Work(scored=1))
     assert found is not None
@@ -134,11 +134,7 @@ def flops_a_pair(point: Config, model: Transformer, passages: int, trains: bool)
 
 def tokens(point: Config, trains: bool) -> int:
     """How many tokens the model reads of a pair, or a ColBERT of a passage."""
-    arch = point.arch
-    if isinstance(arch, CrossEncoderConfig):
-        return (trains and arch.training_max_length) or arch.max_length
-    assert isinstance(arch, ColbertConfig)
-    return (trains and arch.training_document_length) or arch.document_length
+    return point.arch.training_tokens if trains else point.arch.tokens
 
 
 def sample(point: Config, passages: int) -> Sample:

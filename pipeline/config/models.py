@@ -70,6 +70,16 @@ class ArchConfig:
         """The settings that count when a model scores; the others only when it trains."""
         return {"name": self.name}
 
+    @property
+    def tokens(self) -> int:
+        """The tokens that are read at a time, of a passage or of a pair; 1 if there is no model."""
+        return 1
+
+    @property
+    def training_tokens(self) -> int:
+        """The tokens that are read at a time while training."""
+        return self.tokens
+
 
 @dataclass
 class NoArchConfig(ArchConfig):
@@ -92,6 +102,16 @@ class CrossEncoderConfig(ArchConfig):
     def in_use(self) -> dict[str, object]:
         """The settings that count when a model scores."""
         return {"name": self.name, "max_length": self.max_length}
+
+    @property
+    def tokens(self) -> int:
+        """The tokens of a pair that are read."""
+        return self.max_length
+
+    @property
+    def training_tokens(self) -> int:
+        """The tokens of a pair that are read while training."""
+        return self.training_max_length or self.max_length
 
 
 @dataclass
@@ -123,3 +143,13 @@ class ColbertConfig(ArchConfig):
             "embedding_size": self.embedding_size,
             "query_expansion": self.query_expansion,
         }
+
+    @property
+    def tokens(self) -> int:
+        """The tokens of a passage that are read."""
+        return self.document_length
+
+    @property
+    def training_tokens(self) -> int:
+        """The tokens of a passage that are read while training."""
+        return self.training_document_length or self.document_length

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from pipeline.config.models import ArchConfig, ColbertConfig, CrossEncoderConfig
+from pipeline.config.models import ArchConfig
 from pipeline.infra.code_version import code_version
 from pipeline.infra.hardware import Hardware, vector_instructions
 from pipeline.infra.layer_speed import Batch, Sizes, measured_speedup
@@ -33,19 +33,12 @@ FILE = "precision.json"
 
 def scored_at_a_time(arch: ArchConfig, texts: int) -> Batch:
     """What a reranker of ``arch`` reads in a forward pass over ``texts`` pairs or passages."""
-    if isinstance(arch, CrossEncoderConfig):
-        return Batch(texts, arch.max_length)
-    return Batch(texts, arch.document_length if isinstance(arch, ColbertConfig) else 1)
+    return Batch(texts, arch.tokens)
 
 
 def trained_at_a_time(arch: ArchConfig, texts: int) -> Batch:
     """What a reranker of ``arch`` reads in a training step over ``texts`` pairs or passages."""
-    shorter = None
-    if isinstance(arch, CrossEncoderConfig):
-        shorter = arch.training_max_length
-    elif isinstance(arch, ColbertConfig):
-        shorter = arch.training_document_length
-    return Batch(texts, shorter) if shorter else scored_at_a_time(arch, texts)
+    return Batch(texts, arch.training_tokens)
 
 
 def settled(

@@ -116,10 +116,9 @@ def training_flops(point: Config, model: Transformer | None, work: Work | None) 
     arch, queries = point.arch, work.trained / (1 + point.negatives)
     if isinstance(arch, CrossEncoderConfig):
         pairs = work.trained + (DRAWN * queries if arch.loss == "mnrl" else 0)
-        return TRAINING * forward(model, pairs, arch.training_max_length or arch.max_length)
+        return TRAINING * forward(model, pairs, arch.training_tokens)
     assert isinstance(arch, ColbertConfig)
-    length = arch.training_document_length or arch.document_length
-    passages = forward(model, work.trained, length)
+    passages = forward(model, work.trained, arch.training_tokens)
     return TRAINING * (passages + forward(model, queries, arch.query_length))
 
 
@@ -136,11 +135,11 @@ def scoring_flops(point: Config, model: Transformer | None, work: Work | None) -
     if model is None or point.rerank.windows is not None:
         return None
     if isinstance(point.arch, CrossEncoderConfig):
-        return forward(model, work.to_score, point.arch.max_length)
+        return forward(model, work.to_score, point.arch.tokens)
     assert isinstance(point.arch, ColbertConfig)
     queries, passages = _read_by_colbert(point, work)
     read = forward(model, queries, point.arch.query_length)
-    return read + forward(model, passages, point.arch.document_length)
+    return read + forward(model, passages, point.arch.tokens)
 
 
 def _read_by_colbert(point: Config, work: Work) -> tuple[float, float]:
