@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -14,6 +15,9 @@ from pipeline.report.study import Stored, Study
 from pipeline.report.terminal import print_table, print_tables
 from pipeline.tracking import artifacts, reader
 from pipeline.tracking.reader import RunRecord
+
+if TYPE_CHECKING:
+    from pipeline.report.document import Document
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +55,6 @@ def show_runs(
     """
     # plotly takes long to import, and is not needed for --help or an error.
     from pipeline.report.document import document
-    from pipeline.report.markdown import markdown
-    from pipeline.report.page import html
 
     if not runs:
         print(f"no run to compare, {output / 'report'} is as it was")
@@ -74,19 +76,32 @@ def show_runs(
     ]
     console = Console(highlight=False)
     for one in documents:
-        print_tables(one.study.comparison, console)
-        if sweep is not None and (spent := times(one.study)):
-            console.print()
-            print_table(spent, console)
-            console.print()
-        for sentence in one.study.verdict.sentences:
-            console.print(sentence, markup=False, soft_wrap=True)
-    folder = output / "report"
+        _print(one.study, console)
+    files = _write(documents, output / "report")
+    for file in files:
+        console.print(str(file), markup=False, soft_wrap=True)
+    return files
+
+
+def _print(study: Study, console: Console) -> None:
+    """Print the tables, where the time of a sweep went, and the verdict."""
+    print_tables(study.comparison, console)
+    if study.sweep is not None and (spent := times(study)):
+        console.print()
+        print_table(spent, console)
+        console.print()
+    for sentence in study.verdict.sentences:
+        console.print(sentence, markup=False, soft_wrap=True)
+
+
+def _write(documents: Sequence["Document"], folder: Path) -> list[Path]:
+    """Write report.html, report.md and report.csv, and return them."""
+    from pipeline.report.markdown import markdown
+    from pipeline.report.page import html
+
     folder.mkdir(parents=True, exist_ok=True)
     page, text, table = (folder / name for name in ("report.html", "report.md", "report.csv"))
     page.write_text(html(documents), encoding="utf-8")
     text.write_text("\n".join(map(markdown, documents)), encoding="utf-8")
-    write_csv(table, comparisons)
-    for file in (page, text, table):
-        console.print(str(file), markup=False, soft_wrap=True)
+    write_csv(table, [one.study.comparison for one in documents])
     return [page, text, table]
