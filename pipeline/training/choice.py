@@ -123,7 +123,8 @@ class _Query:
         mined = list(ranked)
         if config.sampling == "random":
             rng.shuffle(mined)
-        places = rng.sample(range(len(ids)), min(len(ids), TRIES * config.depth))
+        tries = TRIES * config.depth if config.random_share else 0
+        places = rng.sample(range(len(ids)), min(len(ids), tries))
         self._sources: dict[str, Iterator[str]] = {
             JUDGED: iter(judged),
             MINED: iter(mined),

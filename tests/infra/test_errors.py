@@ -9,8 +9,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from pipeline.config.compose import compose
-from pipeline.infra.errors import MISTAKES, Terminated, exit_code, one_line, step, step_of
+from pipeline.infra.errors import Terminated, exit_code, one_line, step, step_of
 from pipeline.records import Refused
 
 
@@ -61,19 +60,3 @@ def test_a_database_error_is_shown_without_its_statement() -> None:
         store.execute(text("SELECT a FROM nowhere WHERE b = :b"), {"b": "a value"})
     assert "[SQL:" in str(raised.value)
     assert one_line(raised.value).endswith("no such table: nowhere")
-
-
-@pytest.mark.parametrize(
-    ("word", "message"),
-    [
-        ("dataset=labeled", "none of beir, gooaq, labelled, pydocs; did you mean labelled?"),
-        ("negatives=two", "must be a whole number"),
-        ("train.learning_rate=fast", "must be a number"),
-        ("force=maybe", "must be true or false"),
-        ("latency.limits=x", "must be a list, as in [5,10]"),
-    ],
-)
-def test_a_value_of_another_kind_is_one_sentence(word: str, message: str) -> None:
-    with pytest.raises(MISTAKES) as raised:
-        compose([word])
-    assert one_line(raised.value) == f"{word}: {message}"
