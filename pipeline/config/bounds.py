@@ -18,4 +18,4 @@ def at_least(key: str, value: float | None, least: float) -> None:
 
 def one_of(key: str, value: str, options: Collection[str]) -> None:
     """Raise an InputError if ``value`` is none of the ``options``."""
-    require(value in options, key, value, f"one of {options}")
+    require(value in options, key, value, f"none of {', '.join(options)}")
