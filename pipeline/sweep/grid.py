@@ -2,13 +2,14 @@
 
 import itertools
 from collections.abc import Sequence
+from typing import cast
 
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from pipeline.config import Config, conf_dir, register_schemas, typed
 from pipeline.config.compose import with_named_base
@@ -62,7 +63,9 @@ class Grid:
         self.master = self._compose(fixed, RunMode.MULTIRUN)
         self.config = typed(self._compose(fixed, RunMode.RUN))
         of_points = [word for word in overrides if not word.lstrip("+~").startswith("hydra")]
-        grid = expand(self.config.grid, of_points)
+        # As written: ${train.queries} in a line stands for the value of each point.
+        lines = cast(list[str], OmegaConf.to_container(self.master.grid, resolve=False))
+        grid = expand(lines, of_points)
         self.overrides = [with_named_base(point) for point in grid]
         self.points: list[Config] = [
             typed(self._compose(point, RunMode.RUN)) for point in self.overrides

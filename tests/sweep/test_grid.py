@@ -79,6 +79,12 @@ def test_expand_is_a_union_of_products() -> None:
     assert expand(["a=1,2"], ["a=7"]) == [["a=7"]]
 
 
+def test_an_interpolation_in_a_line_has_the_value_of_its_point() -> None:
+    lines = "['arch=colbert base=minilm_l6 train.queries=20,40 run_name=n_${train.queries}']"
+    grid = Grid([f"grid={lines}", "negatives=1", "epochs=1"])
+    assert [point.run_name for point in grid.points] == ["n_20", "n_40"]
+
+
 def test_keys_of_hydra_can_be_appended() -> None:
     memory = "+hydra.launcher.ray.init.object_store_memory=null"
     master = Grid(["hydra/launcher=ray", memory, "grid=[]"]).master
