@@ -74,7 +74,7 @@ def audit(
     if corpus is not None:
         passages = read_passages(corpus, columns, Counter())
         for batch in _batches(live_line("reading passages", "passage", passages)):
-            numbered_texts = {counts.add_passage(p): p.text for p in batch}
+            numbered_texts = {counts.add_passage(p): p.whole for p in batch}
             if lengths is not None:
                 lengths.add_passages(numbered_texts)
     found = read_rows(path, columns, counts.unread)

@@ -43,10 +43,13 @@ class TextCounts:
     def __len__(self) -> int:
         return len(self.names)
 
-    def add(self, text: str, given: str | None, line: int) -> int:
-        """Return the number of a text; note ids that have two texts, and texts with two ids."""
-        number = self.texts.add(text)
-        spelling = hashlib.sha256(text.strip().encode()).digest()[:8]
+    def add(self, text: str, given: str | None, line: int, *forms: str) -> int:
+        """Return the number of a text; note ids that have two texts, and texts with two ids.
+
+        Rows may use any of the other ``forms`` of the text.
+        """
+        number = self.texts.add(text, *forms)
+        spelling = _spelling(text)
         if number == len(self.names):
             shown = snippet(text)
             self.names.append(shown if given is None else f"{given[:SNIPPET]} {shown}")
@@ -54,7 +57,7 @@ class TextCounts:
         elif spelling not in self._spellings:
             where = f"{place(self.lines[number])} and {place(line)}"
             self.merged.add(f"{where}: {self.names[number]} and {snippet(text)}")
-        self._spellings.add(spelling)
+        self._spellings.update(map(_spelling, (text, *forms)))
         if given in self._ids:
             before, first = self._ids[given]
             if before != number:
@@ -95,8 +98,7 @@ class Counts:
 
     def add_passage(self, passage: Passage) -> int:
         """Count a passage of the corpus file; return its number."""
-        text = f"{passage.title} {passage.text}".strip()
-        return self.passages.add(text, passage.doc_id, 0)
+        return self.passages.add(passage.whole, passage.doc_id, 0, passage.text)
 
     def add(self, row: LabelledRow) -> tuple[int, int]:
         """Count a row; return the numbers of its query and its passage."""
@@ -138,6 +140,10 @@ class Counts:
         if row.split.lower() not in SPLITS:
             self.unknown_splits.add(f'line {row.line}: "{row.split}"')
         return SPLITS.get(row.split.lower(), "other")
+
+
+def _spelling(text: str) -> bytes:
+    return hashlib.sha256(text.strip().encode()).digest()[:8]
 
 
 def place(line: int) -> str:

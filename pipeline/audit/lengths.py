@@ -62,7 +62,8 @@ class Lengths:
                 room = self._room(query)
                 if self.passages[passage] > room:
                     read = encoded.get(passage) or self._encode([row.text])[0]
-                    self._check_behind(row, read.offsets[room][0])
+                    if len(read) > room:  # The first spelling of the text may be the longer one.
+                        self._check_behind(row, read.offsets[room][0])
 
     def _room(self, query: int) -> int:
         """How many tokens of a passage are read beside this query."""

@@ -62,19 +62,24 @@ class Texts:
         self._signatures: list[Hashes] = []
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return len(self._shingles)
 
-    def add(self, text: str) -> int:
-        """Return the number of the text; texts with the same ``text_key`` share it."""
+    def add(self, text: str, *forms: str) -> int:
+        """Return the number of the text; texts with the same ``text_key`` share it.
+
+        Each of the other ``forms`` of the text gets its number too, unless it has one already.
+        """
         key = text_key(text)
         if key not in self._numbers:
-            number = self._numbers[key] = len(self._numbers)
+            number = self._numbers[key] = len(self)
             first_twin = self._bare.setdefault(leak_key(text), number)
             if first_twin != number:
                 self._twins.append((first_twin, number))
             self._shingles.append(_shingles(text))
             if len(self._shingles) % CHUNK == 0:
                 self._sign()
+        for form in forms:
+            self._numbers.setdefault(text_key(form), self._numbers[key])
         return self._numbers[key]
 
     def leaders(self, threshold: float) -> list[int]:

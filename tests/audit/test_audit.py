@@ -183,6 +183,26 @@ def test_columns_and_corpus(texts: Texts, tmp_path: Path) -> None:
     assert found.startswith('the corpus file and line 9: "c0" and "d8"')
 
 
+def test_rows_may_leave_out_the_title_of_a_passage(tmp_path: Path) -> None:
+    corpus = write(
+        tmp_path / "corpus.jsonl",
+        [{"_id": "d1", "title": "Lists", "text": "Sorts the list in place."}],
+    )
+    rows = [
+        {"query": "sort a list", "text": "Sorts the list in place.", "doc_id": "d1", "label": 1},
+        {
+            "query": "order a list",
+            "text": "Lists Sorts the list in place.",
+            "doc_id": "d1",
+            "label": 1,
+        },
+    ]
+    report = audit(write(tmp_path / "rows.jsonl", rows), corpus=corpus)
+    assert report.facts["passages"] == 1
+    found = {finding.kind for finding in report.findings}
+    assert not found & {"ambiguous_doc_id", "merged_passage", "duplicate_passages"}
+
+
 @pytest.mark.parametrize(
     ("rows", "kind", "severity", "expected"),
     [

@@ -61,6 +61,18 @@ def test_a_passage_seen_before_is_cut_where_the_query_says(lengths: Lengths) -> 
     assert lengths.behind_cut.examples == ["line 2: only after character 0: dog, red"]
 
 
+def test_another_spelling_of_a_passage_may_be_shorter(lengths: Lengths) -> None:
+    plain = "xylophonists quarrelled"
+    wide = "".join(c if c == " " else chr(ord(c) + 0xFEE0) for c in plain)  # full-width letters
+    counts = Counts(0.8)
+    for line, text in enumerate((plain, wide), start=1):
+        r = row(line, "red dog", text)
+        lengths.add([(r, *counts.add(r))])
+    (longest,) = lengths.passages
+    assert lengths.tokens([plain, wide]) == [longest, 2]  # a word that is not known is one token
+    assert longest > 5  # which are read beside this query
+
+
 def test_a_colbert_reads_query_and_passage_apart(tokenizer: Any) -> None:
     lengths = Lengths(tokenizer, max_length=8, query_length=6)
     rows = [

@@ -160,11 +160,10 @@ def _read_corpus(
 ) -> None:
     path = Path(str(config.corpus))
     found = read_passages(path, config.columns, dropped)
-    for line, given, title, text in live_line("reading passages", "passage", found):
-        whole = f"{title} {text}".strip()
-        doc_id, new = ids.add(given, path, line, whole, text)  # rows may leave the title out
+    for passage in live_line("reading passages", "passage", found):
+        doc_id, new = ids.add(passage.doc_id, path, passage.line, passage.whole, passage.text)
         if new:
-            writer.add(doc_id, whole)
+            writer.add(doc_id, passage.whole)
         else:
             dropped["repeated_passage"] += 1
 

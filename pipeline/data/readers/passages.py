@@ -22,6 +22,11 @@ class Passage(NamedTuple):
     title: str  # "" without one
     text: str
 
+    @property
+    def whole(self) -> str:
+        """Title and text, as they are searched and reranked; labelled rows may leave the title out."""
+        return f"{self.title} {self.text}".strip()
+
 
 def read_passages(path: Path, columns: ColumnsConfig, dropped: Counter[str]) -> Iterator[Passage]:
     """Yield the passages of a file in order; ``dropped`` counts the empty ones.
