@@ -147,7 +147,7 @@ def by_first_stage(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
             groups.setdefault(_first_stage(run), []).append(run)
     for run in records:
         if "data.fingerprint" not in run.params:
-            same = (key for key in groups if key[0].split(" ")[0] == dataset(run))
+            same = (key for key in groups if key[0].rpartition(" ")[0] == dataset(run))
             groups.setdefault(next(same, _first_stage(run)), []).append(run)
     return {_title(key, list(groups)): runs for key, runs in groups.items()} or {"": []}
 

@@ -118,6 +118,13 @@ def test_without_a_control_run_the_searches_still_are_the_baseline() -> None:
     assert alone.rows[0]["vector_reranked"].significant
 
 
+def test_a_run_that_failed_early_stays_with_its_data_set() -> None:
+    tags = RECORDS[0].tags | {"dataset": "my data"}
+    whole = replace(RECORDS[0], tags=tags, params={"data.fingerprint": "f" * 64})
+    failed = replace(whole, run_id="failed", params={})
+    assert by_first_stage([failed, whole]) == {"my data ffffffff": [whole, failed]}
+
+
 @pytest.mark.parametrize(
     ("param", "value"),
     [
