@@ -153,7 +153,7 @@ def test_lancedb_serves_what_is_evaluated(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["rerank.vectors=int4"], "rerank.vectors=int4: one of"),
+        (["rerank.vectors=int4"], "rerank.vectors=int4: none of"),
         (["rerank.token_pooling=2"], "rerank.token_pooling=2: needs stored vectors"),
         (["rerank.vectors=fp16", "rerank.windows=32"], "rerank.vectors=fp16: can't be combined"),
     ],
