@@ -61,9 +61,7 @@ def load(config: DatasetConfig, cache: StageCache) -> Dataset:
         splits = SOURCES[type(config)].build(config, folder)
         stored.write(splits, folder)
 
-    dataset = stored.read(config.name, cache.get("dataset", _inputs(config), build))
-    _warn_of_loss(dataset)
-    return dataset
+    return stored.read(config.name, cache.get("dataset", _inputs(config), build))
 
 
 def source_key(config: DatasetConfig) -> str:
@@ -84,7 +82,8 @@ def _inputs(config: DatasetConfig) -> dict[str, object]:
     return {"code": code_version("dataset"), "source": source}
 
 
-def _warn_of_loss(dataset: Dataset) -> None:
+def warn_of_loss(dataset: Dataset) -> None:
+    """Log a warning if keeping the splits apart costs much of the training queries."""
     given = dataset.given_train
     lost = given - dataset.kept_train
     if lost > MUCH_LOST * given:

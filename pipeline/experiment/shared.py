@@ -74,6 +74,7 @@ class Shared:
 
 def announce(shared: Shared) -> None:
     """Log what the data set holds, and what a reader of its figures must know about the search."""
+    data.warn_of_loss(shared.dataset)
     log.info("%s", data.summary(shared.dataset))
     if shared.own:
         log.info(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.datasets import BeirConfig, LabelledConfig
-from pipeline.data import summary
+from pipeline.data import summary, warn_of_loss
 from pipeline.records import Dataset, InputError
 from tests.data import beir_folder, gooaq_file
 from tests.data.labelled.labelled_file import Row, write
@@ -66,6 +66,7 @@ def test_by_default_only_queries_are_apart(
     assert (dataset.given_train, dataset.kept_train) == (10, 9)
     assert [dataset.test.queries[q] for q in dataset.trained_passage] == ["When?"]
     assert "1 test queries share a relevant passage with training" in summary(dataset)
+    warn_of_loss(dataset)
     assert not warnings(caplog)  # a tenth is lost, not more
 
 
@@ -78,6 +79,7 @@ def test_passages_may_be_kept_apart_too_and_a_great_loss_is_a_warning(
     assert (dataset.given_train, dataset.kept_train) == (10, 8)
     assert not dataset.trained_passage
     assert "share a relevant passage" not in summary(dataset)
+    warn_of_loss(dataset)
     (warning,) = warnings(caplog)
     assert "2 of 10 training queries (20%)" in warning
     assert "dataset.disjoint" in warning
@@ -88,7 +90,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_a_wrong_word_is_refused() -> None:
-    with pytest.raises(InputError, match=r"^dataset\.disjoint=text: one of"):
+    with pytest.raises(InputError, match=r"^dataset\.disjoint=text: none of"):
         BeirConfig(name="own", path="x", disjoint="text")
 
 

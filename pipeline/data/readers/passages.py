@@ -24,7 +24,7 @@ class Passage(NamedTuple):
 
     @property
     def whole(self) -> str:
-        """Title and text, as they are searched and reranked; labelled rows may leave the title out."""
+        """Title and text, which is what is searched and reranked; rows may leave the title out."""
         return f"{self.title} {self.text}".strip()
 
 
