@@ -20,13 +20,11 @@ import numpy as np
 
 from pipeline.config.stages import LatencyConfig
 from pipeline.evaluation import latency
-from pipeline.evaluation.latency import TOP_K, System, TimedReranker
+from pipeline.evaluation.latency import System, TimedReranker
 from pipeline.evaluation.quantiles import summary
-from pipeline.infra.hardware import Hardware
 from pipeline.protocols import Scorer, Scores
 from pipeline.rerankers.batching import BATCHES, Batcher
-from pipeline.rerankers.lance import LanceReranker
-from pipeline.retrieval.embedder import Embedder, Vectors
+from pipeline.retrieval.embedder import Vectors
 from pipeline.retrieval.searches import Searches
 
 PARTS = ("queue", *latency.PARTS)
@@ -49,9 +47,7 @@ def measure(
         sharing(system.reranker, BATCHES * batch_size, config.callers) as model,
         ThreadPoolExecutor(config.callers, "caller") as callers,
     ):
-        path = ServingPath(
-            searches, search, limit, system.embedder, embedding, model, system.hardware
-        )
+        path = ServingPath(system, searches, search, limit, embedding, model)
         path.serve(next(texts))  # its threads begin
         start = time.perf_counter()
 
@@ -121,13 +117,12 @@ class Request:
 class ServingPath:
     """The path of a query from its text to LanceDB's reranked rows; threads may share it."""
 
+    system: System
     searches: Searches
     search: str
     limit: int
-    embedder: Embedder
     embedding: Executor
     model: SharedModel | None
-    hardware: Hardware
 
     def serve(self, text: str) -> dict[str, float]:
         """Serve one query; return the seconds of each part, of which total is the sum."""
@@ -137,8 +132,8 @@ class ServingPath:
             vector, embed = self.embedding.submit(self._embed, text).result()
             queue = time.perf_counter() - start - embed
         request = Request(self.model) if self.model else None
-        served = LanceReranker(request, TOP_K, self.limit, search_depth=self.searches.depth)
-        timed = TimedReranker(served, self.hardware)
+        served = self.system.reranking(request, self.limit)
+        timed = TimedReranker(served, self.system.hardware)
         self.searches.reranked(self.search, text, vector, timed).to_arrow()
         total = time.perf_counter() - start
         rerank = 0.0
@@ -156,5 +151,5 @@ class ServingPath:
     def _embed(self, text: str) -> tuple[Vectors, float]:
         """Return the vector of a query, and the seconds that it took."""
         start = time.perf_counter()
-        vector = self.embedder.encode_queries([text])[0]
+        vector = self.system.embedder.encode_queries([text])[0]
         return vector, time.perf_counter() - start

@@ -42,7 +42,8 @@ class System:
     """What answers queries: the searches of a table, and a reranker unless it is None."""
 
     table: Table
-    search_depth: int  # that of the evaluation
+    search_depth: int  # that of the evaluation, as is rrf_k
+    rrf_k: int
     embedder: Embedder
     reranker: Scorer | None
     hardware: Hardware
@@ -50,6 +51,11 @@ class System:
     def searches(self, limit: int) -> Searches:
         """The searches if the first ``limit`` passages are reranked."""
         return Searches(self.table, max(self.search_depth, limit))
+
+    def reranking(self, scorer: Scorer | None, limit: int) -> LanceReranker:
+        """What LanceDB reranks the first ``limit`` passages with; None keeps the search's order."""
+        depth = max(self.search_depth, limit)
+        return LanceReranker(scorer, TOP_K, limit, hybrid_k=self.rrf_k, search_depth=depth)
 
 
 def measure(queries: Sequence[str], system: System, config: LatencyConfig) -> dict[str, float]:
@@ -136,9 +142,7 @@ def _serve(
     # The searches that are reranked come first, as the others take their time over.
     for search in sorted(SEARCHES, key=lambda search: search not in config.rerank_modes):
         reranks = reranker is not None and search in config.rerank_modes
-        served = LanceReranker(
-            reranker if reranks else None, TOP_K, limit, search_depth=searches.depth
-        )
+        served = system.reranking(reranker if reranks else None, limit)
         timed = TimedReranker(served, hardware) if reranks else None
         hardware.synchronize()
         start = time.perf_counter()

@@ -56,8 +56,14 @@ def measure(
 
     def build(folder: Path) -> None:
         scorer = _scorer(config, shared, machine, base, cache, trained_on)
-        table, depth = shared.table.table, config.search_depth
-        system = latency.System(table, depth, shared.embedder, scorer, machine)
+        system = latency.System(
+            table=shared.table.table,
+            search_depth=config.search_depth,
+            rrf_k=config.eval.rrf_k,
+            embedder=shared.embedder,
+            reranker=scorer,
+            hardware=machine,
+        )
         timings = latency.measure(queries, system, config.latency)
         if config.latency.callers > 1:
             timings |= callers.measure(queries, system, config.latency, config.eval.batch_size)
@@ -85,6 +91,7 @@ def inputs(config: Config, shared: Shared, machine: Hardware, base: Path) -> dic
         "queries": _queries(config, shared),
         "index": shared.index_key,  # and so the embedder
         "search_depth": config.search_depth,
+        "rrf_k": config.eval.rrf_k,
         "reranker": reranker,
         "machine": machine.scoring(),
         "latency": settings,

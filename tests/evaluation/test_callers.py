@@ -12,7 +12,6 @@ from pipeline.experiment.shared import Shared
 from pipeline.infra.hardware import Hardware
 from pipeline.protocols import Scorer
 from pipeline.rerankers.batching import NotScored
-from pipeline.retrieval.searches import Searches
 from tests.scorers import OfPassage, Watched
 
 CALLERS = 8
@@ -58,15 +57,8 @@ def test_every_query_is_served_once_and_its_parts_add_up(
         sharing(model, 64, CALLERS) as scoring,
         ThreadPoolExecutor(CALLERS) as callers,
     ):
-        path = ServingPath(
-            searches=Searches(shared.table.table),
-            search="hybrid",
-            limit=5,
-            embedder=shared.embedder,
-            embedding=embedding,
-            model=scoring,
-            hardware=machine,
-        )
+        system = System(shared.table.table, 100, 60, shared.embedder, model, machine)
+        path = ServingPath(system, system.searches(5), "hybrid", 5, embedding, scoring)
         served = list(callers.map(path.serve, texts))
     assert sum(model.calls) == 5 * len(texts)
     for parts in served:
@@ -85,7 +77,7 @@ def test_the_metrics_name_the_callers_the_search_and_the_limit(
     )
     model = loaded(arch) if arch != "none" else None
     texts = list(shared.dataset.test.queries.values())
-    system = System(shared.table.table, 100, shared.embedder, model, machine)
+    system = System(shared.table.table, 100, 60, shared.embedder, model, machine)
     metrics = measure(texts, system, config, 32)
     assert {name.rpartition("/")[0] for name in metrics} == {"latency/callers_8/fts_5"}
     of = {name.rpartition("/")[2]: value for name, value in metrics.items()}

@@ -45,7 +45,7 @@ def test_queries_that_do_not_suffice_for_a_warmup_are_timed(
     texts = [f"graphs {n}" for n in range(queries)]
     config = LatencyConfig(limits=[2, 4], queries=100, warmup=5, rerank_modes=["hybrid"])
     table = PassageTable(tmp_path / "table").table
-    metrics = measure(texts, System(table, 100, embedder, reranker, machine), config)
+    metrics = measure(texts, System(table, 100, 60, embedder, reranker, machine), config)
     assert all(isfinite(value) for value in metrics.values())
     for search in ("vector", "fts", "hybrid"):
         for limit in (2, 4):
@@ -64,7 +64,7 @@ def test_full_text_that_finds_nothing_is_timed(tmp_path: Path, machine: Hardware
     build_table(tmp_path / "table", CORPUS, embedder, IndexConfig(), tmp_path / "kept")
     config = LatencyConfig(limits=[2], queries=2, warmup=0, rerank_modes=["fts"])
     table = PassageTable(tmp_path / "table").table
-    metrics = measure(["吊扇"], System(table, 100, embedder, reranker, machine), config)
+    metrics = measure(["吊扇"], System(table, 100, 60, embedder, reranker, machine), config)
     assert metrics["latency/fts_2/total_p50_ms"] > 0
     assert reranker.calls == []
 
@@ -88,7 +88,7 @@ def test_a_limit_is_timed_until_its_medians_are_precise(
     monkeypatch.setattr(latency, "_serve", serve)
     build_table(tmp_path / "table", CORPUS, Equal(), IndexConfig(), tmp_path / "kept")
     config = LatencyConfig(limits=[20, 50], queries=100, warmup=5)
-    system = System(PassageTable(tmp_path / "table").table, 100, Equal(), None, machine)
+    system = System(PassageTable(tmp_path / "table").table, 100, 60, Equal(), None, machine)
     metrics = measure([f"{n}" for n in range(105)], system, config)
     assert (served.count(20), served.count(50)) == (1 + 5 + 20, 5 + 100)
     assert metrics["latency/first_query_ms"] == 3000
