@@ -12,8 +12,9 @@ from pipeline.config.models import ColbertConfig, CrossEncoderConfig
 from pipeline.experiment.shared import Shared, prepare_shared
 from pipeline.infra import hardware
 from pipeline.infra.hardware import Hardware
+from pipeline.infra.layer_speed import Batch
 from pipeline.infra.model_files import prepare_base
-from pipeline.infra.precision import scored_at_a_time, settled
+from pipeline.infra.precision import settled
 from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Reranker
 from pipeline.records import TrainingExample
@@ -51,7 +52,7 @@ class Subject:
     def machine(self) -> Hardware:
         """This machine, with the precision that is fastest for the reranker."""
         config = self.config
-        batch = scored_at_a_time(config.arch, config.eval.batch_size)
+        batch = Batch(config.eval.batch_size, config.arch.tokens)
         return settled(hardware.resolve(config.hardware), self.base, batch, cache=self.cache)
 
     @cached_property

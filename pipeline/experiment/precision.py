@@ -5,7 +5,8 @@ from pathlib import Path
 from pipeline.config import Config
 from pipeline.experiment.shared import Shared
 from pipeline.infra.hardware import Hardware
-from pipeline.infra.precision import scored_at_a_time, settled, trained_at_a_time
+from pipeline.infra.layer_speed import Batch
+from pipeline.infra.precision import settled
 from pipeline.infra.stage_cache import StageCache
 from pipeline.training.schedule import counted_by
 
@@ -27,8 +28,8 @@ def of_reranker(config: Config, machine: Hardware, base: Path, cache: StageCache
     return settled(
         machine,
         base,
-        scored_at_a_time(config.arch, config.eval.batch_size),
-        trained_at_a_time(config.arch, texts) if config.epochs > 0 else None,
+        Batch(config.eval.batch_size, config.arch.tokens),
+        Batch(texts, config.arch.training_tokens) if config.epochs > 0 else None,
         cache,
     )
 

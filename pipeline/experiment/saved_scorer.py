@@ -8,8 +8,9 @@ from pipeline.config.stages import RerankConfig
 from pipeline.infra import hardware
 from pipeline.infra.code_version import code_version
 from pipeline.infra.hardware import Hardware
+from pipeline.infra.layer_speed import Batch
 from pipeline.infra.model_files import content_hash
-from pipeline.infra.precision import scored_at_a_time, settled
+from pipeline.infra.precision import settled
 from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Scorer
 from pipeline.rerankers.saved import load_saved, saved_arch
@@ -56,5 +57,5 @@ def find_scorer(key: str, name: str, config: Config, cache: StageCache) -> Saved
     folder = references.locate(key, name, config.tracking, cache)
     machine, batch_size = hardware.resolve(config.hardware), config.eval.batch_size
     if (arch := saved_arch(folder)) is not None:
-        machine = settled(machine, folder, scored_at_a_time(arch, batch_size), cache=cache)
+        machine = settled(machine, folder, Batch(batch_size, arch.tokens), cache=cache)
     return SavedScorer(f"{key}={name}", folder, machine, batch_size, cache)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from pipeline.config.models import ArchConfig
+from pipeline.config.saved_models import read_json, transformer_folder
 from pipeline.infra.code_version import code_version
 from pipeline.infra.hardware import Hardware, vector_instructions
 from pipeline.infra.layer_speed import Batch, Sizes, measured_speedup
@@ -29,16 +29,6 @@ log = logging.getLogger(__name__)
 WORTH = 1.3  # times as fast as fp32 a half precision must be; below it is a near tie
 LAYER_FLOPS = 1e10  # of one pass over the timed layer on a CPU; larger batches are cut
 FILE = "precision.json"
-
-
-def scored_at_a_time(arch: ArchConfig, texts: int) -> Batch:
-    """What a reranker of ``arch`` reads in a forward pass over ``texts`` pairs or passages."""
-    return Batch(texts, arch.tokens)
-
-
-def trained_at_a_time(arch: ArchConfig, texts: int) -> Batch:
-    """What a reranker of ``arch`` reads in a training step over ``texts`` pairs or passages."""
-    return Batch(texts, arch.training_tokens)
 
 
 def settled(
@@ -61,8 +51,7 @@ def settled(
 
     def choose(batch: Batch, trains: bool) -> str:
         reduced = _reduced(batch, sizes, hardware.device, trains)
-        speedup = _kept(hardware, half, sizes, reduced, trains, cache)
-        return half if speedup >= WORTH else "fp32"
+        return _faster(half, _kept(hardware, half, sizes, reduced, trains, cache))
 
     scores_in = choose(scoring, False)
     trains_in = choose(training, True) if training else scores_in
@@ -71,8 +60,7 @@ def settled(
 
 def sizes_of(model: Path) -> Sizes | None:
     """Read the sizes of the transformer in the folder; None if it names none."""
-    file = model / "config.json"
-    config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    config = read_json(transformer_folder(model) / "config.json")
     hidden = config.get("hidden_size") or config.get("n_embd") or config.get("d_model")
     heads = config.get("num_attention_heads") or config.get("n_head")
     heads = heads or config.get("encoder_attention_heads")
@@ -80,6 +68,10 @@ def sizes_of(model: Path) -> Sizes | None:
         return None
     inner = config.get("intermediate_size") or config.get("n_inner")
     return Sizes(hidden, heads, inner or config.get("encoder_ffn_dim") or 4 * hidden)
+
+
+def _faster(half: str, speedup: float) -> str:
+    return half if speedup >= WORTH else "fp32"
 
 
 def _half_precision(device: str) -> str | None:
@@ -116,10 +108,9 @@ def _kept(
 
     def measure() -> float:
         speedup = measured_speedup(hardware.device, half, sizes, batch, trains)
-        chosen = half if speedup >= WORTH else "fp32"
         log.info(
             "precision: %s for %s of %d x %d tokens, %d wide (%s runs at %.2fx the speed of fp32)",
-            chosen,
+            _faster(half, speedup),
             work,
             batch.texts,
             batch.tokens,

@@ -6,7 +6,8 @@ from transformers import set_seed
 
 from pipeline.config.models import ArchConfig, ColbertConfig, CrossEncoderConfig
 from pipeline.infra.hardware import Hardware
-from pipeline.infra.precision import scored_at_a_time, settled
+from pipeline.infra.layer_speed import Batch
+from pipeline.infra.precision import settled
 from pipeline.protocols import Reranker
 
 
@@ -24,7 +25,7 @@ def load_reranker(
     or a trained reranker. ``batch_size`` counts pairs or passages per forward pass.
     The precision "auto" is measured here, unless it is settled already.
     """
-    hardware = settled(hardware, folder, scored_at_a_time(config, batch_size))
+    hardware = settled(hardware, folder, Batch(batch_size, config.tokens))
     set_seed(seed)
     # Imported here, because each brings a library of its own and a run needs only one.
     if isinstance(config, CrossEncoderConfig):

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.config.models import ColbertConfig, CrossEncoderConfig
 from pipeline.config.stages import HardwareConfig
 from pipeline.infra import hardware, layer_speed, precision
 from pipeline.infra.hardware import Hardware
@@ -123,6 +122,10 @@ def test_sizes_come_from_the_model(
 ) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert sizes_of(tmp_path) == sizes
+    (tmp_path / "0_Transformer").mkdir()
+    (tmp_path / "config.json").rename(tmp_path / "0_Transformer" / "config.json")
+    (tmp_path / "modules.json").write_text(json.dumps([{"idx": 0, "path": "0_Transformer"}]))
+    assert sizes_of(tmp_path) == sizes
     assert sizes_of(tmp_path / "nowhere") is None
 
 
@@ -131,14 +134,6 @@ def test_a_large_batch_is_cut_on_a_cpu(model: Path) -> None:
     assert precision._reduced(Batch(256, 256), wide, "cpu", True).texts == 1
     assert precision._reduced(Batch(256, 256), wide, "cuda", True).texts == 256
     assert precision._reduced(Batch(16, 48), SMALL, "cpu", True) == Batch(16, 48)
-
-
-def test_what_a_model_reads_at_a_time() -> None:
-    colbert = ColbertConfig(name="colbert", document_length=112, training_document_length=64)
-    assert precision.scored_at_a_time(colbert, 32) == Batch(32, 112)
-    assert precision.trained_at_a_time(colbert, 32) == Batch(32, 64)
-    cross_encoder = CrossEncoderConfig(name="cross_encoder", max_length=40)
-    assert precision.trained_at_a_time(cross_encoder, 16) == Batch(16, 40)
 
 
 def test_fp16_needs_a_gpu() -> None:
