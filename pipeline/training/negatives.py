@@ -7,6 +7,7 @@ memory does not grow with the training set.
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from hashlib import sha256
 from heapq import nsmallest
 from itertools import groupby, islice
@@ -177,10 +178,15 @@ class TrainingSet:
         """Choose the ids of ``queries`` queries; None: all queries that there are."""
         if queries is None:
             return None
-        ids = pads.dataset(self._file).to_table(["query_id"])["query_id"].unique().to_pylist()
+        ids = self._query_ids()
         if queries >= len(ids):
             return None
         return frozenset(nsmallest(queries, ids, key=lambda i: sha256(i.encode()).digest()))
+
+    def _query_ids(self) -> list[str]:
+        column = pads.dataset(self._file).to_table(["query_id"])["query_id"]
+        found: list[str] = column.unique().to_pylist()
+        return found
 
     def __len__(self) -> int:
         if self._taken is None:
@@ -199,10 +205,10 @@ class TrainingSet:
         """Whether it has every query that was mined."""
         return self._taken is None
 
-    @property
+    @cached_property
     def queries(self) -> int:
         """How many queries the rows belong to."""
-        return sum(1 for _ in groupby(self, key=lambda row: row.query_id))
+        return len(self._query_ids() if self._taken is None else self._taken)
 
     @property
     def largest_gain(self) -> int:
