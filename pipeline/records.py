@@ -112,6 +112,11 @@ class Dataset:
     given_train: int = 0
     kept_train: int = 0
 
+    @property
+    def searched(self) -> Mapping[str, str]:
+        """The queries that candidates are found for, by id: those of dev and test."""
+        return self.dev.queries | self.test.queries
+
 
 class TrainingRow(NamedTuple):
     """One query with one relevant passage and its ranked hard negatives, as ids."""

@@ -10,8 +10,10 @@ from benchmarks.bench.results import Result, alternate
 from benchmarks.bench.stock import Rankings
 from benchmarks.bench.stock import evaluate as one_by_one
 from benchmarks.bench.subjects import Subject
+from pipeline.config.stages import RerankConfig
 from pipeline.evaluation.quality import evaluate
 from pipeline.experiment import token_vectors
+from pipeline.experiment.start import Start
 from pipeline.protocols import Scorer
 from pipeline.records import SEARCHES, PairScores
 from pipeline.rerankers.scores import score_candidates
@@ -48,11 +50,9 @@ def pairs(arch: str, target: float) -> Iterator[Result]:
 def stored(target: float) -> Iterator[Result]:
     """Score candidates of a ColBERT query by query, as served: its vectors stored in fp16."""
     subject = Subject("colbert")
-    config, reranker = subject.config, subject.reranker()
-    config.rerank.vectors = "fp16"
-    scorer, _ = token_vectors.served(
-        config, subject.shared, reranker, subject.base, subject.machine, subject.cache
-    )
+    config = replace(subject.config, rerank=RerankConfig(vectors="fp16"))
+    start = Start(config, subject.base, subject.shared, subject.machine, subject.cache)
+    scorer, _ = token_vectors.served(start, subject.reranker(), subject.base)
     texts, passages, wanted = _pairs(subject)
     of_query = [[pair for pair in wanted if pair[0] == query_id] for query_id in texts]
     stock = subject.stock()

@@ -15,18 +15,17 @@ from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.evaluation import callers, latency
-from pipeline.experiment import model, precision, token_vectors
-from pipeline.experiment.base import as_found, locate_base
+from pipeline.experiment import model, token_vectors
 from pipeline.experiment.record import machine_of
 from pipeline.experiment.resources import load, open_cache
 from pipeline.experiment.shared import Shared, prepare_shared
+from pipeline.experiment.start import Start
 from pipeline.infra import hardware
 from pipeline.infra.code_version import code_version
 from pipeline.infra.console import own_line
 from pipeline.infra.errors import one_line, step
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import content_hash
-from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Scorer
 from pipeline.retrieval.ties import tie_key
 from pipeline.tracking import reader, writer
@@ -36,50 +35,44 @@ log = logging.getLogger(__name__)
 FILE = "latency.json"
 
 
-def measure(
-    config: Config,
-    shared: Shared,
-    machine: Hardware,
-    base: Path,
-    cache: StageCache,
-    trained_on: Hardware,
-) -> dict[str, float]:
+def measure(start: Start, trained_on: Hardware) -> dict[str, float]:
     """The metrics ``latency/...`` of test queries, in milliseconds.
 
-    The searches are timed on ``machine``. ``trained_on`` is the machine on which the point was
-    trained and scored; its model and its stored vectors are found by it.
+    ``trained_on`` is the machine on which the point was trained and scored; its model and its
+    stored vectors are found by it.
 
     Raises:
         RuntimeError: the point's trained model is no longer in the cache.
     """
+    config, shared = start.config, start.shared
     queries = _queries(config, shared)
 
     def build(folder: Path) -> None:
-        scorer = _scorer(config, shared, machine, base, cache, trained_on)
         system = latency.System(
             table=shared.table.table,
             search_depth=config.search_depth,
             rrf_k=config.eval.rrf_k,
             embedder=shared.embedder,
-            reranker=scorer,
-            hardware=machine,
+            reranker=_scorer(start, trained_on),
+            hardware=start.machine,
         )
         timings = latency.measure(queries, system, config.latency)
         if config.latency.callers > 1:
             timings |= callers.measure(queries, system, config.latency, config.eval.batch_size)
         (folder / FILE).write_text(json.dumps(timings))
 
-    folder = cache.get("latency", inputs(config, shared, machine, base), build)
+    folder = start.cache.get("latency", inputs(start), build)
     timings: dict[str, float] = json.loads((folder / FILE).read_text())
     return timings
 
 
-def inputs(config: Config, shared: Shared, machine: Hardware, base: Path) -> dict[str, object]:
+def inputs(start: Start) -> dict[str, object]:
     """What determines the timings, for the key of the stage output: what ``measure`` passes on."""
+    config, shared = start.config, start.shared
     reranker = None
     if config.arch.name != "none":
         reranker = {
-            "base": content_hash(base),
+            "base": content_hash(start.base),
             "dedicated": config.base.dedicated,
             "arch": config.arch.in_use(),
             "batch_size": config.eval.batch_size,
@@ -93,7 +86,7 @@ def inputs(config: Config, shared: Shared, machine: Hardware, base: Path) -> dic
         "search_depth": config.search_depth,
         "rrf_k": config.eval.rrf_k,
         "reranker": reranker,
-        "machine": machine.scoring(),
+        "machine": start.machine.scoring(),
         "latency": settings,
         "code": code_version("latency"),
     }
@@ -130,47 +123,37 @@ def time_recorded(points: Mapping[str, Config]) -> None:
 
 def _time_recorded(config: Config, prepared: dict[str, Shared], run: writer.ActiveRun) -> None:
     """Time one point; ``prepared`` keeps what points with the same search share."""
-    cache = open_cache(config)
-    machine = hardware.resolve(config.hardware)
+    cache, machine = open_cache(config), hardware.resolve(config.hardware)
     # What the model was trained on is only needed to find the model, whose vectors are stored.
     needed = config if config.rerank.vectors != "none" else replace(config, epochs=0)
     mining = needed.mining if needed.epochs else None
     search = str((config.dataset, config.embedder, config.index, config.eval, machine, mining))
     if search not in prepared:
         prepared[search] = prepare_shared(needed, machine, cache)
-    base, shared = locate_base(config, cache), prepared[search]
-    config = as_found(config, base)
-    machine = precision.settle(config, machine, base, shared, cache)
+    start = Start.of(config, cache, prepared[search])
     recorded = reader.read_run(config.tracking, run.run_id)
-    trained_on = machine_of(recorded.params)
-    timings = measure(config, shared, machine, base, cache, trained_on)
+    timings = measure(start, machine_of(recorded.params))
     run.log_stages(name for name in cache.used if name.startswith("latency/"))
-    run.log_tags(tags(machine))
+    run.log_tags(tags(start.machine))
     run.log_metrics(timings)
 
 
-def _scorer(
-    config: Config,
-    shared: Shared,
-    machine: Hardware,
-    base: Path,
-    cache: StageCache,
-    trained_on: Hardware,
-) -> Scorer | None:
+def _scorer(start: Start, trained_on: Hardware) -> Scorer | None:
     """The reranker with random new layers, or the trained one if its token vectors are stored."""
-    folder = base
+    config, folder = start.config, start.base
+    as_trained = replace(start, machine=trained_on)
     if config.rerank.vectors != "none" and config.epochs > 0:
-        _, trained = model.find_trained(config, shared, base, trained_on, cache)
+        _, trained = model.find_trained(as_trained)
         if trained is None:  # The base's vectors would be encoded in place of the model's.
             raise RuntimeError(
                 f"{config.run_name}: its trained model is not in the stage cache, so its stored "
                 "vectors can't be timed; run the point again"
             )
         folder = trained
-    reranker = load(config, folder, machine, trained=folder != base)
+    reranker = load(config, folder, start.machine, trained=folder != start.base)
     if reranker is None:
         return None
-    return token_vectors.served(config, shared, reranker, folder, trained_on, cache)[0]
+    return token_vectors.served(as_trained, reranker, folder)[0]
 
 
 def _queries(config: Config, shared: Shared) -> list[str]:

@@ -39,7 +39,7 @@ def warn_of_reranker(config: Config, base: Path, shared: Shared) -> None:
 
 
 def _queries(shared: Shared) -> list[str]:
-    return list((shared.dataset.dev.queries | shared.dataset.test.queries).values())
+    return list(shared.dataset.searched.values())
 
 
 def _warn(queries: Sequence[str], tokenizer: Any, key: str, limit: int, more: int = 0) -> None:

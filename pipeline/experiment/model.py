@@ -12,14 +12,14 @@ from pipeline.config.training import TrainConfig
 from pipeline.experiment.dev_score import dev_score, name_by_cutoff
 from pipeline.experiment.job import MODEL
 from pipeline.experiment.resources import load
-from pipeline.experiment.shared import Shared
-from pipeline.experiment.teacher import find_teacher, teacher_scores
+from pipeline.experiment.start import Start
+from pipeline.experiment.teacher import Teacher, find_teacher, teacher_scores
 from pipeline.infra import distributed
 from pipeline.infra.code_version import code_version
 from pipeline.infra.distributed import Leader
-from pipeline.infra.hardware import Hardware, measured
+from pipeline.infra.hardware import measured
 from pipeline.infra.model_files import content_hash
-from pipeline.infra.stage_cache import StageCache, content_key
+from pipeline.infra.stage_cache import content_key
 from pipeline.protocols import OnLog, Reranker
 from pipeline.records import TrainingExample
 from pipeline.tracking import writer
@@ -45,32 +45,26 @@ class Training:
 
 
 def train_cached(
-    config: Config,
-    shared: Shared,
-    base: Path,
-    machine: Hardware,
-    cache: StageCache,
-    run: writer.ActiveRun,
-    leader: Leader,
+    start: Start, run: writer.ActiveRun, leader: Leader
 ) -> tuple[Path, dict[str, float]]:
     """The folder of the trained model, and the metrics ``train/...`` of what it took.
 
-    Trained from ``base`` unless the cache has it; an interrupted attempt is resumed from its last
+    Trained from the base unless the cache has it; an interrupted attempt is resumed from its last
     checkpoint. The loss curve is logged to ``run``. Warnings about the training become the tag
     ``warnings``, and the tag ``best`` says whether the trained weights or those it started from
     were better on the dev queries.
     """
-    teacher = teacher_scores(config, shared, cache)
-    determined_by = inputs(config, shared, base, machine, cache)
-    checkpoints = cache.unfinished("model", determined_by)
+    teacher = find_teacher(start)
+    determined_by = inputs(start, teacher)
+    config = start.config
     curve: Curve = []
-    asked, rows = config.train.queries, shared.training_set(config)
-    if asked is not None and rows.queries < asked:
+    asked, queries = config.train.queries, start.training_set.queries
+    if asked is not None and queries < asked:
         log.warning(
             "train.queries=%d: there are only %d training queries with negatives, so all of them "
             "are used",
             asked,
-            rows.queries,
+            queries,
         )
 
     def on_log(step: int, metrics: Mapping[str, float]) -> None:
@@ -79,14 +73,14 @@ def train_cached(
         run.log_metrics(named, step)
 
     def build(folder: Path) -> None:
+        if teacher is not None:
+            teacher_scores(start, teacher)  # The other processes find them.
         with leader.training():
-            reranker, metrics, tags = _train(
-                config, shared, base, teacher, machine, checkpoints, on_log, curve.clear
-            )
+            reranker, metrics, tags = _train(start, teacher, on_log, curve.clear)
         reranker.save(folder / MODEL)
         (folder / TRAINING).write_text(json.dumps(asdict(Training(metrics, tags, curve))))
 
-    folder = cache.get("model", determined_by, build)
+    folder = start.cache.get("model", determined_by, build)
     training = Training(**json.loads((folder / TRAINING).read_text()))
     if not curve:  # Nothing was trained here.
         log.info("train: done before, %d steps", training.metrics["train/steps"])
@@ -96,37 +90,29 @@ def train_cached(
     return folder / MODEL, dict(training.metrics)
 
 
-def assist(
-    config: Config, shared: Shared, base: Path, machine: Hardware, cache: StageCache
-) -> None:
+def assist(start: Start) -> None:
     """Take part in the training that rank 0 has begun in ``train_cached``."""
-    teacher = teacher_scores(config, shared, cache)
-    determined_by = inputs(config, shared, base, machine, cache)
-    checkpoints = cache.unfinished("model", determined_by)
-    _train(config, shared, base, teacher, machine, checkpoints)
+    _train(start, find_teacher(start))
 
 
-def find_trained(
-    config: Config, shared: Shared, base: Path, machine: Hardware, cache: StageCache
-) -> tuple[str, Path | None]:
+def find_trained(start: Start) -> tuple[str, Path | None]:
     """The key of the trained model, and its folder; None if it is not trained yet."""
-    determined_by = inputs(config, shared, base, machine, cache)
-    found = cache.find("model", determined_by)
+    determined_by = inputs(start, find_teacher(start))
+    found = start.cache.find("model", determined_by)
     return content_key(determined_by), found / MODEL if found else None
 
 
-def inputs(
-    config: Config, shared: Shared, base: Path, machine: Hardware, cache: StageCache
-) -> dict[str, object]:
+def inputs(start: Start, teacher: Teacher | None) -> dict[str, object]:
     """What determines the trained weights, for the key of the stage output."""
+    config, shared = start.config, start.shared
     assert shared.negatives is not None
     settings = asdict(settings_of(config))
     del settings["checkpoint_minutes"]
     del settings["teacher"], settings["teacher_fusion"]  # the scores stand for them
-    if shared.training_set(config).complete:  # More than all is the same as all.
+    if start.training_set.complete:  # More than all is the same as all.
         settings["queries"] = None
     found: dict[str, object] = {
-        "base": content_hash(base),
+        "base": content_hash(start.base),
         "dedicated": config.base.dedicated,
         "arch": asdict(config.arch),
         "train": settings,
@@ -135,7 +121,7 @@ def inputs(
         "negatives": config.negatives,
         "epochs": None if config.train.max_steps else config.epochs,  # which decides the steps
         "seed": config.seed,
-        "machine": asdict(machine),
+        "machine": asdict(start.machine),
         "processes": distributed.world_size(),
         "code": code_version("model"),
     }
@@ -150,18 +136,14 @@ def inputs(
             "rerank": asdict(config.rerank.in_training()),
             "code": code_version("candidates", "dev score"),
         }
-    if (teacher := find_teacher(config, shared, cache)) is not None:
+    if teacher is not None:
         found["teacher"] = content_key(teacher.inputs)
     return found
 
 
 def _train(
-    config: Config,
-    shared: Shared,
-    base: Path,
-    teacher: Path | None,
-    machine: Hardware,
-    checkpoints: Path,
+    start: Start,
+    teacher: Teacher | None,
     on_log: OnLog = lambda step, metrics: None,
     on_restart: Callable[[], None] = lambda: None,
 ) -> tuple[Reranker, dict[str, float], dict[str, str]]:
@@ -169,30 +151,31 @@ def _train(
 
     ``on_restart`` is called if what was logged is void, as the training starts anew.
     """
-    reranker = load(config, base, machine, trained=False)
+    config, rows = start.config, start.training_set
+    reranker = load(config, start.base, start.machine, trained=False)
     assert reranker is not None
-    rows = shared.training_set(config)
     check_gains(config.arch.loss, rows.largest_gain)
-    planned = schedule(config, shared)
+    planned = schedule(start)
+    scored = None if teacher is None else teacher_scores(start, teacher)
     log.info("train: %d pairs in %d steps", planned.pairs, planned.steps)
 
     def examples() -> Iterable[TrainingExample]:
-        if teacher is None:
+        if scored is None:
             return rows.examples()
-        return with_teacher(rows.examples(), teacher, config.train.teacher_temperature)
+        return with_teacher(rows.examples(), scored, config.train.teacher_temperature)
 
-    score = partial(dev_score, config, shared, reranker)
-    with measured(machine.device) as cost:
+    score = partial(dev_score, config, start.shared, reranker)
+    with measured(start.machine.device) as cost:
         outcome = train(
             reranker,
             examples,
             planned,
             settings_of(config),
-            hardware=machine,
+            hardware=start.machine,
             seed=config.seed,
-            folder=checkpoints,
+            folder=start.cache.unfinished("model", inputs(start, teacher)),
             on_log=on_log,
-            dev_score=score if shared.dataset.dev.queries else None,
+            dev_score=score if start.shared.dataset.dev.queries else None,
             on_restart=on_restart,
             better_than_start=config.base.dedicated,
         )
@@ -218,9 +201,9 @@ def settings_of(config: Config) -> TrainConfig:
     return config.train
 
 
-def schedule(config: Config, shared: Shared) -> Schedule:
+def schedule(start: Start) -> Schedule:
     """How much the run trains."""
-    rows = shared.training_set(config)
+    config, rows = start.config, start.training_set
     return plan(
         config.arch.loss, len(rows), rows.queries, config.negatives, config.epochs, config.train
     )

@@ -7,12 +7,14 @@
         -> latency                                  latency.py
         -> record                                   record.py
 
-Every step but the last two finds its result in the stage cache if a point had the same inputs.
+Every step but evaluate and record finds its result in the stage cache if a point had the same
+inputs.
 ``prepare`` makes what the point starts from, ``compute`` its results; ``record.py`` logs them.
 """
 
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.config import Config
@@ -35,18 +37,16 @@ from pipeline.experiment import (
     scores,
     token_vectors,
 )
-from pipeline.experiment.base import as_found, locate_base
 from pipeline.experiment.fingerprint import fingerprints
-from pipeline.experiment.record import Outcome, Prepared
+from pipeline.experiment.record import Outcome
 from pipeline.experiment.resources import load, open_cache
 from pipeline.experiment.seen import refuse_seen
-from pipeline.experiment.shared import Shared, announce, prepare_shared
-from pipeline.infra import hardware
+from pipeline.experiment.shared import Shared, announce
+from pipeline.experiment.start import Start
 from pipeline.infra.distributed import Leader, follow, leading
 from pipeline.infra.errors import step
 from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError, PairScores
-from pipeline.rerankers.saved import check_base
 from pipeline.rerankers.scores import collapsed
 from pipeline.rerankers.served import as_served
 from pipeline.tracking import attempts, store, writer
@@ -81,13 +81,12 @@ def run(config: Config, folder: Path) -> str:
             record.log_config(active, config)
             if isinstance(early, Exception):
                 raise early
-            prepared = early or prepare(config, cache, spent)
-            config = as_found(config, prepared.base)
-            active.log_tags({"initialisation": config.initialisation})
-            record.log_start(active, config, prepared, cache.used)
-            outcome = compute(config, prepared, cache, active, leader, spent)
+            start = early or prepare(config, cache, spent)
+            active.log_tags({"initialisation": start.config.initialisation})
+            record.log_start(active, start)
+            outcome = compute(start, active, leader, spent)
             with step("record", spent):
-                record.log_outcome(active, config, prepared, outcome, folder)
+                record.log_outcome(active, start, outcome, folder)
                 active.log_stages(cache.used)
             spent["rest"] = time.perf_counter() - begun - sum(spent.values())
             active.log_seconds(spent)
@@ -97,19 +96,10 @@ def run(config: Config, folder: Path) -> str:
 def assist(config: Config) -> None:
     """Take part in the training as a process whose rank is not 0; do nothing else."""
 
-    def train() -> None:
-        cache = StageCache.of(config)
-        machine = hardware.resolve(config.hardware)
-        base = locate_base(config, cache)
-        found = as_found(config, base)
-        shared = prepare_shared(found, machine, cache)
-        machine = precision.settle(config, machine, base, shared, cache)
-        model.assist(found, shared, base, machine, cache)
-
-    follow(train)
+    follow(lambda: model.assist(Start.of(config, StageCache.of(config))))
 
 
-def prepare(config: Config, cache: StageCache, spent: dict[str, float]) -> Prepared:
+def prepare(config: Config, cache: StageCache, spent: dict[str, float]) -> Start:
     """Make what the point starts from: base, data, candidates, negatives and audit.
 
     ``spent`` collects the seconds of each step.
@@ -117,48 +107,37 @@ def prepare(config: Config, cache: StageCache, spent: dict[str, float]) -> Prepa
     Raises:
         InputError: one of them can't be found or used.
     """
-    machine = hardware.resolve(config.hardware)
-    config.rerank.must_run(machine.device)
-    with step("base", spent):
-        base = locate_base(config, cache)
-        config = as_found(config, base)
-        check_base(base, config.base, config.arch)
-    shared = prepare_shared(config, machine, cache, spent)
+    start = Start.of(config, cache, spent=spent)
+    config, base, shared, machine = start.config, start.base, start.shared, start.machine
     refuse_seen(f"base={config.base.path}", base, shared.dataset)
     if config.tracking.parent_run_id is None:  # A sweep has logged it once for all points.
         announce(shared)
         lengths.warn_of_embedder(shared)
-    machine = precision.settle(config, machine, base, shared, cache)
     log.info("%s on %s (%s)", config.run_name, machine.name, precision.in_words(config, machine))
     with step("base", spent):
         lengths.warn_of_reranker(config, base, shared)
-    audited = None
     if isinstance(config.dataset, LabelledConfig):
         with step("audit", spent):
             audited = audit.audit_labels(config, config.dataset, base, cache)
-    return Prepared(machine, base, shared, audited)
+        return replace(start, audit=audited)
+    return start
 
 
 def compute(
-    config: Config,
-    prepared: Prepared,
-    cache: StageCache,
-    active: writer.ActiveRun,
-    leader: Leader,
-    spent: dict[str, float],
+    start: Start, active: writer.ActiveRun, leader: Leader, spent: dict[str, float]
 ) -> Outcome:
     """Train, score, evaluate and time the reranker; the loss curve goes to ``active``."""
-    shared, machine, folder = prepared.shared, prepared.machine, prepared.base
+    config, shared, folder = start.config, start.shared, start.base
     costs: dict[str, float] = {}
     if config.epochs > 0:
         with step("train", spent):
-            folder, costs = _train(config, prepared, cache, active, leader)
+            folder, costs = _train(start, active, leader)
     with step("score", spent):
-        reranker = load(config, folder, machine, trained=config.epochs > 0)
+        reranker = load(config, folder, start.machine, trained=config.epochs > 0)
         pair_scores = None
         if reranker is not None:
-            scorer, stored = token_vectors.served(config, shared, reranker, folder, machine, cache)
-            pair_scores, scored = scores.score(config, shared, scorer, folder, machine, cache)
+            scorer, stored = token_vectors.served(start, reranker, folder)
+            pair_scores, scored = scores.score(start, scorer, folder)
             costs |= stored | scored
     with step("evaluate", spent):
         if pair_scores is not None and collapsed(pair_scores):
@@ -171,8 +150,8 @@ def compute(
     # A sweep times its points after the last one, when no neighbour trains.
     if config.latency.enabled and config.tracking.parent_run_id is None:
         with step("latency", spent):
-            timings = latency.measure(config, shared, machine, prepared.base, cache, machine)
-            active.log_tags(latency.tags(machine))
+            timings = latency.measure(start, trained_on=start.machine)
+            active.log_tags(latency.tags(start.machine))
     return Outcome(reranker, evaluation, weights, calibrated, costs, timings)
 
 
@@ -187,7 +166,7 @@ def _tags(config: Config) -> dict[str, str]:
     }
 
 
-def _early(config: Config, cache: StageCache, spent: dict[str, float]) -> Prepared | Exception:
+def _early(config: Config, cache: StageCache, spent: dict[str, float]) -> Start | Exception:
     """Prepare before there is a run, so that a mistake in a single command leaves none.
 
     Any other exception is returned: the run records it.
@@ -200,28 +179,20 @@ def _early(config: Config, cache: StageCache, spent: dict[str, float]) -> Prepar
         return error
 
 
-def _train(
-    config: Config,
-    prepared: Prepared,
-    cache: StageCache,
-    active: writer.ActiveRun,
-    leader: Leader,
-) -> tuple[Path, dict[str, float]]:
+def _train(start: Start, active: writer.ActiveRun, leader: Leader) -> tuple[Path, dict[str, float]]:
     """The trained model's folder and metrics, with the forgetting check around training."""
-    base, machine, shared = prepared.base, prepared.machine, prepared.shared
+    config = start.config
     if config.forgetting.dataset is None:
-        return model.train_cached(config, shared, base, machine, cache, active, leader)
-    as_configured = hardware.resolve(config.hardware)
-    general = forgetting.prepare_general(config, config.forgetting.dataset, as_configured, cache)
+        return model.train_cached(start, active, leader)
+    general = forgetting.prepare_general(start, config.forgetting.dataset)
 
     def measure(folder: Path, when: str) -> dict[str, float]:
-        reranker = load(config, folder, machine, trained=when == "after")
+        reranker = load(config, folder, start.machine, trained=when == "after")
         assert reranker is not None
-        scorer = as_served(reranker, config.rerank)
-        return forgetting.measure(config, general, scorer, folder, machine, cache, when)
+        return forgetting.measure(general, as_served(reranker, config.rerank), folder, when)
 
-    before = measure(base, "before")
-    folder, costs = model.train_cached(config, shared, base, machine, cache, active, leader)
+    before = measure(start.base, "before")
+    folder, costs = model.train_cached(start, active, leader)
     return folder, costs | before | measure(folder, "after")
 
 

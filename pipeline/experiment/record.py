@@ -1,7 +1,7 @@
 """Record a grid point in MLflow: configuration and facts first, results at the end."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from pipeline.evaluation.quality import Evaluation, FusionWeights
 from pipeline.experiment import calibration, samples, seen
 from pipeline.experiment.job import MODEL
 from pipeline.experiment.shared import Shared
+from pipeline.experiment.start import Start
 from pipeline.infra import provenance
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.redact import flatten, mask
@@ -23,16 +24,6 @@ from pipeline.tracking import artifacts, model_card, writer
 from pipeline.tracking.writer import ActiveRun
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What a point starts from."""
-
-    machine: Hardware
-    base: Path
-    shared: Shared
-    audit: Path | None  # folder of the audit, for labelled files
 
 
 @dataclass(frozen=True)
@@ -53,18 +44,16 @@ def log_config(run: ActiveRun, config: Config) -> None:
     run.log_text(mask(OmegaConf.to_yaml(asdict(config))), "config.yaml")
 
 
-def log_start(run: ActiveRun, config: Config, prepared: Prepared, used: Iterable[str]) -> None:
+def log_start(run: ActiveRun, start: Start) -> None:
     """Log what the configuration leaves open: data, audit, code and machine.
 
-    ``used`` are the stage outputs so far (``stage/KEY``), so that none of them is cleaned away
-    while the point runs.
+    The stage outputs so far are logged, so that none of them is cleaned away while the point runs.
     """
-    dataset = prepared.shared.dataset
-    run.log_stages(used)
-    for file in sorted(prepared.audit.glob("audit.*")) if prepared.audit else ():
+    dataset, embedder = start.shared.dataset, start.shared.embedder
+    run.log_stages(start.cache.used)
+    for file in sorted(start.audit.glob("audit.*")) if start.audit else ():
         run.log_file(file, "audit")
-    run.log_params(_facts(config, prepared))
-    embedder = prepared.shared.embedder
+    run.log_params(_facts(start))
     run.log_params(
         {
             "machine.embedder_precision": embedder.hardware.precision,
@@ -73,8 +62,8 @@ def log_start(run: ActiveRun, config: Config, prepared: Prepared, used: Iterable
         }
     )
     run.log_dataset(dataset.name, dataset.fingerprint, data.sizes(dataset))
-    if config.base.dedicated:  # A run's name or an alias may mean another model tomorrow.
-        run.log_params({"base.folder": str(prepared.base.resolve())})
+    if start.config.base.dedicated:  # A run's name or an alias may mean another model tomorrow.
+        run.log_params({"base.folder": str(start.base.resolve())})
 
 
 def machine_of(params: Mapping[str, str]) -> Hardware:
@@ -85,11 +74,9 @@ def machine_of(params: Mapping[str, str]) -> Hardware:
     return Hardware(named["device"], named["precision"], threads, named["name"], training)
 
 
-def log_outcome(
-    run: ActiveRun, config: Config, prepared: Prepared, outcome: Outcome, folder: Path
-) -> None:
+def log_outcome(run: ActiveRun, start: Start, outcome: Outcome, folder: Path) -> None:
     """Log the results, and write model, model card and rankings to ``folder``."""
-    dataset, evaluation = prepared.shared.dataset, outcome.evaluation
+    config, dataset, evaluation = start.config, start.shared.dataset, outcome.evaluation
     metrics = evaluation.metrics()
     run.log_metrics(metrics | outcome.timings | outcome.costs)
     run.log_metrics(
@@ -105,10 +92,10 @@ def log_outcome(
     ndcg = f"ndcg_at_{max(config.eval.top_k)}"
     artifacts.log_query_table(run, dataset.test.queries, evaluation.per_query, ndcg)
     artifacts.log_texts(run, samples.sample(dataset, evaluation))
-    _write_rankings(folder / "runs", evaluation, prepared.shared, config.run_name)
+    _write_rankings(folder / "runs", evaluation, start.shared, config.run_name)
     for file in sorted(folder.glob("runs/*")):
         run.log_file(file, "runs")
-    licence = model_card.licence(config.base, prepared.base)
+    licence = model_card.licence(config.base, start.base)
     card = model_card.render(config, dataset, evaluation.per_query, outcome.costs, licence)
     (folder / "model_card.md").write_text(card, encoding="utf-8")
     run.log_file(folder / "model_card.md")
@@ -116,7 +103,7 @@ def log_outcome(
     if outcome.reranker is not None:
         model = folder / MODEL
         outcome.reranker.save(model)
-        seen.save(model, dataset, config.epochs > 0, prepared.base)
+        seen.save(model, dataset, config.epochs > 0, start.base)
         (model / "README.md").write_text(card, encoding="utf-8")
         run.log_file(calibration.save(model, outcome.calibration))
         run.log_tags({writer.MODEL_FOLDER: str(model.resolve())})
@@ -161,15 +148,15 @@ def _largest_cutoff(metrics: Mapping[str, float], column: str) -> int:
     return max(int(m.rsplit("_", 1)[1]) for m in metrics if m.startswith(f"{column}/ndcg_at_"))
 
 
-def _facts(config: Config, prepared: Prepared) -> dict[str, str]:
-    dataset, machine = prepared.shared.dataset, prepared.machine
+def _facts(start: Start) -> dict[str, str]:
+    dataset = start.shared.dataset
     return {
-        "search.depth": str(config.search_depth),
-        "data.own_passages": str(len(prepared.shared.own)),
+        "search.depth": str(start.config.search_depth),
+        "data.own_passages": str(len(start.shared.own)),
         "data.fingerprint": dataset.fingerprint,
         **{f"data.{name}": str(size) for name, size in data.sizes(dataset).items()},
         **{f"data.dropped.{reason}": str(rows) for reason, rows in dataset.dropped.items()},
-        **{f"machine.{name}": str(value) for name, value in asdict(machine).items()},
+        **{f"machine.{name}": str(value) for name, value in asdict(start.machine).items()},
         **provenance.provenance(),
     }
 

@@ -4,12 +4,10 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from pipeline.config import Config
-from pipeline.experiment.shared import Shared
+from pipeline.experiment.start import Start
 from pipeline.infra.code_version import code_version
-from pipeline.infra.hardware import Hardware, measured
+from pipeline.infra.hardware import measured
 from pipeline.infra.model_files import content_hash
-from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Scorer
 from pipeline.records import PairScores
 from pipeline.rerankers.scores import read_scores, score_candidates, write_scores
@@ -17,34 +15,29 @@ from pipeline.rerankers.scores import read_scores, score_candidates, write_score
 COST = "cost.json"
 
 
-def score(
-    config: Config,
-    shared: Shared,
-    scorer: Scorer,
-    model: Path,
-    machine: Hardware,
-    cache: StageCache,
-) -> tuple[PairScores, dict[str, float]]:
+def score(start: Start, scorer: Scorer, model: Path) -> tuple[PairScores, dict[str, float]]:
     """Scores of the candidates of dev and test queries by ``scorer``, loaded from ``model``.
 
     Also returns the metrics ``eval/seconds`` and ``eval/peak_mib`` of the pass that made them.
     """
-    queries = shared.dataset.dev.queries | shared.dataset.test.queries
+    dataset = start.shared.dataset
+    queries = dataset.searched
 
     def build(folder: Path) -> None:
-        with measured(machine.device) as cost:
-            scores = score_candidates(scorer, queries, shared.dataset.corpus, shared.candidates)
+        with measured(start.machine.device) as cost:
+            scores = score_candidates(scorer, queries, dataset.corpus, start.shared.candidates)
         write_scores(folder, scores)
         metrics = {"eval/seconds": cost.seconds, "eval/peak_mib": cost.peak_mib}
         (folder / COST).write_text(json.dumps(metrics))
 
-    folder = cache.get("scores", inputs(config, shared, model, machine), build)
+    folder = start.cache.get("scores", inputs(start, model), build)
     costs: dict[str, float] = json.loads((folder / COST).read_text())
     return read_scores(folder, queries), costs
 
 
-def inputs(config: Config, shared: Shared, model: Path, machine: Hardware) -> dict[str, object]:
+def inputs(start: Start, model: Path) -> dict[str, object]:
     """What determines the scores, for the key of the stage output."""
+    config, shared = start.config, start.shared
     stored = config.rerank.vectors != "none"
     return {
         "model": content_hash(model),
@@ -55,6 +48,6 @@ def inputs(config: Config, shared: Shared, model: Path, machine: Hardware) -> di
         "dataset": shared.dataset.fingerprint,
         "candidates": shared.candidates_key,
         "batch_size": config.eval.batch_size,
-        "machine": machine.scoring(),
+        "machine": start.machine.scoring(),
         "code": code_version("scores", *(["token vectors"] if stored else [])),
     }

@@ -118,7 +118,7 @@ def prepare_shared(
     with step("candidates", spent):
         own = _own(dataset)
         found = _candidates(config, dataset, index.folder.name, table, embedder, own, cache)
-        candidates = read_candidates(found, dataset.dev.queries | dataset.test.queries)
+        candidates = read_candidates(found, dataset.searched)
     negatives = None
     if config.epochs > 0:
         with step("negatives", spent):
@@ -176,7 +176,6 @@ def _candidates(
     cache: StageCache,
 ) -> Path:
     """The folder of the candidates of dev and test queries."""
-    queries = dataset.dev.queries | dataset.test.queries
     depth, search_depth, rrf_k = config.eval.candidates, config.search_depth, config.eval.rrf_k
     inputs = {
         "dataset": dataset.fingerprint,
@@ -188,7 +187,7 @@ def _candidates(
     }
 
     def build(folder: Path) -> None:
-        found = retrieve(queries, table, embedder, depth, search_depth, rrf_k, own)
+        found = retrieve(dataset.searched, table, embedder, depth, search_depth, rrf_k, own)
         write_candidates(folder, found)
 
     return cache.get("candidates", inputs, build)

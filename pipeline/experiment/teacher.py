@@ -8,14 +8,12 @@ from pipeline.config.models import DISTILLING
 from pipeline.config.training import RECORDED
 from pipeline.experiment.saved_scorer import SavedScorer, find_scorer
 from pipeline.experiment.seen import refuse_seen
-from pipeline.experiment.shared import Shared
+from pipeline.experiment.start import Start
 from pipeline.infra.code_version import code_version
-from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Scorer
 from pipeline.records import InputError
 from pipeline.rerankers.fused import FusedScorer
 from pipeline.tracking import references
-from pipeline.training.negatives import TrainingSet
 from pipeline.training.teacher import write_scores
 
 WEIGHT = "vector_fused/weight_at_"  # + cutoff: the metric of a run's fusion weight
@@ -27,24 +25,23 @@ class Teacher:
 
     scorer: SavedScorer
     weight: float | None  # its share in a fusion with vector search; None: its scores alone
-    rows: TrainingSet
     inputs: dict[str, object]
 
 
-def find_teacher(config: Config, shared: Shared, cache: StageCache) -> Teacher | None:
+def find_teacher(start: Start) -> Teacher | None:
     """Find the teacher without scoring anything; None if nothing is distilled.
 
     Raises:
         InputError: there is no such teacher, it has no fusion weight, or it has seen test queries.
     """
+    config, shared = start.config, start.shared
     if config.arch.loss not in DISTILLING:
         return None
     assert shared.negatives is not None
     assert config.train.teacher is not None
-    scorer = find_scorer("train.teacher", config.train.teacher, config, cache)
+    scorer = find_scorer("train.teacher", config.train.teacher, config, start.cache)
     refuse_seen(scorer.name, scorer.folder, shared.dataset)
     weight = _fusion_weight(config)
-    rows = shared.training_set(config)
     inputs: dict[str, object] = {
         "teacher": scorer.inputs(),
         "fusion_weight": weight,
@@ -52,29 +49,22 @@ def find_teacher(config: Config, shared: Shared, cache: StageCache) -> Teacher |
         "dataset": shared.dataset.fingerprint,
         "mined": shared.negatives.name,
         "negatives": config.negatives,
-        "queries": None if rows.complete else config.train.queries,
+        "queries": None if start.training_set.complete else config.train.queries,
         "code": code_version("teacher"),
     }
-    return Teacher(scorer, weight, rows, inputs)
+    return Teacher(scorer, weight, inputs)
 
 
-def teacher_scores(config: Config, shared: Shared, cache: StageCache) -> Path | None:
-    """The folder with the teacher's scores of every training row; None if nothing is distilled.
-
-    Raises:
-        InputError: see ``find_teacher``.
-    """
-    teacher = find_teacher(config, shared, cache)
-    if teacher is None:
-        return None
+def teacher_scores(start: Start, teacher: Teacher) -> Path:
+    """The folder with the teacher's scores of every training row."""
 
     def build(folder: Path) -> None:
         scorer: Scorer = teacher.scorer.load()
         if teacher.weight is not None:
-            scorer = FusedScorer(scorer, shared.embedder, teacher.weight)
-        write_scores(folder, teacher.rows, shared.dataset, scorer)
+            scorer = FusedScorer(scorer, start.shared.embedder, teacher.weight)
+        write_scores(folder, start.training_set, start.shared.dataset, scorer)
 
-    return cache.get("teacher", teacher.inputs, build)
+    return start.cache.get("teacher", teacher.inputs, build)
 
 
 def _fusion_weight(config: Config) -> float | None:

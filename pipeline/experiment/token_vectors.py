@@ -10,12 +10,11 @@ from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.config.stages import RerankConfig
-from pipeline.experiment.shared import Shared
+from pipeline.experiment.start import Start
 from pipeline.infra.code_version import code_version
 from pipeline.infra.console import live_line
-from pipeline.infra.hardware import Hardware, measured
+from pipeline.infra.hardware import measured
 from pipeline.infra.model_files import content_hash
-from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Reranker, Scorer
 from pipeline.rerankers.served import as_served, computed
 from pipeline.rerankers.stored_colbert import StoredColbert, TokenEmbedder
@@ -25,68 +24,53 @@ FULL = RerankConfig(vectors="fp16")  # what all other kinds are made of
 COST = "cost.json"
 
 
-def served(
-    config: Config,
-    shared: Shared,
-    reranker: Reranker,
-    model: Path,
-    machine: Hardware,
-    cache: StageCache,
-) -> tuple[Scorer, dict[str, float]]:
+def served(start: Start, reranker: Reranker, model: Path) -> tuple[Scorer, dict[str, float]]:
     """The reranker in ``model`` as it is evaluated and served, and the metrics ``vectors/...``.
 
     These are the seconds that encoding all passages took, those of making this table, and the
     megabytes (10^6 bytes) on disk per 1,000 passages. There are none without ``rerank.vectors``.
     """
-    if config.rerank.vectors == "none":
-        return as_served(reranker, config.rerank), {}
+    rerank = start.config.rerank
+    if rerank.vectors == "none":
+        return as_served(reranker, rerank), {}
     # Whatever computes the queries, torch encodes the passages.
-    by_torch = replace(config.rerank, variant="torch")
+    by_torch = replace(rerank, variant="torch")
     assert isinstance(reranker, TokenEmbedder)
-    folder = _stored(config, by_torch, shared, reranker, model, machine, cache)
+    folder = _stored(start, by_torch, reranker, model)
     costs = _cost(folder)
-    embedder = computed(reranker, config.rerank)
+    embedder = computed(reranker, rerank)
     assert isinstance(embedder, TokenEmbedder)
-    return _open(folder, config, config.rerank, embedder, model), costs
+    return _open(folder, start.config, rerank, embedder, model), costs
 
 
-def inputs(
-    config: Config, rerank: RerankConfig, shared: Shared, model: Path, machine: Hardware
-) -> dict[str, object]:
+def inputs(start: Start, rerank: RerankConfig, model: Path) -> dict[str, object]:
     """What determines the vectors, for the key of the stage output."""
+    config = start.config
     return {
         "model": content_hash(model),
         "arch": config.arch.in_use(),
         "dedicated": config.base.dedicated or config.epochs > 0,
         "seed": config.seed,  # of a projection that the model lacks
         "rerank": asdict(rerank),
-        "corpus": shared.dataset.corpus_fingerprint,
+        "corpus": start.shared.dataset.corpus_fingerprint,
         "batch_size": config.eval.batch_size,
-        "machine": machine.scoring(),
+        "machine": start.machine.scoring(),
         "code": code_version("token vectors"),
     }
 
 
-def _stored(
-    config: Config,
-    rerank: RerankConfig,
-    shared: Shared,
-    reranker: TokenEmbedder,
-    model: Path,
-    machine: Hardware,
-    cache: StageCache,
-) -> Path:
+def _stored(start: Start, rerank: RerankConfig, reranker: TokenEmbedder, model: Path) -> Path:
     """The folder of the table whose vectors are stored as ``rerank`` says."""
-    corpus, full, encoding = shared.dataset.corpus, None, None
+    corpus, full, encoding = start.shared.dataset.corpus, None, None
     if rerank != FULL:
-        of_full = _stored(config, FULL, shared, reranker, model, machine, cache)
-        full = _open(of_full, config, FULL, reranker, model).table
+        of_full = _stored(start, FULL, reranker, model)
+        full = _open(of_full, start.config, FULL, reranker, model).table
         encoding = _cost(of_full)["vectors/seconds"]
-    determined_by = inputs(config, rerank, shared, model, machine)
-    partial = cache.unfinished("token_vectors", determined_by)
+    determined_by = inputs(start, rerank, model)
+    partial = start.cache.unfinished("token_vectors", determined_by)
 
     def build(folder: Path) -> None:
-        stored = _open(partial, config, rerank, reranker, model)
+        stored = _open(partial, start.config, rerank, reranker, model)
         table = stored.table
         assert table is not None
 
@@ -99,7 +83,7 @@ def _stored(
             return stored.pooled([found[doc_id] for doc_id in doc_ids])
 
         bar = live_line("encode passages", "passage", total=len(corpus), done=len(table))
-        with bar, measured(machine.device) as cost:
+        with bar, measured(start.machine.device) as cost:
             table.add(corpus, embed)
             table.index()
         partial.rename(folder)
@@ -111,7 +95,7 @@ def _stored(
         }
         (folder / COST).write_text(json.dumps(metrics))
 
-    return cache.get("token_vectors", determined_by, build)
+    return start.cache.get("token_vectors", determined_by, build)
 
 
 def _cost(folder: Path) -> dict[str, float]:

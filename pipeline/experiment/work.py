@@ -9,9 +9,9 @@ from pipeline.config import Config
 from pipeline.config.stages import LatencyConfig
 from pipeline.experiment import latency, model, scores, token_vectors
 from pipeline.experiment.shared import Shared
-from pipeline.infra.hardware import Hardware
+from pipeline.experiment.start import Start
 from pipeline.infra.model_files import content_hash
-from pipeline.infra.stage_cache import StageCache, content_key
+from pipeline.infra.stage_cache import content_key
 from pipeline.records import SEARCHES
 from pipeline.training.schedule import Schedule
 
@@ -45,41 +45,35 @@ def add_new(parts: Mapping[str, Work], counted: set[str]) -> Work:
     return Work(*map(sum, zip(*new, strict=True))) if new else Work()
 
 
-def count(
-    config: Config,
-    shared: Shared,
-    base: Path,
-    machine: Hardware,
-    cache: StageCache,
-    counted: set[str],
-) -> Work:
-    """Count the work of a point that starts from ``base``, with a settled ``machine``.
+def count(start: Start, counted: set[str]) -> Work:
+    """Count the work of a point.
 
     ``counted`` collects the keys of what points share: latencies, models, token vectors, scores.
     """
+    config, shared, cache = start.config, start.shared, start.cache
     parts: dict[str, Work] = {}
     if config.latency.enabled:
-        inputs = latency.inputs(config, shared, machine, base)
+        inputs = latency.inputs(start)
         reads = config.arch.name != "none" and config.rerank.vectors == "none"
         found = cache.find("latency", inputs)
         parts[content_key(inputs)] = Work() if found else time_work(config.latency, reads)
     if config.arch.name == "none":
         return add_new(parts, counted)
-    folder: Path | None = base
-    key = content_hash(base)
+    folder: Path | None = start.base
+    key = content_hash(start.base)
     if config.epochs > 0:
-        key, folder = model.find_trained(config, shared, base, machine, cache)
-        schedule = model.schedule(config, shared)
+        key, folder = model.find_trained(start)
+        schedule = model.schedule(start)
         dev = dev_pairs(config, schedule, len(shared.dataset.dev))
         parts[key] = Work() if folder else Work(trained=schedule.pairs, dev=dev)
     key = f"{key} {config.arch.in_use()} {config.seed}"
     if config.rerank.vectors == "none":
-        of_scores = folder and scores.inputs(config, shared, folder, machine)
+        of_scores = folder and scores.inputs(start, folder)
         found = cache.find("scores", of_scores) if of_scores else None
         pairs = Work() if found else Work(scored=candidate_pairs(shared)[0])
         parts[f"scores {key} {shared.candidates_key} {config.rerank}"] = pairs
     else:
-        full = folder and token_vectors.inputs(config, token_vectors.FULL, shared, folder, machine)
+        full = folder and token_vectors.inputs(start, token_vectors.FULL, folder)
         found = cache.find("token_vectors", full) if full else None
         parts[f"vectors {key}"] = Work() if found else Work(encoded=len(shared.dataset.corpus))
     return add_new(parts, counted)
@@ -88,7 +82,7 @@ def count(
 def candidate_pairs(shared: Shared) -> tuple[int, int]:
     """Count the different pairs of query and candidate, and the different passages in them."""
     rankings = shared.candidates.values()
-    queries = shared.dataset.dev.queries | shared.dataset.test.queries
+    queries = shared.dataset.searched
     found = [{hit.doc_id for ranking in rankings for hit in ranking[q]} for q in queries]
     return sum(map(len, found)), len(set().union(*found))
 

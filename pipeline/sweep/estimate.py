@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.config import Config
-from pipeline.experiment import precision
-from pipeline.experiment.base import as_found, locate_base
 from pipeline.experiment.resources import open_cache
 from pipeline.experiment.shared import Shared
 from pipeline.experiment.speed import Sample, Speed, measure, sample
+from pipeline.experiment.start import Start
 from pipeline.experiment.work import Work, count
-from pipeline.infra import hardware
 from pipeline.infra.errors import one_line
 from pipeline.infra.hardware import Hardware
 from pipeline.sweep.clock import Clock, duration
@@ -90,13 +88,11 @@ def of_sweep(ready: Sequence[tuple[Config, Shared]]) -> list[Seconds]:
 
 
 def _counted(config: Config, shared: Shared, counted: set[str]) -> Counted:
-    cache = open_cache(config)
-    base = locate_base(config, cache)
-    config = as_found(config, base)
-    machine = hardware.resolve(config.hardware)
-    machine = precision.settle(config, machine, base, shared, cache)
-    work = count(config, shared, base, machine, cache, counted)
-    return Counted(config, base, machine, work, lambda: sample(config, shared))
+    start = Start.of(config, open_cache(config), shared)
+    work = count(start, counted)
+    return Counted(
+        start.config, start.base, start.machine, work, lambda: sample(start.config, shared)
+    )
 
 
 def seconds(points: Sequence[Counted]) -> list[Seconds]:

@@ -1,6 +1,7 @@
 """Messages about a nested data set or embedder name the key that a user can change."""
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -8,6 +9,8 @@ from pipeline.config import KEYS
 from pipeline.config.nested import renamed
 from pipeline.config.preflight import check_files
 from pipeline.experiment.forgetting import prepare_general
+from pipeline.experiment.shared import Shared
+from pipeline.experiment.start import Start
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError
@@ -52,5 +55,6 @@ def test_a_general_data_set_that_is_missing(tmp_path: Path, machine: Hardware) -
     with pytest.raises(InputError, match=named):
         check_files(config)
     assert config.forgetting.dataset is not None
+    start = Start(config, tmp_path, cast(Shared, None), machine, StageCache(tmp_path))
     with pytest.raises(InputError, match=named):
-        prepare_general(config, config.forgetting.dataset, machine, StageCache(tmp_path))
+        prepare_general(start, config.forgetting.dataset)

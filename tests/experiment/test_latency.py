@@ -10,8 +10,9 @@ import pytest
 
 from pipeline.experiment.latency import inputs
 from pipeline.experiment.shared import Shared
+from pipeline.experiment.start import Start
 from pipeline.infra.hardware import Hardware
-from pipeline.infra.stage_cache import content_key
+from pipeline.infra.stage_cache import StageCache, content_key
 from pipeline.records import QuerySet
 from pipeline.sweep.latency import Timing
 from tests.points import compose_config
@@ -27,7 +28,8 @@ def base(tmp_path: Path) -> Path:
 
 
 def key(words: list[str], machine: Hardware, base: Path, shared: Shared = SHARED) -> str:
-    return content_key(inputs(compose_config(words), shared, machine, base))
+    cache = StageCache(base / "cache")
+    return content_key(inputs(Start(compose_config(words), base, shared, machine, cache)))
 
 
 @pytest.mark.parametrize(
@@ -57,6 +59,7 @@ def test_what_takes_no_time_is_not_in_it(change: str, machine: Hardware, base: P
         "arch=none",
         "base.dedicated=true",
         "eval.batch_size=7",
+        "eval.rrf_k=9",
         "index.hybrid_depth=200",
         "latency.callers=8",
         "latency.limits=[7]",

@@ -15,9 +15,10 @@ from pipeline.experiment import recipe, scores
 from pipeline.experiment.fingerprint import fingerprints
 from pipeline.experiment.model import inputs
 from pipeline.experiment.shared import Shared, prepare_shared
+from pipeline.experiment.start import Start
 from pipeline.infra.code_version import code_version
 from pipeline.infra.hardware import Hardware
-from pipeline.infra.model_files import locate, prepare_base
+from pipeline.infra.model_files import locate
 from pipeline.infra.stage_cache import StageCache, content_key
 from tests.conftest import Compose, Prepare
 from tests.points import TINY, compose_config
@@ -77,11 +78,11 @@ def test_a_query_limit_embeds_nothing_again(tmp_path: Path, machine: Hardware) -
 
 
 def test_scores_by_stored_vectors_depend_on_the_code_that_stores_them(
-    small: Compose, shared: Shared, machine: Hardware, tmp_path: Path
+    small: Compose, shared: Shared, tmp_path: Path
 ) -> None:
     plain, stored = (
-        scores.inputs(small("arch=colbert", f"rerank.vectors={v}"), shared, tmp_path, machine)
-        for v in ("none", "int8")
+        scores.inputs(Start.of(config, StageCache.of(config), shared), tmp_path)
+        for config in (small("arch=colbert", f"rerank.vectors={v}") for v in ("none", "int8"))
     )
     assert plain["code"] == code_version("scores")
     assert stored["code"] == code_version("scores", "token vectors")
@@ -99,10 +100,10 @@ KNOBS = (
 def keys(config: Config, shared: Shared, machine: Hardware) -> dict[str, str]:
     """The key of the model beside the stages that ``prepare_shared`` uses."""
     cache = StageCache.of(config)
-    base = prepare_base(config.base, cache)
     prepare_shared(config, machine, cache)
     used = dict(name.split("/") for name in cache.used)
-    return used | {"model": content_key(inputs(config, shared, base, machine, cache))}
+    start = Start.of(config, StageCache.of(config), shared)
+    return used | {"model": content_key(inputs(start, None))}
 
 
 @pytest.mark.slow

@@ -10,7 +10,8 @@ import pytest
 from pipeline.experiment import recipe
 from pipeline.experiment.fingerprint import fingerprints
 from pipeline.experiment.shared import Shared
-from pipeline.experiment.teacher import teacher_scores
+from pipeline.experiment.start import Start
+from pipeline.experiment.teacher import find_teacher, teacher_scores
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import content_hash
 from pipeline.infra.stage_cache import StageCache
@@ -37,9 +38,10 @@ def test_runs_that_share_a_teacher_share_its_scores(
     def folder(*overrides: str) -> Path:
         words = [f"train.teacher=run:{run.run_id}", "train.queries=10", "negatives=2", *BRIEF]
         config = small("arch=cross_encoder", "arch.loss=kl", *words, *overrides)
-        made = teacher_scores(config, shared, StageCache.of(config))
-        assert made is not None
-        return made
+        start = Start.of(config, StageCache.of(config), shared)
+        teacher = find_teacher(start)
+        assert teacher is not None
+        return teacher_scores(start, teacher)
 
     plain = folder()
     inputs = json.loads((plain / "inputs.json").read_text())
@@ -103,4 +105,4 @@ def test_a_fusion_weight_that_nothing_recorded_is_asked_for(
     words = [f"train.teacher={tmp_path}", "train.teacher_fusion=recorded", "arch.loss=kl"]
     config = small("arch=cross_encoder", *words)
     with pytest.raises(InputError, match=r"is no run:NAME .* as a number from 0 to 1"):
-        teacher_scores(config, shared, StageCache.of(config))
+        find_teacher(Start.of(config, StageCache.of(config), shared))

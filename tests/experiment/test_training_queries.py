@@ -4,9 +4,8 @@ import pytest
 
 from pipeline.experiment.model import train_cached
 from pipeline.experiment.shared import Shared
+from pipeline.experiment.start import Start
 from pipeline.infra.distributed import leading
-from pipeline.infra.hardware import Hardware
-from pipeline.infra.model_files import prepare_base
 from pipeline.infra.stage_cache import StageCache
 from pipeline.tracking import writer
 from tests.conftest import Compose
@@ -15,14 +14,13 @@ from tests.points import BRIEF
 
 @pytest.mark.slow
 def test_a_run_logs_the_queries_that_it_trained_on(
-    small: Compose, shared: Shared, machine: Hardware, caplog: pytest.LogCaptureFixture
+    small: Compose, shared: Shared, caplog: pytest.LogCaptureFixture
 ) -> None:
     for asked, seen in ((20, 20), (1000, 48)):
         words = ("arch=colbert", *BRIEF, f"train.queries={asked}", "train.max_steps=1")
         config = small(*words)
-        cache = StageCache.of(config)
-        base = prepare_base(config.base, cache)
+        start = Start.of(config, StageCache.of(config), shared)
         with writer.run(config.tracking, "run", {"kind": "point"}) as run, leading() as leader:
-            _, metrics = train_cached(config, shared, base, machine, cache, run, leader)
+            _, metrics = train_cached(start, run, leader)
         assert metrics["train/queries"] == seen
         assert (f"train.queries={asked}: there are only 48" in caplog.text) == (asked > seen)

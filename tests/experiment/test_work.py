@@ -8,15 +8,14 @@ from typing import cast
 import pytest
 
 from pipeline.config.stages import LatencyConfig
-from pipeline.experiment.base import locate_base
-from pipeline.experiment.precision import settle
 from pipeline.experiment.shared import Shared
 from pipeline.experiment.speed import invented, measure, sample
+from pipeline.experiment.start import Start
 from pipeline.experiment.work import Work, candidate_pairs, count, dev_pairs, time_work
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
 from pipeline.infra.stage_cache import StageCache
-from pipeline.records import Hit, QuerySet
+from pipeline.records import Dataset, Hit, QuerySet
 from pipeline.training.schedule import Schedule
 from tests.conftest import Compose, Trained
 from tests.points import compose_config
@@ -28,8 +27,9 @@ def test_a_pair_is_scored_once_for_all_searches() -> None:
         search: {query: [Hit(d, 1.0) for d in ids] for query, ids in of_search.items()}
         for search, of_search in found.items()
     }
-    splits = SimpleNamespace(dev=QuerySet({"q": ""}, {}), test=QuerySet({"p": ""}, {}))
-    shared = cast(Shared, SimpleNamespace(candidates=candidates, dataset=splits))
+    dev, test = QuerySet({"q": ""}, {}), QuerySet({"p": ""}, {})
+    dataset = Dataset("two queries", "", {}, {}, QuerySet({}, {}), dev, test)
+    shared = cast(Shared, SimpleNamespace(candidates=candidates, dataset=dataset))
     assert candidate_pairs(shared) == (4, 3)
 
 
@@ -50,38 +50,30 @@ def test_timing_is_for_every_limit_and_search() -> None:
 
 
 @pytest.mark.slow
-def test_what_is_cached_is_no_work(
-    trained: Callable[[str], Trained], shared: Shared, machine: Hardware
-) -> None:
+def test_what_is_cached_is_no_work(trained: Callable[[str], Trained], shared: Shared) -> None:
     config = trained("cross_encoder").config
-    cache = StageCache.of(config)
-    base = locate_base(config, cache)
-    settled = settle(config, machine, base, shared, cache)
+    start = Start.of(config, StageCache.of(config), shared)
     # The run reranks half as many candidates as ``shared`` has.
     pairs = candidate_pairs(shared)[0]
-    assert count(config, shared, base, settled, cache, set()) == Work(scored=pairs)
-    other = replace(config, seed=99)
-    assert count(other, shared, base, settled, cache, set()) == Work(trained=64, scored=pairs)
+    assert count(start, set()) == Work(scored=pairs)
+    other = replace(start, config=replace(config, seed=99))
+    assert count(other, set()) == Work(trained=64, scored=pairs)
     counted: set[str] = set()
     for served in (35 * 170, 0):  # The second point shares the latency of the first.
-        other = replace(config, latency=LatencyConfig(rerank_modes=["hybrid"]))
-        assert count(other, shared, base, settled, cache, counted).served == served
+        timed = replace(config, latency=LatencyConfig(rerank_modes=["hybrid"]))
+        assert count(replace(start, config=timed), counted).served == served
 
 
 @pytest.mark.slow
-def test_what_variants_share_is_counted_once(
-    small: Compose, shared: Shared, machine: Hardware
-) -> None:
+def test_what_variants_share_is_counted_once(small: Compose, shared: Shared) -> None:
     """A model is trained once for all ways to store its vectors, and encodes the passages once."""
     words = ("arch=colbert", "base=modernbert_tiny", "latency.enabled=false", "seed=98")
     counted: set[str] = set()
     found = {}
     for vectors in ("none", "fp16", "int8"):
         config = small(*words, f"rerank.vectors={vectors}")
-        cache = StageCache.of(config)
-        base = locate_base(config, cache)
-        settled = settle(config, machine, base, shared, cache)
-        found[vectors] = count(config, shared, base, settled, cache, counted)
+        start = Start.of(config, StageCache.of(config), shared)
+        found[vectors] = count(start, counted)
     assert found == {
         "none": Work(trained=96, scored=candidate_pairs(shared)[0]),
         "fp16": Work(encoded=len(shared.dataset.corpus)),

@@ -11,6 +11,7 @@ from torch.nn.functional import normalize
 from pipeline.config.stages import RerankConfig
 from pipeline.experiment import token_vectors
 from pipeline.experiment.shared import Shared
+from pipeline.experiment.start import Start
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
 from pipeline.infra.stage_cache import StageCache
@@ -130,9 +131,8 @@ def test_lancedb_serves_what_is_evaluated(
 ) -> None:
     point = small("arch=colbert", "base=modernbert_tiny", "epochs=0", "negatives=0")
     point.rerank = config
-    cache = StageCache.of(point)
-    base = prepare_base(point.base, cache)
-    scorer, costs = token_vectors.served(point, shared, colbert, base, machine, cache)
+    start = Start.of(point, StageCache.of(point), shared)
+    scorer, costs = token_vectors.served(start, colbert, start.base)
     assert costs["vectors/mb_per_1000_passages"] > 0
     queries = dict(list(shared.dataset.test.queries.items())[:6])
     candidates = {m: {q: shared.candidates[m][q][:20] for q in queries} for m in SEARCHES}
