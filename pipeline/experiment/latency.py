@@ -23,9 +23,10 @@ from pipeline.experiment.start import Start
 from pipeline.infra import hardware
 from pipeline.infra.code_version import code_version
 from pipeline.infra.console import own_line
-from pipeline.infra.errors import one_line, step
+from pipeline.infra.errors import one_line
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import content_hash
+from pipeline.infra.steps import step
 from pipeline.protocols import Scorer
 from pipeline.retrieval.ties import tie_key
 from pipeline.tracking import reader, writer

@@ -44,8 +44,8 @@ from pipeline.experiment.seen import refuse_seen
 from pipeline.experiment.shared import Shared, announce
 from pipeline.experiment.start import Start
 from pipeline.infra.distributed import Leader, follow, leading
-from pipeline.infra.errors import step
 from pipeline.infra.stage_cache import StageCache
+from pipeline.infra.steps import step
 from pipeline.records import InputError, PairScores
 from pipeline.rerankers.scores import collapsed
 from pipeline.rerankers.served import as_served

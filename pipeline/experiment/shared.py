@@ -16,9 +16,9 @@ from pipeline.data.own_documents import own_documents
 from pipeline.experiment.saved_scorer import find_scorer
 from pipeline.experiment.seen import refuse_seen
 from pipeline.infra.code_version import code_version
-from pipeline.infra.errors import step
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.stage_cache import StageCache, content_key
+from pipeline.infra.steps import step
 from pipeline.records import Dataset, InputError, Ranking
 from pipeline.retrieval.candidates import (
     nothing_found,

@@ -9,9 +9,9 @@ from pipeline.experiment import precision
 from pipeline.experiment.base import as_found, locate_base
 from pipeline.experiment.shared import Shared, prepare_shared
 from pipeline.infra import hardware
-from pipeline.infra.errors import step
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.stage_cache import StageCache
+from pipeline.infra.steps import step
 from pipeline.rerankers.saved import check_base
 from pipeline.training.negatives import TrainingSet
 

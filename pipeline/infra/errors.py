@@ -1,33 +1,20 @@
-"""Errors as one line and as an exit code: 2 for the user's own mistake, 1 for a failure.
-
-Also the signals that end a command, and the step of the recipe in which an error was raised.
-"""
+"""Errors as one line and as an exit code: 2 for the user's own mistake, 1 for a failure."""
 
 import errno
 import os
 import re
 import select
-import signal
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
-from types import FrameType
+from collections.abc import Callable
 
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.config import KEYS
 from pipeline.config.suggestions import no_such_key, no_such_option
-from pipeline.infra.console import working
 from pipeline.infra.redact import mask
+from pipeline.infra.signals import Terminated, end_on_sigterm
 from pipeline.records import InputError, Refused
-
-Handler = Callable[[int, FrameType | None], object]
-SCHEDULER_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-"""Signals that tell a process to end; submitit (SLURM) uses the last or, if set, the second."""
 
 MISTAKES = (InputError, HydraException, OmegaConfBaseException)
 """What a user can correct in the command or the data."""
@@ -50,21 +37,6 @@ NO_LIST = re.compile(
 )
 NO_KEY = re.compile(r"Could not override '([\w.]+)'\.\nTo append to your config use")
 """Hydra's message for a key that the schema lacks; appending it would change nothing."""
-
-
-class Terminated(KeyboardInterrupt):
-    """A signal that ends the command: what is open is closed and recorded, as after Ctrl-C.
-
-    ``__cause__`` is the exception with which a scheduler's own handler answered, if any.
-    """
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self._number = number
-
-    def __reduce__(self) -> tuple[type["Terminated"], tuple[int], dict[str, object]]:
-        """Pickle the number in place of the name, as a worker process sends the exception."""
-        return type(self), (int(self._number),), vars(self)
 
 
 def exit_code(command: Callable[[], object]) -> int:
@@ -108,73 +80,6 @@ def _reader_ended() -> bool:
     return True
 
 
-def end_on_sigterm() -> None:
-    """Make SIGTERM raise Terminated, unless it has another handler already."""
-    main = threading.current_thread() is threading.main_thread()
-    if main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, terminate)
-
-
-def terminate(number: int, frame: FrameType | None) -> None:
-    """Handle SIGTERM by raising Terminated."""
-    signal.signal(number, signal.SIG_IGN)  # A second signal must not interrupt the recording.
-    raise Terminated(number)
-
-
-@contextmanager
-def signals_terminate() -> Iterator[None]:
-    """Within the block, what the signal handlers of a scheduler raise arrives as Terminated.
-
-    A handler that requeues the job (submitit's) leaves by ``sys.exit`` or an exception of its own,
-    which could not be told from a failure of the work. The outermost block raises it again.
-    """
-    own: dict[signal.Signals, tuple[Handler, Handler]] = {}
-    main = threading.current_thread() is threading.main_thread()
-    for number in SCHEDULER_SIGNALS if main else ():  # Python lets no other thread set handlers.
-        handler = signal.getsignal(number)
-        if callable(handler) and not isinstance(handler, partial):  # else in an outer block
-            own[number] = (partial(_terminate_by, handler), handler)
-            signal.signal(number, own[number][0])
-    try:
-        yield
-    except Terminated as end:
-        if not own or end.__cause__ is None:
-            raise
-        raise end.__cause__ from None
-    finally:
-        for number, (wrapper, handler) in own.items():
-            if signal.getsignal(number) is wrapper:  # The handler may have set another.
-                signal.signal(number, handler)
-
-
-def _terminate_by(handler: Handler, number: int, frame: FrameType | None) -> None:
-    try:
-        handler(number, frame)
-    except Terminated:
-        raise
-    except BaseException as error:
-        raise Terminated(number) from error
-
-
-@contextmanager
-def step(name: str, spent: dict[str, float] | None = None) -> Iterator[None]:
-    """Mark what the block raises as failed in the step ``name``; of nested steps the inner one.
-
-    Its wall seconds are added to those of ``name`` in ``spent``. Without a terminal, a log line
-    says every minute that the step is at work.
-    """
-    start = time.perf_counter()
-    try:
-        with working(name):
-            yield
-    except BaseException as error:
-        vars(error).setdefault("step", name)
-        raise
-    finally:
-        if spent is not None:
-            spent[name] = spent.get(name, 0.0) + time.perf_counter() - start
-
-
 def disk_is_full(error: BaseException | None) -> bool:
     """Whether ``error``, or what led to it, is a write to a full disk."""
     if error is None:
@@ -182,11 +87,6 @@ def disk_is_full(error: BaseException | None) -> bool:
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
     full = full or os.strerror(errno.ENOSPC) in str(error)  # of libraries that are not Python
     return full or disk_is_full(error.__cause__ or error.__context__)
-
-
-def step_of(error: BaseException) -> str:
-    """The step of the recipe that raised ``error``; "start" if it was none."""
-    return str(vars(error).get("step", "start"))
 
 
 def one_line(error: BaseException) -> str:

@@ -142,7 +142,7 @@ def _run_points(
     attempts have left it.
     """
     from pipeline.infra import redact
-    from pipeline.infra.errors import step
+    from pipeline.infra.steps import step
     from pipeline.sweep.estimate import expect
     from pipeline.sweep.launch import Launched, launch
     from pipeline.tracking import artifacts

@@ -11,7 +11,8 @@ from omegaconf import DictConfig
 from pipeline.config import typed
 from pipeline.experiment.job import job
 from pipeline.infra.console import own_line
-from pipeline.infra.errors import end_on_sigterm, one_line
+from pipeline.infra.errors import one_line
+from pipeline.infra.signals import end_on_sigterm
 from pipeline.sweep.clock import Clock, duration
 from pipeline.sweep.places import take_share
 

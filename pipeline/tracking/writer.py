@@ -23,8 +23,10 @@ from mlflow.utils.validation import (
 )
 
 from pipeline.config.stages import TrackingConfig
-from pipeline.infra.errors import one_line, signals_terminate, step_of
+from pipeline.infra.errors import one_line
 from pipeline.infra.redact import mask
+from pipeline.infra.signals import signals_terminate
+from pipeline.infra.steps import step_of
 from pipeline.tracking.liveness import HEARTBEAT, process_tags
 from pipeline.tracking.reader import STAGE_TAG
 from pipeline.tracking.store import open_experiment

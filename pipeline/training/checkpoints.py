@@ -20,9 +20,9 @@ from safetensors.torch import load_model, save_model
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from pipeline.infra.distributed import any_of, sum_over_all, wait_for_all
-from pipeline.infra.errors import SCHEDULER_SIGNALS
 from pipeline.infra.manifest import damage, seal
-from pipeline.training.signals import DeferredSignals
+from pipeline.infra.signals import SCHEDULER_SIGNALS
+from pipeline.training.deferred_signals import DeferredSignals
 
 PREFIX = "checkpoint-"  # the library's, before the step
 WEIGHTS, SPENT = "weights.safetensors", "spent.json"

@@ -21,9 +21,9 @@ from transformers.trainer import TRAINER_STATE_NAME
 from pipeline.protocols import Effort, FitRequest
 from pipeline.training.best import DEV_METRIC, KeepBest
 from pipeline.training.checkpoints import Checkpoints, newest, step_of
+from pipeline.training.deferred_signals import DeferredSignals
 from pipeline.training.layers import dropout, plain_attention
 from pipeline.training.progress import Progress
-from pipeline.training.signals import DeferredSignals
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.infra import console
-from pipeline.infra.errors import step
 from pipeline.infra.stage_cache import StageCache
+from pipeline.infra.steps import step
 
 SCRIPT = """
 import logging, time

@@ -1,7 +1,5 @@
-"""Errors and signals as exit codes."""
+"""Errors as one line and as exit codes."""
 
-import pickle
-import signal
 import subprocess
 import sys
 
@@ -9,21 +7,8 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from pipeline.infra.errors import Terminated, exit_code, one_line, step, step_of
+from pipeline.infra.errors import exit_code, one_line
 from pipeline.records import Refused
-
-
-def test_sigterm_ends_like_ctrl_c() -> None:
-    program = (
-        "import os, signal, sys\n"
-        "from pipeline.infra.errors import exit_code\n"
-        "def work():\n"
-        "    try:\n        os.kill(os.getpid(), signal.SIGTERM)\n        signal.pause()\n"
-        "    finally:\n        print('closed')\n"
-        "sys.exit(exit_code(work))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (143, "closed\n", "terminated\n")
 
 
 def test_a_reader_that_ends_is_no_failure() -> None:
@@ -46,13 +31,6 @@ def test_a_refusal_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert exit_code(refuse) == 1
     assert capsys.readouterr().err == "refused: sweep is running\n"
-
-
-def test_terminated_reaches_another_process() -> None:
-    with pytest.raises(Terminated) as raised, step("train"):
-        raise Terminated(signal.SIGTERM)
-    found = pickle.loads(pickle.dumps(raised.value))
-    assert (type(found), str(found), step_of(found)) == (Terminated, "SIGTERM", "train")
 
 
 def test_a_database_error_is_shown_without_its_statement() -> None:

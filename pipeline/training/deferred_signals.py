@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from pipeline.infra.errors import SCHEDULER_SIGNALS, Handler
+from pipeline.infra.signals import SCHEDULER_SIGNALS, Handler
 
 
 class DeferredSignals:
