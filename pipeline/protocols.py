@@ -81,7 +81,3 @@ class Reranker(Scorer, Protocol):
     def save(self, folder: Path) -> None:
         """Write a folder that the library behind this class loads without this project."""
         ...
-
-    def parameters(self) -> int:
-        """Count the weights of the model."""
-        ...

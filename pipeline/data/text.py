@@ -5,7 +5,10 @@ The same text: equal but for case, compatibility forms (NFKC) and white space. "
 """
 
 import hashlib
+import re
 import unicodedata
+
+SURROGATE = re.compile("[\ud800-\udfff]")  # half a surrogate pair, which is no character
 
 
 class _KeepsOnlyWords(dict[int, int | None]):

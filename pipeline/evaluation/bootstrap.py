@@ -18,32 +18,25 @@ COVERAGE = 95  # percent
 BATCH_VALUES = 1_000_000
 
 
-def interval(
-    values: Mapping[str, float], seed: int = 0, resamples: int = RESAMPLES
-) -> tuple[float, float]:
+def interval(values: Mapping[str, float]) -> tuple[float, float]:
     """Return the 95% percentile interval of the mean over the queries; query id -> value.
 
     Raises:
         ValueError: there are no values.
     """
-    (ends,) = intervals(by_id(values), seed=seed, resamples=resamples)
+    (ends,) = intervals(by_id(values))
     return ends
 
 
-def intervals(
-    values: Values, base: Values | None = None, seed: int = 0, resamples: int = RESAMPLES
-) -> list[tuple[float, float]]:
+def intervals(values: Values, seed: int = 0) -> list[tuple[float, float]]:
     """Return the low and high end of ``interval`` for every column of ``values``.
 
-    ``values`` is queries x columns. With ``base`` of the same shape the ends bound the relative
-    gain, mean of values / mean of base - 1. An end is NaN where it would be a division by 0.
+    ``values`` is queries x columns.
 
     Raises:
         ValueError: there are no queries.
     """
-    if base is None:
-        return percentiles(resampled_means(values, seed, resamples))
-    return percentiles(resampled_gains(values, base, seed, resamples))
+    return percentiles(resampled_means(values, seed))
 
 
 def resampled_means(values: Values, seed: int = 0, resamples: int = RESAMPLES) -> Values:

@@ -42,7 +42,6 @@ def paired_difference(
     treatment: Mapping[str, float],
     baseline: Mapping[str, float],
     seed: int = 0,
-    resamples: int = RESAMPLES,
 ) -> PairedDifference:
     """Compare two runs by their per-query values; both map query id -> value.
 
@@ -55,8 +54,8 @@ def paired_difference(
             f"the runs must have the same queries, {len(differing)} differ, e.g. {differing[0]!r}"
         )
     differences = by_id(treatment) - by_id(baseline)
-    ((low, high),) = intervals(differences, seed=seed, resamples=resamples)
-    (p_value,) = max_t(differences, seed, resamples)
+    ((low, high),) = intervals(differences, seed)
+    (p_value,) = max_t(differences, seed, RESAMPLES)
     return PairedDifference(float(differences.mean()), low, high, p_value)
 
 

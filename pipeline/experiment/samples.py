@@ -3,9 +3,12 @@
 With them a report can show a win or a loss without the data set at hand.
 """
 
+from functools import partial
+
 from pipeline.evaluation.quality import Evaluation
 from pipeline.records import SEARCHES, Dataset
 from pipeline.tracking.artifacts import Text
+from pipeline.tracking.writer import cut
 
 QUERIES = 2_000  # of a run, first those on which a reranker and its search differ most
 PASSAGE_CHARACTERS = 500
@@ -24,6 +27,7 @@ def sample(dataset: Dataset, evaluation: Evaluation) -> list[Text]:
     }
     changes = _changes(evaluation, f"ndcg_at_{k}")
     queries = dataset.test.queries
+    short = partial(cut, limit=PASSAGE_CHARACTERS)
     chosen = sorted(queries, key=lambda query: (-changes.get(query, 0.0), query))[:QUERIES]
     texts = []
     for query in chosen:
@@ -32,7 +36,7 @@ def sample(dataset: Dataset, evaluation: Evaluation) -> list[Text]:
             if hits := ranking.get(query):
                 shown.append((column, hits[0].doc_id))
         texts += [
-            Text(query, _cut(queries[query]), role, document, _cut(dataset.corpus[document]))
+            Text(query, short(queries[query]), role, document, short(dataset.corpus[document]))
             for role, document in shown
         ]
     return texts
@@ -49,7 +53,3 @@ def _changes(evaluation: Evaluation, metric: str) -> dict[str, float]:
                 change = abs(after[query] - before[query])
                 changes[query] = max(change, changes.get(query, 0.0))
     return changes
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= PASSAGE_CHARACTERS else text[: PASSAGE_CHARACTERS - 1] + "…"

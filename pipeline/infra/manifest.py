@@ -22,7 +22,7 @@ def seal(folder: Path) -> None:
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             name = path.relative_to(folder).as_posix()
-            files[name] = {"size": path.stat().st_size, "sha256": _sha256(path)}
+            files[name] = {"size": path.stat().st_size, "sha256": sha256(path)}
         sync(path)
     (folder / MANIFEST).write_text(json.dumps({"files": files}, indent=1))
     sync(folder / MANIFEST)
@@ -76,7 +76,7 @@ def damage(folder: Path, checked_bytes: float = CHECKED_BYTES) -> str | None:
         left -= facts["size"]
         if left < 0:
             break
-        if _sha256(folder / name) != facts["sha256"]:
+        if sha256(folder / name) != facts["sha256"]:
             return f"{name} has another checksum than when it was written"
     return None
 
@@ -90,6 +90,7 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """Return the sha256 of a file's content, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

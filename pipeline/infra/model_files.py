@@ -30,6 +30,7 @@ from pipeline.config.models import BaseConfig
 from pipeline.config.saved_models import package_folder
 from pipeline.infra.code_version import code_version
 from pipeline.infra.errors import disk_is_full
+from pipeline.infra.manifest import sha256
 from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError
 
@@ -153,8 +154,7 @@ def _sha256_of(path: Path) -> str:
 
 @cache
 def _sha256(path: Path, changed: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256(path)
 
 
 def _packaged(module: str) -> Path:

@@ -239,10 +239,6 @@ class ColbertReranker:
         """Write a folder for ``pylate.models.ColBERT(folder)``."""
         self.model.save_pretrained(str(folder), create_model_card=False)
 
-    def parameters(self) -> int:
-        """Count the weights of the model."""
-        return sum(weights.numel() for weights in self.model.parameters())
-
 
 def _unit(vectors: torch.Tensor) -> torch.Tensor:
     """Give vectors unit length in fp32: in half precision it would be off by up to 0.5%."""

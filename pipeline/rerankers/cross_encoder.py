@@ -107,13 +107,10 @@ class CrossEncoderReranker:
         example = tokens.features([("", "short"), ("", "long")])
         converted = convert(self.model.model, example)
         machine, pad_id = self._hardware, self.model.tokenizer.pad_token_id
-        forward = OpenVinoForward(converted, machine.precision, machine.threads, pad_id, int8)
-        return self.computed_by(forward)
-
-    def computed_by(self, forward: Callable[[Features], torch.Tensor]) -> Self:
-        """Return this reranker with its logits, shape (pairs, 1), computed by ``forward``."""
         other = copy(self)
-        other._forward = forward
+        other._forward = OpenVinoForward(
+            converted, machine.precision, machine.threads, pad_id, int8
+        )
         return other
 
     def score_pairs(
@@ -231,7 +228,3 @@ class CrossEncoderReranker:
     def save(self, folder: Path) -> None:
         """Write a folder for ``CrossEncoder(folder)``."""
         self.model.save_pretrained(str(folder))
-
-    def parameters(self) -> int:
-        """Count the weights of the model."""
-        return sum(weights.numel() for weights in self.model.model.parameters())

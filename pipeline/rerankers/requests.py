@@ -2,14 +2,13 @@
 
 import json
 import math
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from pipeline.data.text import SURROGATE
 from pipeline.protocols import Scorer
 from pipeline.records import InputError
 
-SURROGATE = re.compile("[\ud800-\udfff]")
 """Half of a pair, which JSON can write but no tokenizer can read."""
 
 Request = dict[str, Any]

@@ -11,6 +11,7 @@ from pipeline.protocols import Scorer
 from pipeline.records import PairScores, Ranking
 
 FILE = "scores.parquet"
+SAME = 1e-5  # difference of two scores that are the same
 SCHEMA = pa.schema(
     [
         pa.field("query_id", pa.string()),
@@ -64,15 +65,15 @@ def read_scores(folder: Path, queries: Iterable[str]) -> PairScores:
     return scores
 
 
-def collapsed(scores: Mapping[str, Mapping[str, float]], tolerance: float = 1e-5) -> bool:
+def collapsed(scores: Mapping[str, Mapping[str, float]]) -> bool:
     """Whether the model ranks nothing: for most queries nearly all passages share the best score.
 
-    Nearly all are 90% of a query's passages, at most ``tolerance`` below its best score.
+    Nearly all are 90% of a query's passages, at most ``SAME`` below its best score.
     """
     several = [list(of_query.values()) for of_query in scores.values() if len(of_query) > 1]
     undecided = [
         values
         for values in several
-        if sum(value >= max(values) - tolerance for value in values) >= 0.9 * len(values)
+        if sum(value >= max(values) - SAME for value in values) >= 0.9 * len(values)
     ]
     return 2 * len(undecided) > len(several)

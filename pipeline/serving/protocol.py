@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from pipeline.rerankers.requests import SURROGATE
+from pipeline.data.text import SURROGATE
 
 Normalise = Callable[[Sequence[float]], Sequence[float]]
 """Scores in the model's own range -> the same in 0..1, as far as the model allows."""

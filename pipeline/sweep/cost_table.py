@@ -42,7 +42,7 @@ def _count(number: int | None) -> str:
     return f"{number:,}" if number else "-"
 
 
-def _figures(value: float | None, unit: float = 1.0) -> str:
+def _figures(value: float | None, unit: float) -> str:
     """Return three figures of ``value`` in ``unit``, as ``0.0123`` or ``12,300``; ? for None."""
     if value is None or value == 0:
         return "?" if value is None else "-"

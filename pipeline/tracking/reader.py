@@ -4,7 +4,7 @@ import difflib
 from dataclasses import dataclass
 
 from mlflow import MlflowClient
-from mlflow.entities import Run
+from mlflow.entities import Experiment, Run
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from pipeline.config.compose import RUN_ID
@@ -22,7 +22,10 @@ FINISHED_POINT = "tags.kind = 'point' AND attributes.status = 'FINISHED'"
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run as MLflow stores it; ``status`` is FINISHED, FAILED, KILLED or RUNNING."""
+    """One run as MLflow stores it; ``status`` is FINISHED, FAILED, KILLED or RUNNING.
+
+    Runs that are made up for a report may be SKIPPED or WAITING.
+    """
 
     run_id: str
     name: str
@@ -144,16 +147,19 @@ def _of_experiment(config: TrackingConfig, query: str) -> list[RunRecord]:
         return [_record(run) for run in _search(client, experiment.experiment_id, query)]
 
 
+def _experiments(client: MlflowClient) -> list[Experiment]:
+    return every(lambda page: client.search_experiments(page_token=page))
+
+
 def experiments(config: TrackingConfig) -> list[str]:
     """Return the names of the experiments that hold a finished point; none if there is no store."""
     path = sqlite_path(config.uri)
     if path and not path.exists():
         return []
     with contact(config) as client:
-        found = every(lambda page: client.search_experiments(page_token=page))
         return sorted(
             experiment.name
-            for experiment in found
+            for experiment in _experiments(client)
             if client.search_runs([experiment.experiment_id], FINISHED_POINT, max_results=1)
         )
 
@@ -168,7 +174,7 @@ def used_stages(config: TrackingConfig) -> set[str]:
     """
     used: set[str] = set()
     with contact(config) as client:
-        for experiment in every(lambda page: client.search_experiments(page_token=page)):
+        for experiment in _experiments(client):
             for status in ("FINISHED", "RUNNING"):
                 query = f"attributes.status = '{status}'"
                 for run in _search(client, experiment.experiment_id, query):
@@ -182,7 +188,7 @@ def used_stages(config: TrackingConfig) -> set[str]:
 def running(config: TrackingConfig) -> RunRecord | None:
     """Return a run whose process may be alive, on whatever host, if the store has one."""
     with contact(config) as client:
-        for experiment in every(lambda page: client.search_experiments(page_token=page)):
+        for experiment in _experiments(client):
             for run in _search(client, experiment.experiment_id, "attributes.status = 'RUNNING'"):
                 record = _record(run)
                 # Runs of other programs have no pid and may stay RUNNING for ever.
@@ -207,8 +213,7 @@ def find_run(config: TrackingConfig, name: str) -> RunRecord:
             if record.status != "FINISHED":
                 raise InputError(f"run:{name}: is {record.status}; give a finished run")
             return record
-        found = every(lambda page: client.search_experiments(page_token=page))
-        experiments = [experiment.experiment_id for experiment in found]
+        experiments = [experiment.experiment_id for experiment in _experiments(client)]
         newest_first = {"order_by": ["attributes.start_time DESC"]}
         if "'" not in name:  # MLflow can't quote it, and no run has it in its name
             query = f"{FINISHED_POINT} AND attributes.run_name = '{name}'"

@@ -12,7 +12,7 @@ import pytest
 from plotly.offline import get_plotlyjs_version
 
 from pipeline.config.stages import ReportConfig, TrackingConfig
-from pipeline.evaluation.bootstrap import intervals
+from pipeline.evaluation.bootstrap import percentiles, resampled_gains
 from pipeline.evaluation.metrics import means, write_qrels, write_run
 from pipeline.evaluation.significance import paired_difference
 from pipeline.records import SEARCHES, Hit, Qrels
@@ -105,7 +105,7 @@ def test_printed_figures_agree_with_the_store(written: tuple[str, list[RunRecord
     difference = paired_difference(after, before)
     queries = sorted(before)
     column, alone = (np.array([[values[q]] for q in queries]) for values in (after, before))
-    ((low, high),) = intervals(column, alone)
+    ((low, high),) = percentiles(resampled_gains(column, alone))
     assert f"<small>{percent(difference.mean / base)}</small>" in written[0]
     assert f"<small>[{low:+.1%}, {high:+.1%}]</small>" in written[0]
 

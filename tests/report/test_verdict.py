@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.evaluation.bootstrap import intervals
+from pipeline.evaluation.bootstrap import percentiles, resampled_gains
 from pipeline.report.comparison import compare
 from pipeline.report.format import SEARCH_NAMES, probability, span
 from pipeline.report.uncertainty import COLUMNS
@@ -103,7 +103,7 @@ def test_the_best_of_all_systems_is_tested_as_one_of_them() -> None:
     treatment = VALUES[best[0]][best[1]][quality.metric]
     ids = sorted(base)
     column, alone_values = (np.array([[v[q]] for q in ids]) for v in (treatment, base))
-    ((own_low, own_high),) = intervals(column, alone_values)
+    ((own_low, own_high),) = percentiles(resampled_gains(column, alone_values))
     found = re.search(r"against|\(([+-][\d.]+)% to ([+-][\d.]+)%, p", verdict.sentences[2])
     assert found is not None
     low, high = (float(end) / 100 for end in found.groups())

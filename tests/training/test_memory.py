@@ -17,11 +17,7 @@ class ShortOfMemory:
     def __init__(self, inner: Reranker, fits: int) -> None:
         self._inner, self._fits = inner, fits
         self.model = inner.model
-        self.score_pairs, self.save, self.parameters = (
-            inner.score_pairs,
-            inner.save,
-            inner.parameters,
-        )
+        self.score_pairs, self.save = inner.score_pairs, inner.save
         self.tried: list[tuple[int, int]] = []
 
     def fit(self, request: FitRequest) -> Effort:

@@ -2,7 +2,6 @@
 
 import codecs
 import gzip
-import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Iterator
@@ -10,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Any, NoReturn, cast
 
+from pipeline.infra.manifest import sha256
 from pipeline.records import InputError
 
 
@@ -123,7 +123,5 @@ def file_facts(root: Path, files: Iterable[Path]) -> dict[str, object]:
     """Map name below ``root`` -> [bytes, sha256], which identifies files wherever they are."""
     facts: dict[str, object] = {}
     for path in sorted(files):
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        facts[path.relative_to(root).as_posix()] = [path.stat().st_size, digest]
+        facts[path.relative_to(root).as_posix()] = [path.stat().st_size, sha256(path)]
     return facts

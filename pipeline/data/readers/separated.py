@@ -11,6 +11,7 @@ from itertools import chain
 from typing import IO
 
 from pipeline.data.readers.lines import utf8_lines
+from pipeline.data.text import SURROGATE
 from pipeline.records import InputError
 
 # Characters of one field: a quote left open must not take all memory.
@@ -20,7 +21,6 @@ NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 DELIMITERS = (";", "\t", ",", "|")
 TOLD = re.compile(r'"?sep=(.)"?\s*')  # Excel's own line before the header
 # Half a surrogate pair, in the text or decoded from a wrong byte.
-SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def separated_rows(

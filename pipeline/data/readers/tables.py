@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import IO, NamedTuple, cast
 
 from pipeline.data.readers.lines import utf8_lines
-from pipeline.data.readers.separated import SURROGATE, separated_rows
+from pipeline.data.readers.separated import separated_rows
+from pipeline.data.text import SURROGATE
 from pipeline.records import InputError
 
 BATCH = 1024  # rows of a Parquet file read at a time

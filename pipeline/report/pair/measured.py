@@ -84,14 +84,21 @@ def gate(row: Row, metric: str, min_gain: float, ranks_nothing: Collection[str] 
     Raises:
         Refused: the gain is smaller, or not significant, or the model ranks nothing.
     """
+    if reason := _refusal(row, metric, min_gain, ranks_nothing):
+        raise Refused(reason)
+
+
+def _refusal(row: Row, metric: str, min_gain: float, ranks_nothing: Collection[str]) -> str:
+    """Why the gate refuses the model; "" if the model passes."""
     assert row.difference is not None
     if "model" in ranks_nothing:
-        raise Refused("the model ranks nothing: its scores are equal for nearly all passages")
+        return "the model ranks nothing: its scores are equal for nearly all passages"
     gain = f"{metric} ({row.name}): the gain is {row.gain:+.1%}"
     if row.gain < min_gain:
-        raise Refused(f"{gain}, the gate needs {min_gain:+.1%}")
+        return f"{gain}, the gate needs {min_gain:+.1%}"
     if not row.significant:
-        raise Refused(f"{gain}, but not significant (p = {row.difference.p_value:.3f})")
+        return f"{gain}, but not significant (p = {row.difference.p_value:.3f})"
+    return ""
 
 
 def as_json(
@@ -111,9 +118,7 @@ def as_json(
             "min_gain": min_gain,
             "gain": _finite(gated.gain),
             "p_value": gated.difference.p_value,
-            "passed": gated.gain >= min_gain
-            and gated.significant
-            and "model" not in setting.ranks_nothing,
+            "passed": not _refusal(gated, setting.metric, min_gain, setting.ranks_nothing),
         }
     _, cases = difference.cases[0]
     content = {
