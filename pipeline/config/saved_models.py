@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,12 @@ OFFSET_POSITIONS = (
 """Types of models whose first position is ``pad_token_id`` + 1, so they read fewer tokens."""
 
 COUNT_POSITIONS_AS_N = ("codegen", "ctrl", "gpt2", "gptj", "openai-gpt")
+
+
+LIBRARY_CLASS = re.compile(r"(sentence_transformers|pylate)(\.\w+){2,}")
+"""A class of the libraries; ``pylate.Name`` would be looked for in the model's folder first."""
+
+TORCH_NN = "torch.nn."
 
 
 def local_folder(name: str) -> Path | None:
@@ -105,6 +112,42 @@ def check_weights(folder: Path, key: str) -> None:
         )
 
 
+def check_modules(folder: Path) -> None:
+    """Check that the JSON files of a sentence-transformers folder name no foreign code.
+
+    The libraries import the classes that these files name, from beside the files too, whatever
+    ``trust_remote_code`` is; and they load pickled weights where a module has no others.
+
+    Raises:
+        InputError: one names other code, files outside the folder, or has pickled weights only.
+    """
+    _check_pickled(folder)
+    for module in _modules(folder):
+        kind, path = str(module.get("type")), str(module.get("path", ""))
+        if not LIBRARY_CLASS.fullmatch(kind):
+            raise InputError(
+                f"{folder}/modules.json: {kind} is no module of sentence-transformers or PyLate; "
+                "other code is not run"
+            )
+        place = (folder / path).resolve()
+        if not place.is_relative_to(folder.resolve()):
+            raise InputError(f"{folder}/modules.json: {path} is outside the model's folder")
+        activation = read_json(place / "config.json").get("activation_function", TORCH_NN)
+        if not str(activation).startswith(TORCH_NN):
+            raise InputError(
+                f"{place}/config.json: activation_function={activation}: none of {TORCH_NN}"
+            )
+        _check_pickled(place)
+
+
+def _check_pickled(place: Path) -> None:
+    pickled = [file.name for file in place.glob("pytorch_model*.bin")]
+    if pickled and not any(place.glob("*.safetensors")):
+        raise InputError(
+            f"{place}: {pickled[0]} can run code and is not read; save the model as safetensors"
+        )
+
+
 def lengths_of(arch: ArchConfig) -> dict[str, int | None]:
     """The tokens that a reranker reads at a time, by configuration key."""
     if isinstance(arch, CrossEncoderConfig):
@@ -122,19 +165,28 @@ def read_json(file: Path) -> dict[str, Any]:
     Raises:
         InputError: the file is not valid JSON.
     """
+    content = _read(file)
+    return content if isinstance(content, dict) else {}
+
+
+def _read(file: Path) -> Any:
     if not file.is_file():
-        return {}
+        return None
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        return json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{file}: not valid JSON ({error})") from error
-    return content if isinstance(content, dict) else {}
 
 
 def transformer_folder(folder: Path) -> Path:
     """The folder of the transformer, which sentence-transformers may keep in a folder below."""
-    file = folder / "modules.json"
-    if (folder / "config.json").is_file() or not file.is_file():
+    if (folder / "config.json").is_file():
         return folder
-    modules = json.loads(file.read_text(encoding="utf-8"))
+    modules = _modules(folder)
     return folder / modules[0].get("path", "") if modules else folder
+
+
+def _modules(folder: Path) -> list[dict[str, Any]]:
+    """What ``modules.json`` lists; empty without one."""
+    found = _read(folder / "modules.json")
+    return [module for module in found if isinstance(module, dict)] if found else []

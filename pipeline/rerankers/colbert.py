@@ -17,6 +17,7 @@ from torch.nn.functional import normalize
 from tqdm import tqdm
 
 from pipeline.config.models import ColbertConfig
+from pipeline.config.saved_models import check_modules
 from pipeline.infra.console import live_line
 from pipeline.infra.hardware import Hardware
 from pipeline.protocols import Effort, FitRequest, Scores
@@ -62,7 +63,11 @@ class ColbertReranker:
         """Load ``folder``; a projection that it lacks is drawn from torch's random state.
 
         A ``dedicated`` checkpoint keeps its own token size and query expansion.
+
+        Raises:
+            InputError: the files of the model name code, or it has pickled weights.
         """
+        check_modules(folder)
         self._hardware = hardware
         self._batch_size = batch_size
         self._temperature = config.temperature

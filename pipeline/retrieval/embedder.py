@@ -9,7 +9,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from pipeline.config.models import EmbedderConfig
-from pipeline.config.saved_models import check_lengths
+from pipeline.config.saved_models import check_lengths, check_modules
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.layer_speed import Batch
 from pipeline.infra.model_files import content_hash, locate
@@ -43,11 +43,12 @@ class Embedder:
 
         Raises:
             InputError: ``config.path`` names no model, or it reads fewer tokens than
-                ``config.max_length``.
+                ``config.max_length``, or its files name code.
         """
         self.config = config
         folder = locate(f"{key}.path", config.path)
         check_lengths(folder, {f"{key}.max_length": config.max_length})
+        check_modules(folder)
         batch = Batch(config.batch_size, config.max_length)
         self.hardware = settled(hardware, folder, batch, cache=cache)
         # The key of cached vectors: the files at the same path may change.

@@ -6,9 +6,14 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.compose import compose, with_named_base
+from pipeline.config.models import ColbertConfig, EmbedderConfig
 from pipeline.config.preflight import check_models
-from pipeline.config.saved_models import labels, local_folder, most_tokens
+from pipeline.config.saved_models import check_modules, labels, local_folder, most_tokens
+from pipeline.infra.hardware import Hardware
+from pipeline.infra.model_files import TINY_TOKENIZER, locate
 from pipeline.records import InputError
+from pipeline.rerankers.colbert import ColbertReranker
+from pipeline.retrieval.embedder import Embedder
 
 ROBERTA = {"model_type": "roberta", "max_position_embeddings": 66, "pad_token_id": 1}
 
@@ -102,6 +107,50 @@ def test_weights_that_are_not_read_are_refused(key: str, tmp_path: Path) -> None
     (folder / "pytorch_model.bin").touch()
     with pytest.raises(InputError, match=rf"^{key}\.path=.*: no model.safetensors; a .bin file"):
         check_models(compose([f"{key}.path={folder}"]))
+
+
+TRANSFORMER = {"path": "", "type": "sentence_transformers.models.Transformer"}
+DENSE = {"path": "1_Dense", "type": "pylate.models.Dense.Dense"}
+
+
+@pytest.mark.parametrize(
+    ("module", "activation", "said"),
+    [
+        (DENSE, "torch.nn.modules.linear.Identity", None),
+        (DENSE | {"type": "evil.Dense"}, None, r"modules\.json: evil\.Dense is no module"),
+        (DENSE | {"type": "/tmp/code--evil.Dense"}, None, "is no module of sentence-transformers"),
+        (DENSE | {"type": "pylate.Dense"}, None, "pylate.Dense is no module"),
+        (DENSE | {"path": "../1_Dense"}, None, "is outside the model's folder"),
+        (DENSE, "this.s", r"1_Dense/config\.json: activation_function=this\.s: none of torch\.nn"),
+    ],
+)
+def test_a_model_may_name_modules_of_the_libraries_only(
+    module: dict[str, str], activation: str | None, said: str | None, tmp_path: Path
+) -> None:
+    (tmp_path / "1_Dense").mkdir()
+    (tmp_path / "modules.json").write_text(json.dumps([TRANSFORMER, module]))
+    if activation:
+        dense = json.dumps({"activation_function": activation})
+        (tmp_path / "1_Dense" / "config.json").write_text(dense)
+    if said is None:
+        check_modules(tmp_path)
+        (tmp_path / "1_Dense" / "pytorch_model.bin").touch()
+        said = "1_Dense: pytorch_model.bin can run code"
+    with pytest.raises(InputError, match=said):
+        check_modules(tmp_path)
+
+
+def test_code_beside_a_model_is_not_run(machine: Hardware, tmp_path: Path) -> None:
+    for file in locate("base", TINY_TOKENIZER).iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    (tmp_path / "modules.json").unlink(missing_ok=True)
+    (tmp_path / "modules.json").write_text(json.dumps([{"path": "", "type": "evil.Transformer"}]))
+    (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    with pytest.raises(InputError, match=r"evil\.Transformer is no module"):
+        Embedder(EmbedderConfig("evil", str(tmp_path)), machine)
+    with pytest.raises(InputError, match=r"evil\.Transformer is no module"):
+        ColbertReranker(tmp_path, ColbertConfig(name="colbert"), machine, 8)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_plain_encoder_in_a_folder_is_not_dedicated(tmp_path: Path) -> None:
