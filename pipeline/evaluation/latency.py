@@ -19,6 +19,7 @@ from itertools import cycle, islice
 
 import numpy as np
 import pyarrow as pa
+from lancedb.query import MatchQuery
 from lancedb.rerankers import Reranker as LanceDBReranker
 from lancedb.table import Table
 
@@ -120,13 +121,13 @@ class TimedReranker(LanceDBReranker):  # type: ignore[misc]
         with self._clock():
             return self._inner.rerank_vector(query, vector_results)
 
-    def rerank_fts(self, query: str, fts_results: pa.Table) -> pa.Table:
+    def rerank_fts(self, query: str | MatchQuery, fts_results: pa.Table) -> pa.Table:
         """Rerank the rows of a full-text search."""
         with self._clock():
             return self._inner.rerank_fts(query, fts_results)
 
     def rerank_hybrid(
-        self, query: str, vector_results: pa.Table, fts_results: pa.Table
+        self, query: str | MatchQuery, vector_results: pa.Table, fts_results: pa.Table
     ) -> pa.Table:
         """Fuse the rows of both searches and rerank them."""
         with self._clock():

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 import pyarrow as pa
+from lancedb.query import MatchQuery
 from lancedb.rerankers import Reranker as LanceDBReranker
 
 from pipeline.protocols import Scorer
@@ -56,17 +57,17 @@ class LanceReranker(LanceDBReranker):  # type: ignore[misc]
         """Rerank the rows of a vector search; returns them best first, with _relevance_score."""
         return self._rerank(query, self._hits(vector_results), vector_results)
 
-    def rerank_fts(self, query: str, fts_results: pa.Table) -> pa.Table:
+    def rerank_fts(self, query: str | MatchQuery, fts_results: pa.Table) -> pa.Table:
         """Rerank the rows of a full-text search; returns them best first, with _relevance_score."""
-        return self._rerank(query, self._hits(fts_results), fts_results)
+        return self._rerank(_text(query), self._hits(fts_results), fts_results)
 
     def rerank_hybrid(
-        self, query: str, vector_results: pa.Table, fts_results: pa.Table
+        self, query: str | MatchQuery, vector_results: pa.Table, fts_results: pa.Table
     ) -> pa.Table:
         """Fuse the rows of both searches, cut them to the depth and rerank them."""
         sides = [self._hits(rows)[: self._search_depth] for rows in (vector_results, fts_results)]
         hits = reciprocal_rank_fusion(sides, self._hybrid_k)
-        return self._rerank(query, hits, self.merge_results(vector_results, fts_results))
+        return self._rerank(_text(query), hits, self.merge_results(vector_results, fts_results))
 
     def _hits(self, rows: pa.Table) -> list[Hit]:
         """Return the rows with the score of the search, as the evaluation orders them."""
@@ -102,3 +103,8 @@ class LanceReranker(LanceDBReranker):  # type: ignore[misc]
         best = rows.select(kept).take(places)
         relevance = pa.array([hit.score for hit in hits], pa.float32())
         return best.append_column("_relevance_score", relevance)
+
+
+def _text(query: str | MatchQuery) -> str:
+    """The text of a query as LanceDB hands it to a reranker."""
+    return query if isinstance(query, str) else query.query

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
+from lancedb.query import MatchQuery
 from lancedb.rerankers import Reranker
 from lancedb.table import Table
 
@@ -52,12 +53,12 @@ class Searches:
 
     def fts(self, text: str, fetch: int | None = None) -> Any:
         """Search by BM25; terms are OR-ed and have no syntax. ``fetch`` as in ``vector``."""
-        query = self.table.search(text, query_type="fts")
+        query = self.table.search(_words(text), query_type="fts")
         return query.select([*self._columns, "_score"]).limit(self._fetch(fetch))
 
     def hybrid(self, text: str, vector: Vectors) -> Any:
         """Search by both; the reranker gets the rows of both sides."""
-        query = self.table.search(query_type="hybrid").text(text).vector(vector)
+        query = self.table.search(query_type="hybrid").text(_words(text)).vector(vector)
         return self._by_vector(query, None).select(self._columns)
 
     def reranked(self, search: str, text: str, vector: Vectors | None, reranker: Reranker) -> Any:
@@ -78,3 +79,8 @@ class Searches:
 
     def _fetch(self, fetch: int | None) -> int:
         return TIE_FACTOR * self.depth if fetch is None else fetch
+
+
+def _words(text: str) -> MatchQuery:
+    """Search for the words of ``text``: LanceDB would take a text in quotes for a phrase."""
+    return MatchQuery(text, "text")

@@ -1,5 +1,7 @@
 """What is evaluated is what LanceDB serves: same model, same candidates, same order."""
 
+from collections.abc import Mapping, Sequence
+
 import pyarrow as pa
 import pytest
 
@@ -8,6 +10,7 @@ from pipeline.experiment.shared import Shared, prepare_shared
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
 from pipeline.infra.stage_cache import StageCache
+from pipeline.protocols import Scores
 from pipeline.records import SEARCHES
 from pipeline.rerankers import load_reranker
 from pipeline.rerankers.lance import LanceReranker
@@ -101,6 +104,33 @@ def test_hybrid_search_does_not_depend_on_the_number_of_candidates(
     for search in SEARCHES:
         cut = {query_id: hits[:5] for query_id, hits in lists[0][search].items()}
         assert lists[1][search] == cut
+
+
+class Listening(Constant):
+    """Keeps the queries that it was given."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def score_pairs(
+        self,
+        queries: Mapping[str, str],
+        passages: Mapping[str, str],
+        pairs: Sequence[tuple[str, str]],
+        progress: bool = False,
+    ) -> Scores:
+        self.heard += queries.values()
+        return super().score_pairs(queries, passages, pairs)
+
+
+@pytest.mark.slow
+def test_a_query_in_quotes_reaches_the_reranker_as_it_is_written(shared: Shared) -> None:
+    text, model = '"sort list"', Listening()
+    vector = shared.embedder.encode_queries([text])[0]
+    for search in SEARCHES:
+        found = Searches(shared.table.table).reranked(search, text, vector, LanceReranker(model))
+        assert found.to_arrow().num_rows > 0
+    assert model.heard == [text] * len(SEARCHES)
 
 
 @pytest.mark.parametrize("fusion", [None, "weighted"])

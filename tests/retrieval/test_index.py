@@ -19,7 +19,8 @@ from pipeline.retrieval.ties import tie_key
 # All need the small experiment, which takes seconds to make.
 pytestmark = pytest.mark.slow
 
-ODD = ['"quoted', "a AND b", "co:lon", "wild*card", "😀", "the of and", "(((", "x" * 5000, "-not"]
+ODD = ['"quoted', '"sort list"', '""', "a AND b", "co:lon", "wild*card", "(((", "-not"]
+ODD += ["😀", "the of and", "x" * 5000]
 
 
 def test_vector_search_is_exact(shared: Shared) -> None:
@@ -39,6 +40,11 @@ def test_a_batch_equals_single_searches(shared: Shared) -> None:
     vectors = shared.embedder.encode_queries(["merge two configs", "shortest path in a graph"])
     batch = shared.table.search_vector(vectors, 10)
     assert batch == [shared.table.search_vector(one[None], 10)[0] for one in vectors]
+
+
+def test_a_text_in_quotes_is_no_phrase(shared: Shared) -> None:
+    plain, quoted = (shared.table.search_fts(text, 10) for text in ("sort list", '"list sort"'))
+    assert plain == quoted != []
 
 
 @pytest.mark.parametrize("text", ODD)
