@@ -76,7 +76,8 @@ def share_out(
 
     def turn(group: Group) -> tuple[float, bytes]:
         held = max(count / totals[label] for label, count in counts[group[0]].items())
-        return -held, hashlib.sha256(f"{seed}:{group[0]}".encode()).digest()
+        # By its lowest id: the first one is a matter of the order of the rows.
+        return -held, hashlib.sha256(f"{seed}:{min(group)}".encode()).digest()
 
     parts = [_Part(share) for share in shares]
     for group in sorted(groups, key=turn):

@@ -7,8 +7,11 @@ from collections.abc import Mapping
 SECRET = re.compile(
     r"(?i)token$|password|passwd|passphrase|secret|credential|(api|access|private)[_-]?key"
 )
-URI_PASSWORD = re.compile(r"(://[^\s/:@]*):[^\s/]*@")
-QUERY_PASSWORD = re.compile(r"(?i)([?&](?:[\w-]*(?:token|secret|password|key))=)[^&\s]+")
+# Up to the last @ of a word: a password may hold a slash. A path with an @ is masked as well then.
+URI_PASSWORD = re.compile(r"(://[^\s/:@]*):[^\s@]*(?:@[^\s@]*(?=@))*@")
+QUERY_PASSWORD = re.compile(
+    r"(?i)([?&](?:[\w-]*(?:token|secret|passw(?:or)?d|passphrase|pwd|key|sig|signature))=)[^&\s]+"
+)
 
 
 def flatten(config: Mapping[str, object]) -> dict[str, str]:

@@ -71,7 +71,7 @@ def promote(
     Raises:
         InputError: there is no such run, it has no model, or the name can't be a model's.
         Refused: the system does not beat the champion's, or can't be compared with it; a first
-            champion is worse than its search alone.
+            champion is worse than its search alone; or the model ranks nothing.
     """
     run = references.find_model(config, run_name)
     folder = references.model_folder(config, run, cache)
@@ -82,6 +82,8 @@ def promote(
     if force:
         why = "forced"
     else:
+        if reason := run.tags.get("collapsed"):
+            raise Refused(f"{run.name}: {reason}; {ANYWAY}")
         values = _values(config, run, system)
         if current is None:
             _check_first(config, run, system, values)

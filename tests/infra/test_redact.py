@@ -43,7 +43,11 @@ def test_what_only_sounds_like_a_secret_stays(key: str) -> None:
     ("text", "masked"),
     [
         ("postgresql://me:p@ss@db:5432/x", "postgresql://me:***@db:5432/x"),
-        ("https://h:8080/path@2", "https://h:8080/path@2"),
+        ("postgresql://me:p/ss@db.example/ml", "postgresql://me:***@db.example/ml"),
+        ("s3://AKIA:wJal/K7+x@bucket/x", "s3://AKIA:***@bucket/x"),
+        ("https://h:8080/path", "https://h:8080/path"),
+        ("s3://b/x?sig=a%2B&se=1", "s3://b/x?sig=***&se=1"),
+        ("mysql://h/db?user=me&passwd=pw", "mysql://h/db?user=me&passwd=***"),
         ("mysql://h/db?user=me&password=pw&x=1", "mysql://h/db?user=me&password=***&x=1"),
         ("sqlite:///outputs/mlflow.db", "sqlite:///outputs/mlflow.db"),
     ],

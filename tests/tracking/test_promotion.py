@@ -239,3 +239,12 @@ def test_a_champion_on_the_second_page_of_models_is_found(
         promote(store, "equal", "zz")
     with pytest.raises(InputError, match="there is models:/zz@champion, models:/zz/1"):
         registry.find_version(store, "models:/zz/7")
+
+
+@pytest.mark.slow
+def test_a_model_that_ranks_nothing_is_no_champion(store: TrackingConfig, tmp_path: Path) -> None:
+    run_id = make_run(store, "flat", tmp_path / "flat", dict.fromkeys(QUERIES, 0.5))
+    writer.reopen(store, run_id).log_tags({"collapsed": "the model ranks nothing"})
+    with pytest.raises(Refused, match="flat: the model ranks nothing; force=true"):
+        promote(store, "flat", "nothing")
+    assert promote(store, "flat", "nothing", force=True).endswith("(forced)")

@@ -43,6 +43,20 @@ def test_folds_part_the_queries(tmp_path: Path) -> None:
         assert_no_leaks(fold)
 
 
+def test_the_order_of_the_rows_does_not_change_the_split(tmp_path: Path) -> None:
+    """Each passage answers two queries, which stay together."""
+    rows: list[Row] = [
+        {"query": f"{letter} question {n}", "text": f"answer {n}", "label": 1}
+        for n in range(60)
+        for letter in "ab"
+    ]
+    mixed = [rows[(7 * n) % len(rows)] for n in range(len(rows))]
+    first, other = (made(write(tmp_path / f"{i}.csv", r)) for i, r in enumerate((rows, mixed)))
+    for split, queries in splits(first).items():
+        assert queries.queries.values()
+        assert set(queries.queries.values()) == set(splits(other)[split].queries.values())
+
+
 LONG = "how do i reset the password of my online account on the new web site today"
 
 
