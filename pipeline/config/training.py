@@ -25,7 +25,7 @@ class MiningConfig:
     relative_margin: float | None = None  # the same as a share of the positive's similarity
     random_share: float = 0.0  # of every query's negatives, drawn from the whole corpus instead
     filter: str | None = None  # reranker that throws out mined passages it puts above the positive
-    chunk_size: int = 1024  # queries searched at a time, bounds memory
+    chunk_size: int = 1024  # queries searched at a time; bounds memory, and orders the rows
 
     def __post_init__(self) -> None:
         at_least("mining.depth", self.depth, 1)

@@ -37,7 +37,6 @@ BY_CONTENT = ("dataset", "forgetting")
 WITHOUT_EFFECT = {
     "base": ("licence", "gpu_share"),
     "train": ("checkpoint_minutes",),
-    "mining": ("chunk_size",),
 }
 """Keys within a group that change nothing about a result."""
 

@@ -215,8 +215,7 @@ def _negatives(
         filter_by = find_scorer("mining.filter", mining.filter, config, cache)
         refuse_seen(filter_by.name, filter_by.folder, dataset)
     settings = asdict(mining)
-    # Its vectors stand for the miner, what a filter computes for its name; a chunk bounds memory.
-    del settings["embedder"], settings["filter"], settings["chunk_size"]
+    del settings["embedder"], settings["filter"]  # vectors and scores stand for them
     inputs = {
         "dataset": dataset.fingerprint,
         "vectors": index.vectors,  # and so the miner's weights

@@ -115,6 +115,7 @@ def prepare_base(base: BaseConfig, cache: StageCache, find: Finder = locate) -> 
         return source
     inputs: Mapping[str, object] = {
         "model": content_hash(source),
+        "seen": sha256(source / SEEN_QUERIES) if (source / SEEN_QUERIES).is_file() else None,
         "keep_layers": base.keep_layers,
         "code": code,
     }
@@ -140,7 +141,7 @@ def content_hash(folder: Path) -> str:
     """
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
-        counts = path.suffix in (".safetensors", ".json", ".txt", ".model")
+        counts = path.suffix in (".safetensors", ".json", ".txt", ".model", ".metadata")
         if counts and path.name != CALIBRATION:
             name = path.relative_to(folder).as_posix()
             digest.update(f"{name} {_sha256_of(path)}\n".encode())

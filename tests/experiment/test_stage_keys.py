@@ -89,12 +89,11 @@ def test_scores_by_stored_vectors_depend_on_the_code_that_stores_them(
 
 
 KNOBS = (
-    "mining.chunk_size=7",
     "train.checkpoint_minutes=1",
     "base.licence=mit",
     "base.gpu_share=0.5",
 )
-"""Keys that change no result: what bounds memory, and what is only shown or shared out."""
+"""Keys that change no result: when it is saved, and what is only shown or shared out."""
 
 
 def keys(config: Config, shared: Shared, machine: Hardware) -> dict[str, str]:
@@ -107,7 +106,7 @@ def keys(config: Config, shared: Shared, machine: Hardware) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_what_only_bounds_memory_or_is_shown_is_in_no_key(
+def test_what_is_only_shown_or_says_when_to_save_is_in_no_key(
     small: Compose, shared: Shared, machine: Hardware
 ) -> None:
     config, turned = small("base=minilm_l3"), small("base=minilm_l3", *KNOBS)

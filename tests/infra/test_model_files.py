@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from pipeline.infra.errors import exit_code
-from pipeline.infra.model_files import SEEN_QUERIES, locate, prepare_base
+from pipeline.infra.model_files import SEEN_QUERIES, content_hash, locate, prepare_base
 from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError
 from tests.conftest import Compose
@@ -38,9 +38,20 @@ def test_a_cut_base_keeps_what_it_has_seen_and_follows_its_tokenizer(
     cut = prepare_base(base, StageCache(tmp_path / "cache"))
     assert np.load(cut / SEEN_QUERIES).tolist() == [7]
     assert prepare_base(base, StageCache(tmp_path / "cache")) == cut
+    np.save(whole / SEEN_QUERIES, np.array([7, 8], dtype=np.uint64))
+    longer = prepare_base(base, StageCache(tmp_path / "cache"))
+    assert np.load(longer / SEEN_QUERIES).tolist() == [7, 8]
     settings = whole / "tokenizer_config.json"
     settings.write_text(json.dumps(json.loads(settings.read_text()) | {"do_lower_case": False}))
-    assert prepare_base(base, StageCache(tmp_path / "cache")) != cut
+    assert prepare_base(base, StageCache(tmp_path / "cache")) not in (cut, longer)
+
+
+def test_the_lengths_of_a_stanford_checkpoint_are_of_its_content(tmp_path: Path) -> None:
+    hashes = []
+    for length in (16, 64):
+        (tmp_path / "artifact.metadata").write_text(json.dumps({"doc_maxlen": length}))
+        hashes.append(content_hash(tmp_path))
+    assert hashes[0] != hashes[1]
 
 
 @pytest.mark.parametrize("path", ["no-such/model", "not a model!", "/no/such/folder"])
