@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sentence_transformers import CrossEncoder
 
 from pipeline.experiment.shared import Shared
@@ -20,6 +21,7 @@ from pipeline.training.negatives import TrainingSet
 from pipeline.training.schedule import plan
 from pipeline.training.train import train
 from tests.conftest import Compose
+from tests.training.conftest import Train
 
 ARCHES = ("cross_encoder", "colbert")
 QUERIES = {"q": "merge two configurations"}
@@ -142,3 +144,46 @@ def test_a_cross_encoder_trains_on_fewer_tokens_than_it_serves(
         scores[0], scores[1]
     )  # What differs lies behind the tokens that training reads.
     assert set(lengths) == {32}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arch", ARCHES)
+def test_weight_decay_warm_up_and_dropout_are_those_of_the_configuration(
+    arch: str, fitted: Train
+) -> None:
+    """The learning rate is 0, 1/2, 1 and 1/2 of 1e-4 in the four steps.
+
+    So a decay of 1000 takes 0%, 5%, 10% and 5% from the weights, beside which Adam's steps are
+    small.
+    """
+    before: list[torch.Tensor] = []
+    models: list[torch.nn.Module] = []
+    dropped: list[set[float]] = []
+
+    def embeddings(model: torch.nn.Module) -> torch.Tensor:
+        (found,) = (w for name, w in model.named_parameters() if "tok_embeddings" in name)
+        return found.detach().clone()
+
+    def wrap(reranker: Reranker) -> Reranker:
+        models.append(reranker.model)
+        before.append(embeddings(reranker.model))
+        return reranker
+
+    def dev_score() -> float:
+        layers = [m for m in models[0].modules() if isinstance(m, torch.nn.Dropout)]
+        dropped.append({layer.p for layer in layers})
+        return 0.5 + len(dropped)
+
+    trained, _ = fitted(
+        f"arch={arch}",
+        "train.learning_rate=1e-4",
+        "train.weight_decay=1000",
+        "train.warmup=0.5",
+        "train.dropout=0.3",
+        "train.eval_every=4",
+        dev_score=dev_score,
+        wrap=wrap,
+    )
+    assert dropped == [{0.3}]
+    expected = 0.95 * 0.9 * 0.95 * before[0]
+    assert torch.allclose(embeddings(trained.model), expected, atol=1e-3)
