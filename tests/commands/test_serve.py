@@ -107,7 +107,6 @@ def test_a_second_interrupt_does_not_wait(saved: Saved) -> None:
 
 @pytest.mark.slow
 def test_another_engine_serves_the_same_scores(saved: Saved) -> None:
-    pytest.importorskip("openvino", reason="OpenVINO is not installed: uv pip install openvino")
     torch, openvino = (
         load(
             str(saved("cross_encoder")),
