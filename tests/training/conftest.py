@@ -17,9 +17,6 @@ from pipeline.training.schedule import plan
 from pipeline.training.train import Outcome, train
 from tests.conftest import Compose
 
-QUERIES = {"q": "merge two configurations"}
-PASSAGES = {"a": "Merges the other config into this one.", "b": "Draws a graph with a layout."}
-PAIRS = [("q", "a"), ("q", "b")]
 Train = Callable[..., tuple[Reranker, Outcome]]
 Curve = list[tuple[int, Mapping[str, float]]]
 

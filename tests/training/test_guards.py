@@ -9,7 +9,8 @@ import torch
 from pipeline.protocols import Reranker
 from pipeline.records import InputError
 from pipeline.training.guards import LossCurve, check_gains
-from tests.training.conftest import PAIRS, PASSAGES, QUERIES, Train
+from tests.texts import PAIRS, PASSAGES, QUERIES
+from tests.training.conftest import Train
 
 
 @pytest.mark.slow

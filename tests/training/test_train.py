@@ -21,12 +21,10 @@ from pipeline.training.negatives import TrainingSet
 from pipeline.training.schedule import plan
 from pipeline.training.train import train
 from tests.conftest import Compose
+from tests.texts import PAIRS, PASSAGES, QUERIES
 from tests.training.conftest import Train
 
 ARCHES = ("cross_encoder", "colbert")
-QUERIES = {"q": "merge two configurations"}
-PASSAGES = {"a": "Merges the other config into this one.", "b": "Draws a graph with a layout."}
-PAIRS = [("q", "a"), ("q", "b")]
 
 
 def trained(
