@@ -11,7 +11,7 @@ ARGS ?=
 PORT ?= 5000
 KILLS ?= 20
 WORKERS ?= 2
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # Refuse unknown variables: "make run arch=colbert" would silently run the default point.
 KNOWN := PY VENV UV_VERSION TORCH_VERSION EXPERIMENT DATA ARGS PORT KILLS WORKERS RUN UV_FIND_LINKS PIP_FIND_LINKS

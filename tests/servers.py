@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -57,23 +57,32 @@ def mlflow_server(folder: Path, store: str, port: int | None = None) -> Iterator
 
 
 @contextmanager
-def rerank_server(
+def running(
     served: Served, limits: Limits = LIMITS, token: str | None = None, most_pairs: int = 256
-) -> Iterator[str]:
-    """The address of a server in a thread of this process; at the end it is shut down."""
+) -> Iterator[tuple[str, server.Server]]:
+    """A server in a thread of this process with its address; at the end it is shut down."""
     app = create_app(served, limits, token, most_pairs)
     listener = server.bind("127.0.0.1", 0)
     address = server.listen(listener)
-    running = server.server_of(app, limits, "serves")
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
+    begun = server.server_of(app, limits, "serves")
+    thread = threading.Thread(target=begun.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
-        yield address
+        yield address, begun
     finally:
-        running.should_exit = True
+        begun.should_exit = True
         thread.join(30)
         listener.close()
         assert not thread.is_alive()
+
+
+@contextmanager
+def rerank_server(
+    served: Served, limits: Limits = LIMITS, token: str | None = None, most_pairs: int = 256
+) -> Iterator[str]:
+    """The address of a server as in ``running``."""
+    with running(served, limits, token, most_pairs) as (address, _):
+        yield address
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 300) -> None:
@@ -89,3 +98,11 @@ def wait_for(url: str, process: subprocess.Popen[bytes], log: Path, seconds: flo
             if time.monotonic() > deadline:
                 pytest.fail(f"no answer from {url} in {seconds} s:\n{log.read_text()}")
             time.sleep(0.2)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Return when ``holds()``; fail after 20 s."""
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)

@@ -120,30 +120,6 @@ def test_exit_codes_and_files(
     assert (output / "audit.html").is_file()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--column", "txt=a"], "--column txt=a: give ROLE=NAME, ROLE one of query, text"),
-        (["--max-length", "4"], "max_length=4: must be at least 8 tokens"),
-        (["--near-duplicate", "0"], "near_duplicate=0.0: must be above 0"),
-        (["--base", "/no/such"], "base=/no/such: neither a folder nor a model"),
-        (["--corpus", "/no/such.csv"], "/no/such.csv: no such file"),
-    ],
-)
-def test_wrong_arguments_are_one_line(
-    arguments: list[str],
-    message: str,
-    texts: Texts,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    data = write(tmp_path / "a.jsonl", rows_of(texts[:3]))
-    assert run(data, "--output", tmp_path / "out", *arguments) == 2
-    error = capsys.readouterr().err
-    assert message in error and error.count("\n") == 1
-    assert not (tmp_path / "out").exists()
-
-
 def test_a_folder_without_a_tokenizer(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     data = write(tmp_path / "a.jsonl", [{"query": "a", "text": "b", "label": 1}])

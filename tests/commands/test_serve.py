@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,26 +17,30 @@ from pipeline.commands.serve import load
 from tests.commands.conftest import code_of
 from tests.conftest import Saved
 from tests.points import CHILD, compose_config
+from tests.servers import until
 
 DOCUMENTS = ["Draws a graph with a layout. " * 8, "Merges the other config into this one."]
 REQUEST = {"query": "merge two configurations", "documents": DOCUMENTS}
 WORDS = ["hardware.precision=fp32", "hardware.threads=1", "rerank.windows=16"]
 
 
+SERVE = ["-m", "pipeline", "serve", *WORDS]
+HELD = ["-m", "tests.commands.held", "serve", "model=held", "--timeout", "300"]
+
+
 @contextmanager
-def serving(
-    folder: Path, *words: str, token: str = ""
-) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """The line that the command prints, and its process; killed if the test has not ended it."""
-    command = [sys.executable, "-m", "pipeline", "serve", f"model={folder}", "--port", "0", *words]
+def serving(*words: str, token: str = "") -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """The line that the program prints, and its process; killed if the test has not ended it."""
+    command = [sys.executable, *words, "--port", "0"]
     process = subprocess.Popen(
         command,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=CHILD | {"RERANKER_TOKEN": token},
     )
-    assert process.stdout and process.stderr
+    assert process.stdin and process.stdout and process.stderr
     try:
         line = process.stdout.readline()
         if not line:
@@ -46,6 +49,7 @@ def serving(
     finally:
         process.kill()
         process.wait()
+        process.stdin.close()
         process.stdout.close()
         process.stderr.close()
 
@@ -61,7 +65,7 @@ def test_it_scores_as_the_command_does_and_ends_cleanly(
     monkeypatch.chdir(tmp_path)
     assert code_of(["score", f"model={folder}", *WORDS, REQUEST["query"], *DOCUMENTS]) == 0
     printed = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
-    with serving(folder, *WORDS, token="s3cret") as (line, process):
+    with serving(*SERVE, f"model={folder}", token="s3cret") as (line, process):
         address, _, rest = line.partition("/rerank serves ")
         assert address.startswith("http://127.0.0.1:")
         assert rest == f"{folder} (cross_encoder, fp32 on cpu)  (Ctrl-C stops it)\n"
@@ -75,39 +79,60 @@ def test_it_scores_as_the_command_does_and_ends_cleanly(
             ]
             assert httpx.post(f"{address}/rerank", json=REQUEST).status_code == 401
             assert client.post("/rerank", json=[]).status_code == 422
-
-            with ThreadPoolExecutor(1) as pool:
-                large = {"query": "q", "documents": [" ".join(DOCUMENTS * 4)] * 100}
-                asked = pool.submit(client.post, "/rerank", json=large)
-                while "reranker_batch_requests_count 2.0" not in client.get("/metrics").text:
-                    time.sleep(0.01)
-                process.send_signal(signal.SIGTERM)  # while it is scored
-                assert len(asked.result().json()["results"]) == 100
+        process.send_signal(signal.SIGTERM)
         out, errors = process.communicate(timeout=30)
         assert (process.returncode, out, errors) == (0, "", "")
     assert list(tmp_path.iterdir()) == []
 
 
+def scored(address: str) -> list[float]:
+    """The scores of a request."""
+    results = httpx.post(f"{address}/rerank", json=REQUEST, timeout=60).json()["results"]
+    return [result["relevance_score"] for result in results]
+
+
+def refuses(address: str) -> bool:
+    """Whether the server takes no more connections."""
+    try:
+        httpx.get(f"{address}/health", timeout=60)
+    except httpx.TransportError:
+        return True
+    return False
+
+
 @pytest.mark.slow
-def test_a_second_interrupt_does_not_wait(saved: Saved) -> None:
-    with serving(saved("cross_encoder"), *WORDS) as (line, process):
+def test_what_is_scored_is_answered_before_it_ends() -> None:
+    with serving(*HELD) as (line, process), ThreadPoolExecutor(1) as pool:
+        assert process.stdout
         address = line.partition("/rerank serves ")[0]
-        with ThreadPoolExecutor(1) as pool, httpx.Client(base_url=address, timeout=60) as client:
-            large = {"query": "q", "documents": [" ".join(DOCUMENTS * 20)] * 200}  # some 7 s
-            asked = pool.submit(client.post, "/rerank", json=large)
-            time.sleep(1)
-            process.send_signal(signal.SIGINT)
-            with pytest.raises(subprocess.TimeoutExpired):  # It waits for what has begun.
-                process.wait(0.5)
-            process.send_signal(signal.SIGINT)
-            out, errors = process.communicate(timeout=30)
-            assert (process.returncode, out, errors) == (130, "", "interrupted\n")
-            assert isinstance(asked.exception(), httpx.TransportError)
+        asked = pool.submit(scored, address)
+        assert process.stdout.readline() == "scoring\n"
+        process.send_signal(signal.SIGTERM)
+        until(lambda: refuses(address))
+        assert not asked.done()
+        out, errors = process.communicate("go on\n", timeout=60)
+        assert asked.result() == [0.5, 0.5]
+        assert (process.returncode, out, errors) == (0, "", "")
+
+
+@pytest.mark.slow
+def test_a_second_interrupt_does_not_wait() -> None:
+    with serving(*HELD) as (line, process), ThreadPoolExecutor(1) as pool:
+        assert process.stdout
+        address = line.partition("/rerank serves ")[0]
+        asked = pool.submit(scored, address)
+        assert process.stdout.readline() == "scoring\n"
+        process.send_signal(signal.SIGINT)
+        until(lambda: refuses(address))
+        assert not asked.done()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+        assert isinstance(asked.exception(), httpx.TransportError)
+        assert process.communicate() == ("", "interrupted\n")
 
 
 @pytest.mark.slow
 def test_another_engine_serves_the_same_scores(saved: Saved) -> None:
-    pytest.importorskip("openvino", reason="OpenVINO is not installed: uv pip install openvino")
     torch, openvino = (
         load(
             str(saved("cross_encoder")),

@@ -1,50 +1,101 @@
 """Timing works on the smallest of inputs, and ends when the medians are known."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 
-import numpy as np
 import pytest
+from lancedb.table import Table
 
 from pipeline.config.index import IndexConfig
 from pipeline.config.stages import LatencyConfig
 from pipeline.evaluation import latency
-from pipeline.evaluation.latency import System, measure
+from pipeline.evaluation.latency import PARTS, System, measure
 from pipeline.infra.hardware import Hardware
-from pipeline.retrieval.embedder import Embedder, Vectors
+from pipeline.protocols import Scores
+from pipeline.retrieval.embedder import Vectors
 from pipeline.retrieval.index import PassageTable, build_table
+from tests.embedders import Cosines
 from tests.scorers import OfPassage
 
 CORPUS = {f"d{n}": f"passage number {n} about graphs" for n in range(6)}
 SCORES = {doc_id: float(n) for n, doc_id in enumerate(CORPUS)}
 
 
-class Equal(Embedder):
-    """Gives every text the same vector, and keeps the queries that it was given."""
+class Clock:
+    """A clock that stands still unless it is moved, in place of the module ``time``."""
 
     def __init__(self) -> None:
-        self.dimension = 2
-        self.queries: list[str] = []
+        self.now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+class SlowEmbedder(Cosines):
+    """Takes 2 ms for a query."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
-        self.queries += texts
-        return self.encode_passages(texts)
+        self._clock.now += 0.002
+        return super().encode_queries(texts)
 
-    def encode_passages(self, texts: Sequence[str]) -> Vectors:
-        return np.tile(np.array([1, 0], np.float32), (len(texts), 1))
+
+class SlowReranker(OfPassage):
+    """Takes 30 ms for the passages of a query."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(SCORES)
+        self._clock = clock
+
+    def score_pairs(
+        self,
+        queries: Mapping[str, str],
+        passages: Mapping[str, str],
+        pairs: Sequence[tuple[str, str]],
+        progress: bool = False,
+    ) -> Scores:
+        self._clock.now += 0.03
+        return super().score_pairs(queries, passages, pairs, progress)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Table:
+    build_table(tmp_path / "table", CORPUS, Cosines(), IndexConfig(), tmp_path / "kept")
+    return PassageTable(tmp_path / "table").table
+
+
+def test_each_part_has_its_own_time_and_the_total_is_their_sum(
+    table: Table, machine: Hardware, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only hybrid search is reranked, and the others take its time over; FTS embeds nothing."""
+    clock = Clock()
+    monkeypatch.setattr(latency, "time", clock)
+    config = LatencyConfig(limits=[4], queries=3, warmup=0, rerank_modes=["hybrid"])
+    system = System(table, 100, 60, SlowEmbedder(clock), SlowReranker(clock), machine)
+    metrics = measure([f"graphs {n}" for n in range(3)], system, config)
+    for search, expected in {
+        "vector": [2, 0, 30, 32],
+        "fts": [0, 0, 30, 30],
+        "hybrid": [2, 0, 30, 32],
+    }.items():
+        found = [metrics[f"latency/{search}_4/{part}_mean_ms"] for part in PARTS]
+        assert found == pytest.approx(expected)
+    assert metrics["latency/first_query_ms"] == pytest.approx(32)
+    assert metrics["latency/hybrid_4/queries_per_s"] == pytest.approx(1000 / 32)
 
 
 @pytest.mark.parametrize("queries", [1, 2, 5, 6, 8])
 def test_queries_that_do_not_suffice_for_a_warmup_are_timed(
-    queries: int, tmp_path: Path, machine: Hardware
+    queries: int, table: Table, machine: Hardware
 ) -> None:
-    embedder, reranker = Equal(), OfPassage(SCORES)
-    build_table(tmp_path / "table", CORPUS, embedder, IndexConfig(), tmp_path / "kept")
+    embedder, reranker = Cosines(), OfPassage(SCORES)
     texts = [f"graphs {n}" for n in range(queries)]
     config = LatencyConfig(limits=[2, 4], queries=100, warmup=5, rerank_modes=["hybrid"])
-    table = PassageTable(tmp_path / "table").table
     metrics = measure(texts, System(table, 100, 60, embedder, reranker, machine), config)
     assert all(isfinite(value) for value in metrics.values())
     for search in ("vector", "fts", "hybrid"):
@@ -59,18 +110,16 @@ def test_queries_that_do_not_suffice_for_a_warmup_are_timed(
     assert [len(pairs) for pairs in reranker.calls] == [2] + [2, 4] * served
 
 
-def test_full_text_that_finds_nothing_is_timed(tmp_path: Path, machine: Hardware) -> None:
-    embedder, reranker = Equal(), OfPassage(SCORES)
-    build_table(tmp_path / "table", CORPUS, embedder, IndexConfig(), tmp_path / "kept")
+def test_full_text_that_finds_nothing_is_timed(table: Table, machine: Hardware) -> None:
+    embedder, reranker = Cosines(), OfPassage(SCORES)
     config = LatencyConfig(limits=[2], queries=2, warmup=0, rerank_modes=["fts"])
-    table = PassageTable(tmp_path / "table").table
     metrics = measure(["吊扇"], System(table, 100, 60, embedder, reranker, machine), config)
     assert metrics["latency/fts_2/total_p50_ms"] > 0
     assert reranker.calls == []
 
 
 def test_a_limit_is_timed_until_its_medians_are_precise(
-    tmp_path: Path, machine: Hardware, monkeypatch: pytest.MonkeyPatch
+    table: Table, machine: Hardware, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served: list[int] = []
 
@@ -86,9 +135,8 @@ def test_a_limit_is_timed_until_its_medians_are_precise(
         return {search: dict.fromkeys(latency.PARTS, took) for search, took in seconds.items()}
 
     monkeypatch.setattr(latency, "_serve", serve)
-    build_table(tmp_path / "table", CORPUS, Equal(), IndexConfig(), tmp_path / "kept")
     config = LatencyConfig(limits=[20, 50], queries=100, warmup=5)
-    system = System(PassageTable(tmp_path / "table").table, 100, 60, Equal(), None, machine)
+    system = System(table, 100, 60, Cosines(), None, machine)
     metrics = measure([f"{n}" for n in range(105)], system, config)
     assert (served.count(20), served.count(50)) == (1 + 5 + 20, 5 + 100)
     assert metrics["latency/first_query_ms"] == 3000

@@ -2,14 +2,11 @@
 
 from math import log2
 
-import numpy as np
 import pytest
 
 from pipeline.config.stages import EvalConfig, FusionConfig
-from pipeline.evaluation.fusion_choice import smoothed_choice
 from pipeline.evaluation.quality import FusionWeights, choose_fusion_weights, evaluate
 from pipeline.records import Hit, Qrels, Ranking
-from pipeline.rerankers.scores import collapsed
 
 QRELS: Qrels = {"q": {"a": 1, "b": 2, "z": 1}}
 CANDIDATES: dict[str, Ranking] = {
@@ -67,17 +64,6 @@ def test_a_model_that_ranks_nothing_has_the_values_of_the_search(names: str, met
             assert metrics[f"{column}/{name}"] == metrics[f"vector/{name}"]
 
 
-def test_what_counts_as_ranking_nothing() -> None:
-    def of(*values: float) -> dict[str, float]:
-        return {f"d{i}": value for i, value in enumerate(values)}
-
-    assert collapsed({"a": of(0.5, 0.5, 0.500005), "b": of(-3, -3)})
-    assert collapsed({"a": of(*[0.0] * 9, -1.0)})  # one passage is pushed down, none is lifted
-    assert not collapsed({"a": of(*[0.0] * 9, 1.0)})  # as of a classifier that is sure of one
-    assert not collapsed({"a": of(0, 0), "b": of(1, 2), "c": of(2, 1)})
-    assert not collapsed({"a": of(0)})
-
-
 def of_two_depths(relevant: str) -> tuple[Ranking, dict[str, dict[str, float]]]:
     """Four candidates, scored the other way round."""
     documents = ["a", "b", "c", "d"]
@@ -98,14 +84,3 @@ def test_a_fusion_weight_is_chosen_at_the_depth_and_cutoff_of_its_use() -> None:
     assert choose_fusion_weights({"fts": ranking}, qrels, by_rank, scores) == {}
     fused = evaluate({"fts": ranking}, qrels, by_rank, scores, {}).metrics()
     assert "fts_fused/ndcg_at_2" in fused
-
-
-def test_the_choice_of_a_weight_is_smoothed() -> None:
-    always = np.zeros((11, 50))
-    always[3] = 1.0
-    assert smoothed_choice(always) == 0.3
-    assert smoothed_choice(np.ones((11, 50))) == 0.0
-    # Two weights that win on one half of the queries each: in a resample either may be ahead.
-    split = np.zeros((11, 50))
-    split[2, :25] = split[6, 25:] = 1.0
-    assert smoothed_choice(split) == pytest.approx(0.4, abs=0.04)

@@ -16,7 +16,6 @@ from tests.conftest import Trained
 def test_a_variant_trains_nothing_and_is_scored_and_timed_by_itself(
     trained: Callable[[str], Trained],
 ) -> None:
-    pytest.importorskip("openvino", reason="OpenVINO is not installed: uv pip install openvino")
     finished = trained("cross_encoder")
     config = replace(
         finished.config,

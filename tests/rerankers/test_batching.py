@@ -10,7 +10,7 @@ import pytest
 from pipeline.protocols import Scorer
 from pipeline.rerankers.batching import SLICE, Batch, Batcher, Busy, NotScored, Scored
 from tests.scorers import Watched
-from tests.serving.conftest import until
+from tests.servers import until
 
 JOBS = [
     ("merge two configurations", ["Merges.", "Pops an item from the list. " * 5, "Draws."]),

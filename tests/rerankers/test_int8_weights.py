@@ -3,20 +3,17 @@
 from typing import Any
 
 import numpy as np
+import openvino
 import pytest
+from openvino import opset13
 
 from pipeline.config.stages import RerankConfig
 from pipeline.experiment.shared import Shared
 from pipeline.infra.hardware import Hardware
 from pipeline.rerankers.colbert import ColbertReranker
+from pipeline.rerankers.int8_weights import SMALLEST, round_weights, rounded_rows
 from pipeline.rerankers.saved import load_saved
 from tests.conftest import Saved
-
-openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed: make setup")
-
-from openvino import opset13  # noqa: E402
-
-from pipeline.rerankers.int8_weights import SMALLEST, round_weights, rounded_rows  # noqa: E402
 
 
 def test_every_row_has_its_own_scale() -> None:

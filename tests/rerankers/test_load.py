@@ -10,11 +10,9 @@ from pipeline.infra.model_files import prepare_base
 from pipeline.infra.stage_cache import StageCache
 from pipeline.rerankers import load_reranker
 from tests.conftest import Compose
+from tests.texts import PAIRS, PASSAGES, QUERIES
 
 ARCHES = ("cross_encoder", "colbert")
-QUERIES = {"q": "merge two configurations"}
-PASSAGES = {"a": "Merges the other config into this one.", "b": "Draws a graph with a layout."}
-PAIRS = [("q", "a"), ("q", "b")]
 
 
 @pytest.mark.slow

@@ -25,7 +25,6 @@ from tests.points import compose_config
 
 NEAR = 1e-4
 OPENVINO = RerankConfig(variant="openvino")
-NEEDED = "OpenVINO is not installed: uv pip install openvino"
 PASSAGES = {
     "long": "antidisestablishmentarianism, " * 100,
     "short": "Draws a graph with a layout.",
@@ -38,7 +37,6 @@ PAIRS = [(query, passage) for query in QUERIES for passage in PASSAGES]
 
 @pytest.mark.slow
 def test_real_pairs_are_ranked_as_by_torch(saved: Saved, shared: Shared, machine: Hardware) -> None:
-    pytest.importorskip("openvino", reason=NEEDED)
     torch, openvino = (
         load_saved("model", saved("cross_encoder"), machine, 32, rerank)
         for rerank in (RerankConfig(), OPENVINO)
@@ -58,7 +56,6 @@ def test_real_pairs_are_ranked_as_by_torch(saved: Saved, shared: Shared, machine
 def test_batches_of_every_shape_score_as_by_torch(
     base: str, windows: int | None, small: Compose, machine: Hardware
 ) -> None:
-    pytest.importorskip("openvino", reason=NEEDED)
     config = small("arch=cross_encoder", f"base={base}")
     folder = prepare_base(config.base, StageCache.of(config))
     reranker = load_reranker(folder, config.arch, machine, 3, seed=1)
@@ -84,7 +81,6 @@ def test_a_decoder_is_padded_with_its_own_token(
     kind: str, tmp_path: Path, machine: Hardware
 ) -> None:
     """It reads the last token that is not padding, and token 0 may be a word."""
-    pytest.importorskip("openvino", reason=NEEDED)
     arch = compose_config(["arch=cross_encoder", "max_length=48"]).arch
     folder = decoder(tmp_path, kind)
     by_torch = load_reranker(folder, arch, machine, 3, seed=1)
@@ -97,7 +93,6 @@ def test_a_decoder_is_padded_with_its_own_token(
 
 @pytest.mark.slow
 def test_logits_in_bf16_do_not_tie(saved: Saved, shared: Shared, machine: Hardware) -> None:
-    pytest.importorskip("openvino", reason=NEEDED)
     half = replace(machine, precision="bf16")
     model = load_saved("model", saved("cross_encoder"), half, 32, OPENVINO)
     query, hits = next(iter(shared.candidates["vector"].items()))
@@ -113,7 +108,6 @@ def test_logits_in_bf16_do_not_tie(saved: Saved, shared: Shared, machine: Hardwa
 def test_queries_of_a_colbert_have_the_vectors_of_torch(
     base: str, expansion: str, small: Compose, machine: Hardware
 ) -> None:
-    pytest.importorskip("openvino", reason=NEEDED)
     words = (f"arch.query_expansion={expansion}", "arch.query_length=21")
     config = small("arch=colbert", f"base={base}", *words)
     folder = prepare_base(config.base, StageCache.of(config))

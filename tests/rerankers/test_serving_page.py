@@ -62,7 +62,6 @@ def test_the_page_serves_what_was_evaluated(
 
 @pytest.mark.slow
 def test_the_page_serves_by_openvino(saved: Saved, machine: Hardware) -> None:
-    pytest.importorskip("openvino", reason="OpenVINO is not installed: uv pip install openvino")
     folder = saved("cross_encoder")
     (snippet,) = re.findall(r"## By OpenVINO\n.*?```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     served: dict[str, Any] = {"Path": Path, "load_saved": load_saved, "machine": machine}

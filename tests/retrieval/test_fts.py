@@ -1,27 +1,16 @@
 """What full-text search takes for a term, by its settings."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from pipeline.config.index import FtsConfig, IndexConfig
 from pipeline.records import InputError
-from pipeline.retrieval.embedder import Embedder, Vectors
 from pipeline.retrieval.index import PassageTable, build_table
+from tests.embedders import Cosines
 
 Find = Callable[[dict[str, str], FtsConfig, str], list[str]]
-
-
-class Equal(Embedder):
-    """Gives every passage the same vector: only full text is searched here."""
-
-    def __init__(self) -> None:
-        self.dimension = 2
-
-    def encode_passages(self, texts: Sequence[str]) -> Vectors:
-        return np.tile(np.array([1, 0], np.float32), (len(texts), 1))
 
 
 @pytest.fixture
@@ -30,7 +19,7 @@ def find(tmp_path: Path) -> Find:
 
     def search(corpus: dict[str, str], fts: FtsConfig, query: str) -> list[str]:
         folder = tmp_path / f"{len(list(tmp_path.iterdir()))}"
-        build_table(folder / "table", corpus, Equal(), IndexConfig(fts=fts), folder / "vectors")
+        build_table(folder / "table", corpus, Cosines(), IndexConfig(fts=fts), folder / "vectors")
         folder /= "table"
         return [hit.doc_id for hit in PassageTable(folder).search_fts(query, 10)]
 

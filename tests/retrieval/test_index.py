@@ -10,6 +10,7 @@ from pipeline.config.index import IndexConfig
 from pipeline.experiment.shared import Shared
 from pipeline.infra.stage_cache import StageCache
 from pipeline.records import SEARCHES, sort_hits
+from pipeline.retrieval import candidates
 from pipeline.retrieval import index as store
 from pipeline.retrieval.candidates import read_candidates, retrieve, write_candidates
 from pipeline.retrieval.embedder import Embedder, Vectors
@@ -49,10 +50,10 @@ def test_a_text_in_quotes_is_no_phrase(shared: Shared) -> None:
 
 @pytest.mark.parametrize("text", ODD)
 def test_odd_texts_are_only_words(shared: Shared, text: str) -> None:
-    candidates = retrieve({"q": text}, shared.table, shared.embedder, 10, 100, 60, {})
-    assert len(candidates["vector"]["q"]) == 10
-    assert len(candidates["hybrid"]["q"]) == 10
-    assert candidates["fts"]["q"] == sort_hits(candidates["fts"]["q"])
+    found = retrieve({"q": text}, shared.table, shared.embedder, 10, 100, 60, {})
+    assert len(found["vector"]["q"]) == 10
+    assert len(found["hybrid"]["q"]) == 10
+    assert found["fts"]["q"] == sort_hits(found["fts"]["q"])
 
 
 def test_ties_are_in_an_order_that_ids_do_not_change(shared: Shared, tmp_path: Path) -> None:
@@ -149,8 +150,27 @@ def test_embedding_goes_on_where_it_was_interrupted(shared: Shared, tmp_path: Pa
 
 def test_candidates_survive_the_disk(shared: Shared, tmp_path: Path) -> None:
     queries = dict(list(shared.dataset.test.queries.items())[:4]) | {"empty": "😀"}
-    candidates = retrieve(queries, shared.table, shared.embedder, 7, 100, 60, {})
-    write_candidates(tmp_path, candidates)
-    assert read_candidates(tmp_path, queries) == candidates
-    assert candidates["fts"]["empty"] == []
-    assert set(candidates) == set(SEARCHES)
+    found = retrieve(queries, shared.table, shared.embedder, 7, 100, 60, {})
+    write_candidates(tmp_path, found)
+    assert read_candidates(tmp_path, queries) == found
+    assert found["fts"]["empty"] == []
+    assert set(found) == set(SEARCHES)
+
+
+def test_batches_of_queries_find_what_one_batch_finds(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queries = dict(list(shared.dataset.test.queries.items())[:8])
+    arguments = (shared.table, shared.embedder, 7, 100, 60)
+    nearest = retrieve(queries, *arguments, {})["vector"]
+    own = {query_id: hits[0].doc_id for query_id, hits in nearest.items()}
+    whole = retrieve(queries, *arguments, own)
+    monkeypatch.setattr(candidates, "BATCH", 3)
+    parts = retrieve(queries, *arguments, own)
+    for search in SEARCHES:
+        assert list(parts[search]) == list(queries)
+        for query_id, hits in parts[search].items():
+            expected = whole[search][query_id]
+            assert [hit.doc_id for hit in hits] == [hit.doc_id for hit in expected]
+            scores = [hit.score for hit in expected]
+            assert [hit.score for hit in hits] == pytest.approx(scores, abs=1e-6)

@@ -1,7 +1,6 @@
 """A real server over one tiny model."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -20,11 +19,3 @@ def address(served: Served) -> Iterator[str]:
     """A server over ``watched``."""
     with rerank_server(served) as found:
         yield found
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Return when ``holds()``; fail after 20 s."""
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)

@@ -1,7 +1,9 @@
 """What clients of each protocol get from a real server over a real model."""
 
 import math
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -11,6 +13,7 @@ from pipeline.evaluation.calibration import Calibration
 from pipeline.protocols import Scorer
 from pipeline.rerankers.requests import scored
 from pipeline.serving.app import Served
+from tests.scorers import Watched
 from tests.servers import rerank_server
 
 QUERY = "merge two configurations"
@@ -225,3 +228,19 @@ def test_the_schema_names_both_forms(client: httpx.Client) -> None:
     assert {"documents", "top_n"} <= schemas["DocumentsRequest"]["properties"].keys()
     assert {"texts", "raw_scores"} <= schemas["TextsRequest"]["properties"].keys()
     assert client.get("/docs").status_code == 404
+
+
+def test_many_clients_at_once_get_their_own_scores(watched: Watched, address: str) -> None:
+    def ask(i: int) -> list[float]:
+        body = {"query": f"query {i}", "texts": [f"text {i}", f"another {i}"]}
+        found = httpx.post(f"{address}/rerank", json=body, timeout=60).json()
+        return [item["score"] for item in sorted(found, key=lambda item: item["index"])]
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(ask, range(24)))
+    for i, scores in enumerate(results):
+        ids = {"a": f"text {i}", "b": f"another {i}"}
+        alone = watched.model.score_pairs({"q": f"query {i}"}, ids, [("q", "a"), ("q", "b")])
+        assert scores == pytest.approx(alone.tolist(), abs=1e-4)
+    assert sum(watched.calls) == 48
+    assert threading.active_count() < 50

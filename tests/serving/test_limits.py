@@ -4,7 +4,6 @@ import dataclasses
 import json
 import logging
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +16,7 @@ from pipeline.serving.app import Served
 from pipeline.serving.protocol import DocumentsRequest
 from pipeline.serving.server import Connection
 from tests.scorers import Watched
-from tests.servers import LIMITS, rerank_server
-from tests.serving.conftest import until
+from tests.servers import LIMITS, rerank_server, running, until
 
 CLIENT = httpx.Client(timeout=30)
 BODY = {"query": "q", "documents": ["one", "two"]}
@@ -52,15 +50,13 @@ def test_a_trickling_body_is_ended_and_others_are_answered(served: Served) -> No
     limits = dataclasses.replace(LIMITS, seconds=1)
     with rerank_server(served, limits) as address:
         with raw(address, HEAD + b"Content-Length: 1000\r\n\r\n{") as slow:
-            slow.settimeout(0.1)
-            begun, answers = time.monotonic(), 0
+            answers = 0
             with pytest.raises(OSError, match=r"reset|[Bb]roken"):
-                while time.monotonic() < begun + 10:  # a byte now and then
+                for _ in range(900):  # a byte now and then, fewer than the body should have
                     slow.sendall(b" ")
                     answers += answered(address)
                     time.sleep(0.05)
-            assert answers >= 3
-            assert 0.9 < time.monotonic() - begun < 5
+            assert answers
         with raw(address, HEAD + b"Content-Length: 1000\r\n\r\n{") as slow:
             status, body = read_all(slow)
         assert (status, list(body)) == (408, ["error"])
@@ -119,20 +115,21 @@ def test_a_client_of_a_large_body_gets_its_answer(address: str) -> None:
 
 
 def test_a_client_that_left_is_not_scored(
-    watched: Watched, address: str, caplog: pytest.LogCaptureFixture
+    watched: Watched, served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     body = json.dumps({"query": "gone", "documents": ["a"] * 7}).encode()
     request = HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
     watched.gate.clear()
-    with ThreadPoolExecutor(2) as pool:
+    with running(served) as (address, server), ThreadPoolExecutor(2) as pool:
+        requests = server.server_state.tasks
         first = pool.submit(answered, address)
         until(lambda: len(watched.calls) == 1)
-        with raw(address, request[:-10]):  # killed while it sends
-            pass
-        with raw(address, request):  # and while it waits
-            time.sleep(0.1)
+        for sent in (request[:-10], request):  # killed while it sends, and while it waits
+            with raw(address, sent):
+                until(lambda: len(requests) == 2)
+            until(lambda: len(requests) == 1)
         second = pool.submit(answered, address)
-        time.sleep(0.2)
+        until(lambda: len(requests) == 2)
         watched.gate.set()
         assert first.result() and second.result()
     assert watched.calls == [2, 2]
@@ -242,19 +239,3 @@ def test_an_error_of_the_server_is_one_line(
     (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert record.getMessage() == "POST '/rerank': ZeroDivisionError: division by zero"
     assert not record.exc_info
-
-
-def test_many_clients_at_once_get_their_own_scores(watched: Watched, address: str) -> None:
-    def ask(i: int) -> list[float]:
-        body = {"query": f"query {i}", "texts": [f"text {i}", f"another {i}"]}
-        found = CLIENT.post(f"{address}/rerank", json=body).json()
-        return [item["score"] for item in sorted(found, key=lambda item: item["index"])]
-
-    with ThreadPoolExecutor(8) as pool:
-        results = list(pool.map(ask, range(24)))
-    for i, scores in enumerate(results):
-        ids = {"a": f"text {i}", "b": f"another {i}"}
-        alone = watched.model.score_pairs({"q": f"query {i}"}, ids, [("q", "a"), ("q", "b")])
-        assert scores == pytest.approx(alone.tolist(), abs=1e-4)
-    assert sum(watched.calls) == 48
-    assert threading.active_count() < 50

@@ -11,8 +11,7 @@ from pipeline.records import InputError
 from pipeline.serving.app import Served, create_app
 from pipeline.serving.server import bind, is_loopback, listen, server_of, token_for
 from tests.scorers import Watched
-from tests.servers import LIMITS
-from tests.serving.conftest import until
+from tests.servers import LIMITS, until
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
 from mlflow import MlflowClient
 from omegaconf import DictConfig
@@ -239,19 +238,3 @@ def test_a_resumed_sweep_gives_each_point_the_same_threads(
     for pending in ([0, 1, 2, 3], [3]):
         launched(launcher, pending)
     assert [task.at_once for task in launcher.tasks] == [3, 3]
-
-
-def test_each_task_of_ray_gets_the_gpu_share_of_its_points(monkeypatch: pytest.MonkeyPatch) -> None:
-    points = [f"base.gpu_share={share} seed={n}" for n, share in enumerate((0.25, 1, 0.25))]
-    shares = f"grid={points}"
-    grid = Grid(["hydra/launcher=ray", *QUIET, "arch=colbert", shares])
-    monkeypatch.setattr(launch, "_has_gpus", lambda grid: True)
-    assert launch._groups(grid, [0, 1, 2]) == [[0, 2], [1]]
-    # The last point is launched again.
-    for numbers, share in (([0, 2], 0.25), ([1], 1.0), ([2], 0.25)):
-        master = launch.master_for(grid, numbers)
-        assert master.hydra.launcher.ray.remote.num_gpus == share
-        # As each call of a launcher does; a part of it is read-only then.
-        HydraConfig.instance().set_config(master)
-    monkeypatch.setattr(launch, "_has_gpus", lambda grid: False)
-    assert launch.master_for(grid, [1]).hydra.launcher.ray.remote.num_gpus == 0

@@ -12,11 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from hydra.core.hydra_config import HydraConfig
 from joblib.externals.loky import get_reusable_executor  # type: ignore[import-untyped]
 from mlflow import MlflowClient
 from omegaconf import OmegaConf
 
 from pipeline.config.stages import TrackingConfig
+from pipeline.sweep import launch
 from pipeline.sweep import run as sweep
 from pipeline.sweep.grid import Grid
 from pipeline.sweep.launch import at_once
@@ -220,3 +222,19 @@ def test_processes_that_share_a_machine_take_one_gpu_each(tmp_path: Path) -> Non
     assert told(third) == place
     for process in (second, third):
         process.communicate()
+
+
+def test_each_task_of_ray_gets_the_gpu_share_of_its_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = [f"base.gpu_share={share} seed={n}" for n, share in enumerate((0.25, 1, 0.25))]
+    shares = f"grid={points}"
+    grid = Grid(["hydra/launcher=ray", *QUIET, "arch=colbert", shares])
+    monkeypatch.setattr(launch, "_has_gpus", lambda grid: True)
+    assert launch._groups(grid, [0, 1, 2]) == [[0, 2], [1]]
+    # The last point is launched again.
+    for numbers, share in (([0, 2], 0.25), ([1], 1.0), ([2], 0.25)):
+        master = launch.master_for(grid, numbers)
+        assert master.hydra.launcher.ray.remote.num_gpus == share
+        # As each call of a launcher does; a part of it is read-only then.
+        HydraConfig.instance().set_config(master)
+    monkeypatch.setattr(launch, "_has_gpus", lambda grid: False)
+    assert launch.master_for(grid, [1]).hydra.launcher.ray.remote.num_gpus == 0

@@ -15,7 +15,7 @@ from pipeline.config.stages import TrackingConfig, sqlite_path
 from pipeline.records import InputError
 from pipeline.tracking import store, writer
 from pipeline.tracking.store import check, open_experiment
-from tests.serving.conftest import until
+from tests.servers import until
 
 
 @pytest.mark.slow

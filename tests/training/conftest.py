@@ -17,9 +17,6 @@ from pipeline.training.schedule import plan
 from pipeline.training.train import Outcome, train
 from tests.conftest import Compose
 
-QUERIES = {"q": "merge two configurations"}
-PASSAGES = {"a": "Merges the other config into this one.", "b": "Draws a graph with a layout."}
-PAIRS = [("q", "a"), ("q", "b")]
 Train = Callable[..., tuple[Reranker, Outcome]]
 Curve = list[tuple[int, Mapping[str, float]]]
 
@@ -30,6 +27,7 @@ def fitted(shared: Shared, small: Compose, machine: Hardware, tmp_path: Path) ->
 
     def run(
         *overrides: str,
+        negatives: int = 1,
         dev_score: Callable[[], float] | None = None,
         better_than_start: bool = False,
         wrap: Callable[[Reranker], Reranker] = lambda reranker: reranker,
@@ -41,8 +39,10 @@ def fitted(shared: Shared, small: Compose, machine: Hardware, tmp_path: Path) ->
         loaded = load_reranker(folder, config.arch, machine, 32, seed=1)
         assert loaded is not None and shared.negatives is not None
         reranker = wrap(loaded)
-        rows = TrainingSet(shared.negatives, shared.dataset, 1)
-        schedule = plan(config.arch.loss, len(rows), rows.queries, 1, 1, config.train)
+        rows = TrainingSet(shared.negatives, shared.dataset, negatives)
+        schedule = plan(
+            config.arch.loss, len(rows), rows.queries, negatives, config.epochs, config.train
+        )
         logged: Curve = [] if curve is None else curve
 
         def on_log(step: int, metrics: Mapping[str, float]) -> None:

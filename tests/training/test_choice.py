@@ -1,25 +1,27 @@
 """Which passages become negatives, on rankings that can be checked by hand."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
-import numpy as np
 import pytest
 
+from pipeline.config.index import IndexConfig
 from pipeline.config.training import MiningConfig
 from pipeline.data.text import text_key
-from pipeline.records import Dataset, Hit, InputError, QuerySet
-from pipeline.retrieval.embedder import Embedder, Vectors
-from pipeline.retrieval.index import PassageTable
+from pipeline.records import Dataset, InputError, QuerySet
+from pipeline.retrieval.index import PassageTable, build_table
 from pipeline.training.choice import Chooser
 from pipeline.training.negatives import TrainingSet, mine_negatives
+from tests.embedders import Cosines
 from tests.scorers import OfPassage
 
-SIMILARITY = {"a": 0.9, "b": 0.8, "p": 0.8, "c": 0.77, "d": 0.76, "e": 0.7, "f": 0.2, "p2": 0.1}
+# The cosines of passages to the query, best first; those of the others are 0.
+SIMILARITY = {"a": 0.9, "p": 0.8, "b": 0.79, "c": 0.77, "d": 0.75, "e": 0.69, "f": 0.2, "p2": 0.1}
 CORPUS = {name: f"text of {name}" for name in [*SIMILARITY, *(f"r{n}" for n in range(200))]}
+COSINES = {text: SIMILARITY.get(name, 0.0) for name, text in CORPUS.items()}
 NOTHING = QuerySet({}, {})
+Mined = Callable[..., tuple[str, ...]]
 
 
 def dataset(**relevant: int) -> Dataset:
@@ -28,35 +30,35 @@ def dataset(**relevant: int) -> Dataset:
     return Dataset("tiny", "f" * 64, CORPUS, CORPUS, train, NOTHING, NOTHING)
 
 
-class Ranked:
-    """A miner and its table: the cosines are those of ``SIMILARITY``, and 0 for the others."""
-
-    def __init__(self) -> None:
-        self.encoded: list[str] = []
-
-    def __len__(self) -> int:
-        return len(CORPUS)
-
-    def encode_queries(self, texts: Sequence[str]) -> Vectors:
-        return np.ones((len(texts), 1), np.float32)
-
-    def encode_passages(self, texts: Sequence[str]) -> Vectors:
-        self.encoded += texts
-        return np.array([[SIMILARITY[text.split()[-1]]] for text in texts], np.float32)
-
-    def search_vector(self, vectors: Vectors, depth: int) -> list[list[Hit]]:
-        return [[Hit(*hit) for hit in SIMILARITY.items()][:depth] for _ in vectors]
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> PassageTable:
+    folder = tmp_path_factory.mktemp("index")
+    build_table(folder / "table", CORPUS, Cosines(COSINES), IndexConfig(), folder / "kept")
+    return PassageTable(folder / "table")
 
 
-def mined(folder: Path, data: Dataset, ranked: Ranked, config: MiningConfig) -> tuple[str, ...]:
-    table, embedder = cast(PassageTable, ranked), cast(Embedder, ranked)
-    mine_negatives(folder, data, table, embedder, config, seed=0)
-    return next(iter(TrainingSet(folder, data, config.depth))).negative_ids
+@pytest.fixture
+def embedder() -> Cosines:
+    return Cosines(COSINES)
 
 
-def chosen(data: Dataset, filter_by: OfPassage | None = None, **changes: object) -> tuple[str, ...]:
+@pytest.fixture
+def mined(table: PassageTable, embedder: Cosines, tmp_path: Path) -> Mined:
+    """The negatives of the query: ``mined(dataset(p=1), depth=3)``."""
+
+    def mine(data: Dataset, **changes: object) -> tuple[str, ...]:
+        config = MiningConfig(**({"last_rank": 8} | changes))  # type: ignore[arg-type]
+        mine_negatives(tmp_path, data, table, embedder, config, seed=0)
+        return next(iter(TrainingSet(tmp_path, data, config.depth))).negative_ids
+
+    return mine
+
+
+def chosen(
+    data: Dataset, filter_by: OfPassage | None = None, seed: int = 0, **changes: object
+) -> tuple[str, ...]:
     config = replace(MiningConfig(depth=2, last_rank=8), **changes)  # type: ignore[arg-type]
-    return Chooser(data, config, 0, filter_by).choose({"q": list(SIMILARITY)})["q"]
+    return Chooser(data, config, seed, filter_by).choose({"q": list(SIMILARITY)})["q"]
 
 
 @pytest.mark.parametrize(
@@ -69,19 +71,38 @@ def chosen(data: Dataset, filter_by: OfPassage | None = None, **changes: object)
     ],
 )
 def test_a_relative_margin_is_a_share_of_the_positives_similarity(
-    margins: dict[str, float], expected: tuple[str, ...], tmp_path: Path
+    margins: dict[str, float], expected: tuple[str, ...], mined: Mined, embedder: Cosines
 ) -> None:
-    config = MiningConfig(depth=3, last_rank=8, **margins)  # type: ignore[arg-type]
-    ranked = Ranked()
-    assert mined(tmp_path, dataset(p=1), ranked, config) == expected
-    assert ranked.encoded == []  # The search has found the positive.
+    assert mined(dataset(p=1), depth=3, **margins) == expected
+    assert embedder.passages == []  # The search has found the positive.
 
 
-def test_a_positive_that_is_not_found_is_as_similar_as_it_is(tmp_path: Path) -> None:
-    ranked, config = Ranked(), MiningConfig(depth=1, last_rank=5, margin=0.05)
+def test_a_margin_is_kept_to_the_most_similar_positive(mined: Mined, embedder: Cosines) -> None:
+    assert mined(dataset(p=1, p2=1), depth=3, relative_margin=0.05) == ("d", "e", "f")
+    assert embedder.passages == []
+    # The search finds neither here; up to 0.1 more similar than p2 are e and f, than r0 nothing.
+    assert mined(dataset(p2=1, r0=1), depth=1, last_rank=7, margin=-0.1) == ("f",)
+    assert embedder.passages == ["text of p2", "text of r0"]
+
+
+def test_a_positive_that_is_not_found_is_as_similar_as_it_is(
+    mined: Mined, embedder: Cosines
+) -> None:
     with pytest.raises(InputError, match=r"first_rank=0, mining.last_rank=5, mining.margin=0.05"):
-        mined(tmp_path, dataset(p2=1), ranked, config)  # No hit is below 0.05.
-    assert ranked.encoded == ["text of p2"]
+        mined(dataset(p2=1), depth=1, last_rank=5, margin=0.05)  # No hit is below 0.05.
+    assert embedder.passages == ["text of p2"]
+
+
+def test_random_sampling_depends_on_the_seed() -> None:
+    first, second = (chosen(dataset(p=1), None, s, depth=3, sampling="random") for s in (0, 1))
+    assert (first, second) == (("f", "e", "b"), ("d", "c", "a"))
+
+
+def test_a_person_may_judge_the_query_s_own_text_irrelevant() -> None:
+    own = QuerySet({"q": "text of a"}, {"q": {"p": 1}})
+    assert chosen(replace(dataset(p=1), train=own)) == ("b", "c")
+    judged = replace(own, irrelevant={"q": ["a"]})
+    assert chosen(replace(dataset(p=1), train=judged)) == ("a", "b")
 
 
 def test_random_negatives_are_spread_over_every_prefix() -> None:
@@ -116,6 +137,9 @@ def test_a_filter_throws_out_what_it_puts_above_the_lowest_positive() -> None:
     # A passage that a person judged irrelevant stays.
     judged = QuerySet({"q": "?"}, {"q": {"p2": 1}}, {"q": ["a"]})
     assert chosen(replace(both, train=judged), OfPassage(scores)) == ("a", "b")
+    # A passage that scores as the positive stays, and one that scores a little more does not.
+    equal = OfPassage(dict.fromkeys(CORPUS, 0.0) | {"a": 2.0, "b": 2.1, "p": 2.0})
+    assert chosen(dataset(p=1), equal) == ("a", "c")
     all_above = OfPassage(dict.fromkeys(CORPUS, 1.0) | {"p": 0.0})
     assert chosen(dataset(p=1), all_above) == ()
 

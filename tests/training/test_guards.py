@@ -8,8 +8,9 @@ import torch
 
 from pipeline.protocols import Reranker
 from pipeline.records import InputError
-from pipeline.training.guards import check_gains
-from tests.training.conftest import PAIRS, PASSAGES, QUERIES, Train
+from pipeline.training.guards import LossCurve, check_gains
+from tests.texts import PAIRS, PASSAGES, QUERIES
+from tests.training.conftest import Train
 
 
 @pytest.mark.slow
@@ -75,6 +76,26 @@ def test_an_unusual_learning_rate_is_named(
 def test_a_flat_loss_is_named(fitted: Train) -> None:
     _, outcome = fitted("train.learning_rate=1e-9", "train.max_steps=16")
     assert any(warning.startswith("the loss is flat") for warning in outcome.warnings)
+
+
+@pytest.mark.parametrize(
+    ("losses", "warning"),
+    [
+        ([1 - n / 20 for n in range(16)], None),  # 0.925 in the first quarter, 0.325 in the last
+        ([n / 20 for n in range(16)], "the loss is flat, 0.075 at first and 0.675 at last"),
+        ([0.9, 1.0] * 8, "the loss is flat, 0.95 at first and 0.95 at last"),
+        ([0.9, 1.0] * 7 + [0.9], None),  # too few to judge
+    ],
+)
+def test_a_falling_loss_is_not_flat(losses: list[float], warning: str | None) -> None:
+    passed_on = []
+    curve = LossCurve(1e-5, lambda step, metrics: passed_on.append((step, metrics)))
+    logged = [(step, {"train/loss": loss}) for step, loss in enumerate(losses)]
+    for step, metrics in [*logged, (len(losses), {"train/dev_score": 0.5})]:
+        curve.on_log(step, metrics)
+    found = [text.partition(":")[0] for text in curve.warnings()]
+    assert found == ([] if warning is None else [warning])
+    assert passed_on == [*logged, (len(losses), {"train/dev_score": 0.5})]
 
 
 @pytest.mark.slow

@@ -8,7 +8,8 @@ from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss
 from pipeline.experiment.shared import Shared
 from pipeline.protocols import Effort, FitRequest, Reranker
 from pipeline.training.negatives import TrainingSet
-from tests.training.conftest import PAIRS, PASSAGES, QUERIES, Curve, Train
+from tests.texts import PAIRS, PASSAGES, QUERIES
+from tests.training.conftest import Curve, Train
 
 
 class ShortOfMemory:

@@ -17,6 +17,10 @@ def test_plan_counts_steps_and_pairs() -> None:
     # 80 lists: ceil(80 / 16) = 5 steps over 100 relevant passages and 80 x 2 negatives
     assert plan("lambda", 100, 80, 2, 3, config).steps == 15
     assert plan("lambda", 100, 80, 2, 3, config).pairs == 780
+    # 4 of the 19 batches of pairs make a step: ceil(19 / 4) = 5 steps, of the same pairs
+    accumulated = TrainConfig(batch_size=16, gradient_accumulation=4)
+    assert plan("bce", 100, 100, 2, 3, accumulated).steps == 15
+    assert plan("bce", 100, 100, 2, 3, accumulated).pairs == 900
 
 
 def test_plan_at_equal_compute() -> None:

@@ -1,14 +1,13 @@
 """Both trainers on real weights: they learn, repeat exactly, keep the best checkpoint."""
 
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sentence_transformers import CrossEncoder
 
-from pipeline.experiment.shared import Shared
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
 from pipeline.infra.stage_cache import StageCache
@@ -16,52 +15,24 @@ from pipeline.protocols import Reranker
 from pipeline.records import TrainingExample
 from pipeline.rerankers import load_reranker
 from pipeline.rerankers.cross_encoder import CrossEncoderReranker
-from pipeline.training.negatives import TrainingSet
 from pipeline.training.schedule import plan
 from pipeline.training.train import train
 from tests.conftest import Compose
+from tests.texts import PAIRS, PASSAGES, QUERIES
+from tests.training.conftest import Curve, Train
 
 ARCHES = ("cross_encoder", "colbert")
-QUERIES = {"q": "merge two configurations"}
-PASSAGES = {"a": "Merges the other config into this one.", "b": "Draws a graph with a layout."}
-PAIRS = [("q", "a"), ("q", "b")]
-
-
-def trained(
-    arch: str, shared: Shared, small: Compose, machine: Hardware, folder: Path, *overrides: str
-) -> tuple[Reranker, list[tuple[int, Mapping[str, float]]]]:
-    config = small(f"arch={arch}", "base=modernbert_tiny", "train.learning_rate=1e-3", *overrides)
-    base = prepare_base(config.base, StageCache.of(config))
-    reranker = load_reranker(base, config.arch, machine, 32, seed=config.seed)
-    assert reranker is not None
-    assert shared.negatives is not None
-    rows = TrainingSet(shared.negatives, shared.dataset, 2)
-    schedule = plan(config.arch.loss, len(rows), rows.queries, 2, config.epochs, config.train)
-    logs: list[tuple[int, Mapping[str, float]]] = []
-    scores = iter([0.9, 0.1])  # the first checkpoint is the best one
-    train(
-        reranker,
-        rows.examples,
-        schedule,
-        config.train,
-        hardware=machine,
-        seed=config.seed,
-        folder=folder,
-        on_log=lambda step, metrics: logs.append((step, metrics)),
-        dev_score=lambda: next(scores),
-    )
-    return reranker, logs
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("arch", ARCHES)
-def test_learns_and_repeats(
-    arch: str, shared: Shared, small: Compose, machine: Hardware, tmp_path: Path
-) -> None:
-    first, logs = trained(arch, shared, small, machine, tmp_path / "a", "epochs=4")
-    losses = [metrics["train/loss"] for _, metrics in logs if "train/loss" in metrics]
+def test_learns_and_repeats(arch: str, fitted: Train) -> None:
+    words = (f"arch={arch}", "train.learning_rate=1e-3", "epochs=4", "train.max_steps=null")
+    curve: Curve = []
+    first, _ = fitted(*words, negatives=2, curve=curve)
+    losses = [metrics["train/loss"] for _, metrics in curve if "train/loss" in metrics]
     assert np.mean(losses[-3:]) < np.mean(losses[:3])
-    again, _ = trained(arch, shared, small, machine, tmp_path / "b", "epochs=4")
+    again, _ = fitted(*words, negatives=2)
     scores = first.score_pairs(QUERIES, PASSAGES, PAIRS)
     assert np.array_equal(scores, again.score_pairs(QUERIES, PASSAGES, PAIRS))
     assert scores.shape == (2,)
@@ -69,31 +40,24 @@ def test_learns_and_repeats(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("arch", ARCHES)
-def test_the_best_checkpoint_remains(
-    arch: str, shared: Shared, small: Compose, machine: Hardware, tmp_path: Path
-) -> None:
-    best, logs = trained(
-        arch, shared, small, machine, tmp_path / "a", "train.max_steps=4", "train.eval_every=0.5"
-    )
-    curve = [(step, m["train/dev_score"]) for step, m in logs if "train/dev_score" in m]
-    assert [value for _, value in curve] == [0.9, 0.1]
-    last, _ = trained(arch, shared, small, machine, tmp_path / "b", "train.max_steps=4")
+def test_the_best_checkpoint_remains(arch: str, fitted: Train) -> None:
+    words = (f"arch={arch}", "train.learning_rate=1e-3")
+    curve: Curve = []
+    measured = iter([0.9, 0.1])  # the first checkpoint is the best one
+    best, _ = fitted(*words, "train.eval_every=0.5", dev_score=lambda: next(measured), curve=curve)
+    known = [metrics["train/dev_score"] for _, metrics in curve if "train/dev_score" in metrics]
+    assert known == [0.9, 0.1]
+    last, _ = fitted(*words)
     scores = best.score_pairs(QUERIES, PASSAGES, PAIRS)
     assert not np.array_equal(scores, last.score_pairs(QUERIES, PASSAGES, PAIRS))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("arch", ARCHES)
-def test_the_new_layers_learn_at_their_own_rate(
-    arch: str, shared: Shared, small: Compose, machine: Hardware, tmp_path: Path
-) -> None:
-    options = ["train.max_steps=3", "train.learning_rate=1e-12"]  # of step 1 all rates are 0
-    start, _ = trained(
-        arch, shared, small, machine, tmp_path / "a", *options, "train.head_learning_rate=null"
-    )
-    moved, _ = trained(
-        arch, shared, small, machine, tmp_path / "b", *options, "train.head_learning_rate=1e-2"
-    )
+def test_the_new_layers_learn_at_their_own_rate(arch: str, fitted: Train) -> None:
+    words = (f"arch={arch}", "train.max_steps=3", "train.learning_rate=1e-12")
+    start, _ = fitted(*words, "train.head_learning_rate=null")
+    moved, _ = fitted(*words, "train.head_learning_rate=1e-2")
     before, after = start.model.state_dict(), moved.model.state_dict()
     changed = {name for name in before if not before[name].allclose(after[name], atol=1e-6)}
     new = {"cross_encoder": "model.classifier.", "colbert": "1.linear."}[arch]
@@ -142,3 +106,46 @@ def test_a_cross_encoder_trains_on_fewer_tokens_than_it_serves(
         scores[0], scores[1]
     )  # What differs lies behind the tokens that training reads.
     assert set(lengths) == {32}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arch", ARCHES)
+def test_weight_decay_warm_up_and_dropout_are_those_of_the_configuration(
+    arch: str, fitted: Train
+) -> None:
+    """The learning rate is 0, 1/2, 1 and 1/2 of 1e-4 in the four steps.
+
+    So a decay of 1000 takes 0%, 5%, 10% and 5% from the weights, beside which Adam's steps are
+    small.
+    """
+    before: list[torch.Tensor] = []
+    models: list[torch.nn.Module] = []
+    dropped: list[set[float]] = []
+
+    def embeddings(model: torch.nn.Module) -> torch.Tensor:
+        (found,) = (w for name, w in model.named_parameters() if "tok_embeddings" in name)
+        return found.detach().clone()
+
+    def wrap(reranker: Reranker) -> Reranker:
+        models.append(reranker.model)
+        before.append(embeddings(reranker.model))
+        return reranker
+
+    def dev_score() -> float:
+        layers = [m for m in models[0].modules() if isinstance(m, torch.nn.Dropout)]
+        dropped.append({layer.p for layer in layers})
+        return 0.5 + len(dropped)
+
+    trained, _ = fitted(
+        f"arch={arch}",
+        "train.learning_rate=1e-4",
+        "train.weight_decay=1000",
+        "train.warmup=0.5",
+        "train.dropout=0.3",
+        "train.eval_every=4",
+        dev_score=dev_score,
+        wrap=wrap,
+    )
+    assert dropped == [{0.3}]
+    expected = 0.95 * 0.9 * 0.95 * before[0]
+    assert torch.allclose(embeddings(trained.model), expected, atol=1e-3)
