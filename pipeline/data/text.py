@@ -83,3 +83,8 @@ def leak_key(text: str) -> bytes:
 
 def _key(normalised: str) -> bytes:
     return hashlib.sha256(normalised.encode()).digest()[:16]
+
+
+def cut(text: str, limit: int) -> str:
+    """Return ``text``, or its beginning with an ellipsis: at most ``limit`` characters."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"

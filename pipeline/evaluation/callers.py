@@ -36,7 +36,8 @@ def measure(
     """Return metrics named ``latency/callers_8/hybrid_20/total_p50_ms``, and ``queries_per_s``.
 
     The search is the first of ``config.rerank_modes``, the limit the first of ``config.limits``.
-    ``config.callers`` ask for ``config.callers_seconds``; queries that have begun are waited for.
+    ``config.callers`` ask for ``config.callers_seconds``, each at least once; queries that have
+    begun are waited for.
     ``batch_size`` is that of a forward pass.
     """
     search, limit = config.rerank_modes[0], config.limits[0]
@@ -52,6 +53,7 @@ def measure(
         start = time.perf_counter()
 
         def ask_again(_caller: int) -> None:
+            served.append(path.serve(next(texts)))
             while time.perf_counter() - start < config.callers_seconds:
                 served.append(path.serve(next(texts)))
 

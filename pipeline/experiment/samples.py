@@ -5,10 +5,10 @@ With them a report can show a win or a loss without the data set at hand.
 
 from functools import partial
 
+from pipeline.data.text import cut
 from pipeline.evaluation.quality import Evaluation
 from pipeline.records import SEARCHES, Dataset
 from pipeline.tracking.artifacts import Text
-from pipeline.tracking.writer import cut
 
 QUERIES = 2_000  # of a run, first those on which a reranker and its search differ most
 PASSAGE_CHARACTERS = 500

@@ -18,10 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.config.stages import TrackingConfig
+from pipeline.data.text import cut
 from pipeline.evaluation.metrics import PerQuery
 from pipeline.tracking.reader import RunRecord
 from pipeline.tracking.store import contact
-from pipeline.tracking.writer import ActiveRun, cut
+from pipeline.tracking.writer import ActiveRun
 
 FACTS = "query"  # in place of a column: what is known of the queries themselves
 TRAINED = "trained_passage"  # 1 if a relevant passage is relevant to a training query too

@@ -23,6 +23,7 @@ from mlflow.utils.validation import (
 )
 
 from pipeline.config.stages import TrackingConfig
+from pipeline.data.text import cut
 from pipeline.infra.errors import one_line
 from pipeline.infra.redact import mask
 from pipeline.infra.signals import signals_terminate
@@ -244,8 +245,3 @@ def readable(name: str, value: float) -> float:
     """Round a metric to the decimals that its kind has in the UI; others are kept as they are."""
     decimals = next((count for kind, count in DECIMALS.items() if re.search(kind, name)), None)
     return float(value) if decimals is None else round(float(value), decimals)
-
-
-def cut(text: str, limit: int) -> str:
-    """Return ``text``, or its beginning with an ellipsis: at most ``limit`` characters."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"
