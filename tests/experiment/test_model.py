@@ -26,7 +26,13 @@ SHARED = Shared(
     index_key="i",
     candidates_key="c",
 )
-WORDS = ("base=minilm_l3", "train.eval_every=0.5", "eval.dev_depth=5", "index.hybrid_depth=200")
+WORDS = (
+    "base=minilm_l3",
+    "train.eval_every=0.5",
+    "train.head_learning_rate=null",
+    "eval.dev_depth=5",
+    "index.hybrid_depth=200",
+)
 """The dev score reads the model while it is trained, so what it depends on counts too."""
 
 
