@@ -8,19 +8,21 @@ from pipeline.records import Dataset, Hit, QuerySet
 
 CORPUS = {"a": "text a", "b": "text b", "long": "x" * 501, "fits": "y" * 500}
 TEST = QuerySet(
-    {"same": "q same", "lost": "q lost", "won": "q won"},
-    {"same": {"a": 1}, "lost": {"a": 1}, "won": {"long": 2, "fits": 1}},
+    {"little": "q little", "lost": "q lost", "won": "q won"},
+    {"little": {"a": 1}, "lost": {"a": 1}, "won": {"long": 2, "fits": 1}},
 )
 NONE = QuerySet({}, {})
 
 
 def evaluation() -> Evaluation:
-    """Reranking loses 0.5 on one query and wins 0.75 on another; fusion wins there 0.25."""
+    """Reranking loses 0.5 on one query, fusion wins 0.75 on another; both win less elsewhere."""
     found = Evaluation()
-    before = {"same": 0.5, "lost": 1.0, "won": 0.25}
+    before = {"little": 0.5, "lost": 1.0, "won": 0.25}
     found.per_query["vector"] = {"ndcg_at_2": before}
-    found.per_query["vector_reranked"] = {"ndcg_at_2": before | {"lost": 0.5, "won": 1.0}}
-    found.per_query["vector_fused"] = {"ndcg_at_2": before | {"won": 0.5}}
+    found.per_query["vector_reranked"] = {
+        "ndcg_at_2": before | {"lost": 0.5, "little": 0.75, "won": 0.5}
+    }
+    found.per_query["vector_fused"] = {"ndcg_at_2": before | {"little": 0.625, "won": 1.0}}
     first = {"vector": "b", "vector_reranked": "a", "vector_fused": "b"}
     for column, document in first.items():
         for k in (1, 2):
