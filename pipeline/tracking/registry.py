@@ -17,6 +17,7 @@ from pipeline.tracking.store import contact, every
 MODEL = "model"  # folder among the artifacts of a promoted run
 UPLOADED = "model_uploaded"  # tag of a run whose folder MODEL is complete
 CHAMPION = "champion"
+PAGE = 100  # models or versions fetched at a time
 NAME = re.compile(r"[\w .-]+")
 REFERENCE = re.compile(r"models:/([^/@:]+)(?:@([^/@]+)|/(\d+))")
 MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # second: a missing alias
@@ -92,7 +93,7 @@ def promote(
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         query = f"name = '{name}' AND run_id = '{run.run_id}'"
-        versions = every(lambda page: client.search_model_versions(query, page_token=page))
+        versions = every(lambda page: client.search_model_versions(query, PAGE, page_token=page))
         wanted = {"run_name": run.name, "dataset": run.tags.get("dataset", ""), **tags}
         same = [version for version in versions if wanted.items() <= version.tags.items()]
         if same:
@@ -111,11 +112,11 @@ def _version(found: Any) -> ModelVersion:
 
 def _registered(client: MlflowClient, name: str) -> str:
     """List the aliases and versions of ``name``, or the models if there is none of that name."""
-    found = every(lambda page: client.search_registered_models(page_token=page))
+    found = every(lambda page: client.search_registered_models(None, PAGE, page_token=page))
     models = {model.name: model for model in found}
     if name in models:
         query = f"name = '{name}'"
-        versions = every(lambda page: client.search_model_versions(query, page_token=page))
+        versions = every(lambda page: client.search_model_versions(query, PAGE, page_token=page))
         numbers = sorted(int(found.version) for found in versions)
         aliases = [f"models:/{name}@{alias}" for alias in models[name].aliases]
         return ", ".join([*aliases, *(f"models:/{name}/{number}" for number in numbers)])

@@ -125,3 +125,17 @@ def test_the_next_best_has_the_interval_of_its_distance() -> None:
     low, high = (-end for end in reversed(second.to_best))
     behind = verdict.best.cell.value - second.value
     assert f"{behind:.3f} behind (95% interval {low:.3f} to {high:.3f})" in verdict.sentences[0]
+
+
+def test_a_gain_that_may_be_chance_is_not_called_worth_it() -> None:
+    comparison = compare([RECORDS[2], RECORDS[3]], read)
+    sentence = judge(comparison, 100).sentences[2]
+    start = "Reranking is not shown to be worth it here: the best system is +3.5%"
+    assert sentence.startswith(start)
+
+
+def test_a_latency_equal_to_the_budget_is_within_it() -> None:
+    comparison = compare([RECORDS[2], RECORDS[3]], read)
+    sentence = judge(comparison, 12.34).sentences[1]
+    assert "NDCG@10 0.245 in 12.3 ms, but FTS search alone is as good (0.262)." in sentence
+    assert "no reranker is that fast" in judge(comparison, 12.33).sentences[1]

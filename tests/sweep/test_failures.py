@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from safetensors import SafetensorError
 
 from pipeline.experiment import recipe as experiment
 from pipeline.infra.model_files import prepare_base
@@ -103,10 +104,11 @@ def test_a_failed_point_has_its_stage_and_log(stage: str, tmp_path: Path, output
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "pipeline.log").write_text("what was done\n")
-    error = InputError if stage == "base" else Exception
+    error: type[Exception] = InputError if stage == "base" else SafetensorError
+    reason = "base.path=no/such/model" if stage == "base" else "header"
     with writer.run(config.tracking, "sweep", {}) as parent:
         config.tracking.parent_run_id = parent.run_id
-        with pytest.raises(error):
+        with pytest.raises(error, match=reason):
             experiment.run(config, folder)
     (point,) = reader.read_runs(config.tracking, parent.run_id)
     assert (point.status, point.tags["stage"]) == ("FAILED", stage)
@@ -117,7 +119,7 @@ def test_a_failed_point_has_its_stage_and_log(stage: str, tmp_path: Path, output
     assert {"pipeline.log", "traceback.txt"} <= files
 
     config.tracking.parent_run_id = None
-    with pytest.raises(error):
+    with pytest.raises(error, match=reason):
         experiment.run(config, folder)
     experiments = [found.experiment_id for found in client.search_experiments()]
     alone = client.search_runs(experiments, "tags.kind = 'point' AND attributes.status = 'FAILED'")
