@@ -199,14 +199,14 @@ def reopen(config: TrackingConfig, run_id: str) -> ActiveRun:
 
 def _record_failure(run: ActiveRun, error: BaseException, folder: Path | None) -> None:
     """End ``run`` as KILLED or FAILED, and record why."""
-    tags = {"failure": one_line(error), "stage": step_of(error)}
+    tags = {"failure": one_line(error), "step": step_of(error)}
     status = "FAILED"
     if isinstance(error, KeyboardInterrupt):  # Terminated is one
         status = "KILLED"
         answer = error.__cause__  # of a scheduler's handler, which exits or raises
         tags["failure"] = one_line(answer) if isinstance(answer, Exception) else "interrupted"
     if folder is None:
-        del tags["stage"]
+        del tags["step"]
     try:
         run.log_tags(tags)
         run.end(status)

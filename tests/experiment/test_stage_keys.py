@@ -152,9 +152,7 @@ def test_a_full_text_setting_trains_nothing_again(
     assert {stage for stage in plain if plain[stage] != found[stage]} == {"index", "candidates"}
 
 
-def test_epochs_do_not_count_where_the_steps_are_given(
-    small: Compose, shared: Shared, machine: Hardware
-) -> None:
+def test_epochs_do_not_count_where_the_steps_are_given(small: Compose, shared: Shared) -> None:
     def models(*words: str) -> set[str]:
         points = [small("base=minilm_l3", f"epochs={n}", *words) for n in (1, 2)]
         return {key_of_model(point, shared) for point in points}
@@ -164,7 +162,7 @@ def test_epochs_do_not_count_where_the_steps_are_given(
 
 
 def test_the_depth_of_reranking_is_in_the_key_where_the_dev_score_reads_it(
-    small: Compose, shared: Shared, machine: Hardware
+    small: Compose, shared: Shared
 ) -> None:
     def model(dev_depth: int, depth: int) -> str:
         words = (f"eval.dev_depth={dev_depth}", f"eval.depth={depth}", "train.eval_every=0.5")

@@ -86,8 +86,8 @@ def test_retries_and_fail_fast_and_going_on(
     assert "stage.negatives" in stages
 
 
-@pytest.mark.parametrize("stage", ["base", "index", "train", "score"])
-def test_a_failed_point_has_its_stage_and_log(stage: str, tmp_path: Path, outputs: Path) -> None:
+@pytest.mark.parametrize("step", ["base", "index", "train", "score"])
+def test_a_failed_point_has_its_step_and_log(step: str, tmp_path: Path, outputs: Path) -> None:
     """Whatever it fails in; only a mistake in a single command leaves nothing behind."""
     whole = prepare_base(compose_config(["base=minilm_l3"]).base, StageCache(outputs / "cache"))
     broken = tmp_path / "broken"
@@ -98,20 +98,20 @@ def test_a_failed_point_has_its_stage_and_log(stage: str, tmp_path: Path, output
         "index": ["base=modernbert_tiny", f"embedder.path={broken}"],
         "train": [f"base.path={broken}"],
         "score": [f"base.path={broken}", "epochs=0"],
-    }[stage]
+    }[step]
     config = compose_config([*TINY, f"output_dir={outputs}", *overrides])
     config.tracking.uri = f"sqlite:///{tmp_path}/mlflow.db"
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "pipeline.log").write_text("what was done\n")
-    error: type[Exception] = InputError if stage == "base" else SafetensorError
-    reason = "base.path=no/such/model" if stage == "base" else "header"
+    error: type[Exception] = InputError if step == "base" else SafetensorError
+    reason = "base.path=no/such/model" if step == "base" else "header"
     with writer.run(config.tracking, "sweep", {}) as parent:
         config.tracking.parent_run_id = parent.run_id
         with pytest.raises(error, match=reason):
             experiment.run(config, folder)
     (point,) = reader.read_runs(config.tracking, parent.run_id)
-    assert (point.status, point.tags["stage"]) == ("FAILED", stage)
+    assert (point.status, point.tags["step"]) == ("FAILED", step)
     assert point.tags["failure"]
     assert point.params["base.path"] == config.base.path
     client = MlflowClient(config.tracking.uri)
@@ -123,4 +123,4 @@ def test_a_failed_point_has_its_stage_and_log(stage: str, tmp_path: Path, output
         experiment.run(config, folder)
     experiments = [found.experiment_id for found in client.search_experiments()]
     alone = client.search_runs(experiments, "tags.kind = 'point' AND attributes.status = 'FAILED'")
-    assert [run.data.tags["stage"] for run in alone] == [stage] * (1 if stage == "base" else 2)
+    assert [run.data.tags["step"] for run in alone] == [step] * (1 if step == "base" else 2)
