@@ -43,6 +43,8 @@ def check_models(config: Config) -> None:
     ]
     for key, path, lengths in models:
         if (folder := local_folder(path)) is not None:
+            if config.max_length in lengths.values():  # which they have from that key
+                lengths = {"max_length": config.max_length, **lengths}
             check_lengths(folder, lengths)
             check_weights(folder, f"{key}.path")
 
