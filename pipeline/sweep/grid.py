@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 from hydra._internal.hydra import Hydra
@@ -12,6 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from pipeline.config import Config, conf_dir, register_schemas, typed
+from pipeline.config.bounds import require
 from pipeline.config.compose import with_named_base
 from pipeline.config.preflight import check_point
 
@@ -51,8 +53,8 @@ class Grid:
         """Compose every point.
 
         Raises:
-            InputError, HydraException, OmegaConfBaseException: a point is not valid, or a file
-                that it needs is missing.
+            InputError, HydraException, OmegaConfBaseException: a point is not valid, a file that
+                it needs is missing, or two points have one name.
         """
         register_schemas()
         self.hydra = Hydra.create_main_hydra2(
@@ -72,6 +74,7 @@ class Grid:
         ]
         for config in self.points:
             check_point(config)
+        _check_names(self.points, grid)
 
     def _compose(self, overrides: Sequence[str], mode: RunMode) -> DictConfig:
         loader = self.hydra.config_loader
@@ -80,6 +83,38 @@ class Grid:
             with open_dict(config):
                 del config["hydra"]
         return config
+
+
+def _check_names(points: Sequence[Config], lines: Sequence[Sequence[str]]) -> None:
+    """Refuse two points of one name, which ``run:NAME`` could not tell apart.
+
+    Seeds of a model and folds of a data set may share a name.
+
+    Raises:
+        InputError: names the two lines.
+    """
+    first: dict[str, tuple[Config, str]] = {}
+    for point, words in zip(points, lines, strict=True):
+        line = " ".join(word for word in words if not word.startswith("grid="))
+        other, other_line = first.setdefault(point.run_name, (point, line))
+        twin = replace(point, seed=other.seed, dataset=other.dataset, tracking=other.tracking)
+        example = "\"run_name='${arch.name}_${train.learning_rate}'\""
+        expected = f"two points have it ({other_line}; {line}), give each its own, as in {example}"
+        require(twin == other, "run_name", point.run_name, expected)
+
+
+def check_references(points: Sequence[Config]) -> None:
+    """Check that the runs and promoted models exist which the points start from or learn from.
+
+    Raises:
+        InputError: one does not, or the tracking store can't be read.
+    """
+    from pipeline.tracking.references import find_model, is_reference  # imports MLflow
+
+    for point in points:
+        for name in (point.base.path, point.train.teacher, point.mining.filter):
+            if name is not None and is_reference(name):
+                find_model(point.tracking, name)
 
 
 def _fixed(word: str) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from pipeline.records import InputError
 from pipeline.sweep import run as sweep
 from pipeline.sweep.grid import Grid, expand
 from pipeline.tracking import reader
@@ -83,6 +84,15 @@ def test_an_interpolation_in_a_line_has_the_value_of_its_point() -> None:
     lines = "['arch=colbert base=minilm_l6 train.queries=20,40 run_name=n_${train.queries}']"
     grid = Grid([f"grid={lines}", "negatives=1", "epochs=1"])
     assert [point.run_name for point in grid.points] == ["n_20", "n_40"]
+
+
+def test_points_of_one_name_differ_in_seed_or_data_only() -> None:
+    words = ["grid=[]", "arch=colbert", "base=minilm_l6"]
+    assert len(Grid([*words, "seed=1,2", "dataset.seed=3,4"]).points) == 4
+    lines = "arch=colbert base=minilm_l6 eval.depth=20; arch=colbert base=minilm_l6 eval.depth=30"
+    with pytest.raises(InputError) as caught:
+        Grid([*words, "eval.depth=20,30"])
+    assert f"run_name=colbert_minilm_l6_1neg_1ep: two points have it ({lines})" in str(caught.value)
 
 
 def test_keys_of_hydra_can_be_appended() -> None:

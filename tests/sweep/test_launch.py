@@ -242,7 +242,7 @@ def test_a_resumed_sweep_gives_each_point_the_same_threads(
 
 
 def test_each_task_of_ray_gets_the_gpu_share_of_its_points(monkeypatch: pytest.MonkeyPatch) -> None:
-    points = [f"base.gpu_share={share} seed={n}" for n, share in enumerate((0.25, 1, 0.25))]
+    points = [f"base.gpu_share={share} run_name=p{n}" for n, share in enumerate((0.25, 1, 0.25))]
     shares = f"grid={points}"
     grid = Grid(["hydra/launcher=ray", *QUIET, "arch=colbert", shares])
     monkeypatch.setattr(launch, "_has_gpus", lambda grid: True)
