@@ -24,7 +24,8 @@ usage: python -m pipeline [run] [GROUP=OPTION ...] [KEY=VALUE ...] [--multirun]
 Train and measure one point. To train and compare many: python -m pipeline sweep
 
 groups:
-  arch        none, cross_encoder, colbert
+  arch        none, cross_encoder, colbert;
+              cross_encoder_published, colbert_published (values of experiment=report)
   base        none, minilm_l6, minilm_l3, modernbert_tiny (offline);
               minilm, modernbert, answerai_colbert, ms_marco_minilm (hub);
               run:RUN_NAME, a folder, ORG/NAME, models:/NAME@champion

@@ -87,5 +87,5 @@ def _check_training_queries(config: Config) -> None:
     if config.epochs > 0 and why:
         raise InputError(
             f"epochs={config.epochs}: data set {dataset.name} has no training queries ({why}), "
-            "use epochs=0"
+            "use epochs=0 (as a sweep: sweep arch=none base=none negatives=0 epochs=0)"
         )
