@@ -17,7 +17,8 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs -n $(WORKERS) --dist l
 KNOWN := PY VENV UV_VERSION TORCH_VERSION EXPERIMENT DATA ARGS PORT KILLS WORKERS RUN UV_FIND_LINKS PIP_FIND_LINKS
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 $(foreach name,$(filter-out $(KNOWN),$(GIVEN)),$(error \
-  $(name) is not a variable of this Makefile; overrides go into ARGS: make run ARGS="$(name)=$($(name))"))
+  $(name) is not a variable of this Makefile;$(if $(filter audit,$(MAKECMDGOALS)), the file is DATA: make audit DATA=FILE,\
+  overrides go into ARGS: make $(or $(MAKECMDGOALS),run) ARGS="$(name)=$($(name))")))
 
 # uv reads a local folder of wheels from the setting that pip already has. It may hold the CPU build of torch.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
@@ -57,7 +58,7 @@ sweep: $(READY) ## train and compare a grid: EXPERIMENT=pydocs, pydocs_full, for
 	@$(BIN)/python -m pipeline sweep experiment=$(EXPERIMENT) $(ARGS)
 
 run: $(READY) ## run one point: ARGS="arch=colbert negatives=2" EXPERIMENT=finetune
-	@$(BIN)/python -m pipeline $(if $(filter-out file,$(origin EXPERIMENT)),experiment=$(EXPERIMENT)) $(ARGS)
+	@$(BIN)/python -m pipeline run $(if $(filter-out file,$(origin EXPERIMENT)),experiment=$(EXPERIMENT)) $(ARGS)
 
 ui: $(READY) ## browse the runs in the MLflow UI on loopback: PORT=5000
 	@$(BIN)/python -m pipeline ui --port $(PORT) $(ARGS)

@@ -7,6 +7,7 @@ numbers in place of an embedder, whose time and memory depend on its batch and n
 Each size runs in a process of its own, in a temporary folder. Prints one row a stage.
 """
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -94,15 +95,19 @@ def run(size: int, folder: Path) -> None:
 
 
 def main() -> None:
-    """All sizes, or with ``--one SIZE FOLDER`` one of them in this process."""
-    if sys.argv[1:2] == ["--one"]:
-        run(int(sys.argv[2]), Path(sys.argv[3]))
+    """All sizes, or with ``--one FOLDER`` the first of them in this process."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sizes", nargs="*", type=int, default=SIZES, metavar="SIZE")
+    parser.add_argument("--one", type=Path, metavar="FOLDER", help="one size, in this process")
+    words = parser.parse_args()
+    if words.one:
+        run(words.sizes[0], words.one)
         return
     print("| passages | stage | seconds | microseconds each | peak MiB |")
     print("| ---: | --- | ---: | ---: | ---: |", flush=True)
-    for size in [int(word) for word in sys.argv[1:]] or SIZES:
+    for size in words.sizes:
         with tempfile.TemporaryDirectory() as folder:
-            subprocess.run([sys.executable, __file__, "--one", str(size), folder], check=True)
+            subprocess.run([sys.executable, __file__, str(size), "--one", folder], check=True)
 
 
 if __name__ == "__main__":

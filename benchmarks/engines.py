@@ -9,7 +9,7 @@ logit to that of torch in fp32, and Kendall's tau to its order, as a Markdown ta
 of the processor, which neighbours on a busy machine hardly change; p50 and p95 are of the clock.
 """
 
-import sys
+import argparse
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -107,4 +107,6 @@ def main(words: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("words", nargs="*", metavar="MODEL or KEY=VALUE")
+    main(parser.parse_args().words)

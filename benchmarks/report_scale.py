@@ -6,6 +6,7 @@ Makes the store in FOLDER (default: a temporary one; an existing store is used a
 the report in a process of its own. The report should take less than 60 seconds and 2 GB.
 """
 
+import argparse
 import resource
 import subprocess
 import sys
@@ -80,8 +81,11 @@ def _per_query(rank: np.ndarray) -> dict[str, dict[str, float]]:  # type: ignore
 
 def main() -> None:
     """Make the store if it is not there, then time the report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, help="keeps the store for the next time")
+    given = parser.parse_args().folder
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(temporary)
+        folder = given or Path(temporary)
         uri = f"sqlite:///{folder.resolve()}/mlflow.db"
         if not (folder / "mlflow.db").exists():
             make(TrackingConfig(uri=uri, experiment="scale"))

@@ -6,6 +6,7 @@ The settings take turns in one process, so that whatever else the machine does m
 Prints the median step of each in milliseconds, as a Markdown table.
 """
 
+import argparse
 import contextlib
 import time
 from itertools import product
@@ -41,6 +42,7 @@ def step(
 
 def main() -> None:
     """Print the table."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     sizes = {"hidden_size": 384, "num_attention_heads": 12, "intermediate_size": 1536}
     model = BertForSequenceClassification(BertConfig(num_hidden_layers=6, num_labels=1, **sizes))
     optimizer = torch.optim.AdamW(model.train().parameters(), lr=1e-6, fused=True)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
 
+from pipeline.config import GROUPS, KEYS
 from pipeline.infra.errors import exit_code
 from pipeline.records import InputError
 
@@ -75,6 +76,8 @@ def _listed() -> str:
 
 
 def _no_such_command(word: str) -> str:
+    if (key := word.rstrip(":")) in {*KEYS, *GROUPS}:
+        return f"{key}: write {key}=VALUE, without spaces"
     close = get_close_matches(word, COMMANDS, n=1)
     hint = f", did you mean {close[0]}?" if close else ""
     return f"{word}: no such command{hint} (python -m pipeline --help lists the commands)"

@@ -12,9 +12,9 @@ from pipeline.config import conf_dir
 @pytest.mark.parametrize(
     ("words", "ran"),
     [
-        ([], "-m pipeline"),
-        (["EXPERIMENT=finetune"], "-m pipeline experiment=finetune"),
-        (["ARGS=arch=colbert seed=1"], "-m pipeline arch=colbert seed=1"),
+        ([], "-m pipeline run"),
+        (["EXPERIMENT=finetune"], "-m pipeline run experiment=finetune"),
+        (["ARGS=arch=colbert seed=1"], "-m pipeline run arch=colbert seed=1"),
     ],
 )
 def test_make_run_takes_the_experiment_that_is_given(words: list[str], ran: str) -> None:
@@ -23,10 +23,17 @@ def test_make_run_takes_the_experiment_that_is_given(words: list[str], ran: str)
     assert " ".join(done.stdout.splitlines()[-1].split()) == f"none/bin/python {ran}"
 
 
-def test_make_refuses_a_variable_that_nothing_reads() -> None:
-    done = _make("-n", "run", "arch=colbert")
+@pytest.mark.parametrize(
+    ("target", "given", "instead"),
+    [
+        ("sweep", "arch=colbert", 'make sweep ARGS="arch=colbert"'),
+        ("audit", "FILE=x.csv", "make audit DATA=FILE"),
+    ],
+)
+def test_make_refuses_a_variable_that_nothing_reads(target: str, given: str, instead: str) -> None:
+    done = _make("-n", target, given)
     assert done.returncode == 2
-    assert 'make run ARGS="arch=colbert"' in done.stderr
+    assert instead in done.stderr
 
 
 def test_processes_of_make_keep_their_bytecode(tmp_path: Path) -> None:

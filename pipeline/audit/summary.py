@@ -28,10 +28,15 @@ def headline(report: Report) -> str:
 def size(report: Report) -> str:
     """State in a line how many pairs, queries, passages and rows there are."""
     facts: Any = report.facts
-    return (
-        f"{facts['pairs']:,} pairs of {facts['queries']:,} queries and {facts['passages']:,} "
-        f"passages, from {facts['usable_rows']:,} usable of {facts['rows']:,} rows"
-    )
+    pairs = _counted(facts["pairs"], "pair", "pairs")
+    queries = _counted(facts["queries"], "query", "queries")
+    passages = _counted(facts["passages"], "passage", "passages")
+    rows = _counted(facts["rows"], "row", "rows")
+    return f"{pairs} of {queries} and {passages}, from {facts['usable_rows']:,} usable of {rows}"
+
+
+def _counted(number: int, one: str, several: str) -> str:
+    return f"{number:,} {one if number == 1 else several}"
 
 
 def figures(report: Report) -> list[Grid]:

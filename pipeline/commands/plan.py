@@ -52,7 +52,8 @@ def main(words: Sequence[str]) -> None:
     """Print what the grid that ``words`` describe would do and cost.
 
     Raises:
-        InputError, HydraException, OmegaConfBaseException: a point or an option is not valid.
+        InputError, HydraException, OmegaConfBaseException: a point or an option is not valid, or
+            there is no such run to start from.
     """
     parser = Parser("plan", "List what a sweep would do and cost, without doing it.", EPILOG)
     parser.add_overrides()
@@ -74,9 +75,10 @@ def main(words: Sequence[str]) -> None:
     utilisation = check_utilisation(arguments.utilisation)
 
     from pipeline.sweep import cost, plan
-    from pipeline.sweep.grid import Grid
+    from pipeline.sweep.grid import Grid, check_references
 
     points = Grid(arguments.overrides).points
+    check_references(points)
     schedules = [plan.planned(point) if point.epochs > 0 else None for point in points]
     works = plan.works(points)
     costs = cost.of_grid(points, works)

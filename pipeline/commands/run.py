@@ -2,15 +2,18 @@
 
 import os
 import sys
+from argparse import ArgumentError
 from collections.abc import Sequence
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig, OmegaConf
 
 from pipeline.config import conf_dir, register_schemas
 from pipeline.config.compose import compose, compose_untyped, with_named_base
 from pipeline.config.preflight import check_point
 from pipeline.experiment.job import job
+from pipeline.records import InputError
 
 HELP = {"-h", "--help"}
 MULTIRUN = {"-m", "--multirun"}
@@ -21,7 +24,8 @@ usage: python -m pipeline [run] [GROUP=OPTION ...] [KEY=VALUE ...] [--multirun]
 Train and measure one point. To train and compare many: python -m pipeline sweep
 
 groups:
-  arch        none, cross_encoder, colbert
+  arch        none, cross_encoder, colbert;
+              cross_encoder_published, colbert_published (values of experiment=report)
   base        none, minilm_l6, minilm_l3, modernbert_tiny (offline);
               minilm, modernbert, answerai_colbert, ms_marco_minilm (hub);
               run:RUN_NAME, a folder, ORG/NAME, models:/NAME@champion
@@ -61,6 +65,7 @@ def main(words: Sequence[str]) -> None:
 
         sweep.main([word for word in words if word not in MULTIRUN])
         return
+    _check_flags(words)
     words = with_named_base(words)
     # A flag may ask for something else than a run.
     if not any(word.startswith("-") for word in words):
@@ -70,6 +75,23 @@ def main(words: Sequence[str]) -> None:
     if os.environ.get("RANK", "0") != "0":
         words += ["hydra.run.dir=.", "hydra/job_logging=none"]
     _run_job(words)
+
+
+def _check_flags(words: Sequence[str]) -> None:
+    """Refuse a wrong flag, for which Hydra would print its usage.
+
+    Raises:
+        InputError: Hydra has no such flag, or the flag no such value.
+    """
+    parser = get_args_parser()
+    parser.exit_on_error = False
+    try:
+        _, unknown = parser.parse_known_args(words)
+    except ArgumentError as error:
+        raise InputError(str(error)) from error
+    if unknown:
+        key = unknown[0].partition("=")[0].lstrip("-")
+        raise InputError(f"{unknown[0]}: no such flag; a key is written {key}=VALUE")
 
 
 def _run_job(words: Sequence[str]) -> None:

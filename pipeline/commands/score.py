@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.commands.arguments import OF_A_SCORER, Parser, model_of, own_keys
+from pipeline.config import KEYS
 from pipeline.records import InputError
 
 EPILOG = """\
@@ -89,10 +90,11 @@ def lines(row: Mapping[str, Any]) -> Iterator[str]:
 def parse(words: Sequence[str]) -> tuple[str, list[str], list[str]]:
     """The model's reference, the overrides, and the texts: a query and its documents.
 
-    Overrides end where the texts begin, so that a text may hold a ``=``.
+    Overrides end where the texts begin, so that a text may hold a ``=``. Such a text is refused
+    only if it is a key that may come before the texts.
 
     Raises:
-        InputError: there is no model, or a query without a document.
+        InputError: there is no model, a query without a document, or a key behind the texts.
     """
     no_overrides = (i for i, word in enumerate(words) if not OF_A_SCORER.fullmatch(word))
     start = next(no_overrides, len(words))
@@ -101,6 +103,9 @@ def parse(words: Sequence[str]) -> tuple[str, list[str], list[str]]:
     model = model_of(own)
     if len(texts) == 1:
         raise InputError("a query needs at least one document: model=REF QUERY DOCUMENT ...")
+    for text in texts:
+        if OF_A_SCORER.fullmatch(text) and text.partition("=")[0] in KEYS:
+            raise InputError(f"{text}: a key, put it before the texts")
     if any(not text.strip() for text in texts):
         raise InputError("an empty text: query and documents need at least one letter")
     return model, overrides, texts

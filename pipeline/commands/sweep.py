@@ -8,10 +8,11 @@ EPILOG = """\
 The grid is the union of the lines of the key grid, each a product of overrides; values separated
 by commas span a grid too. Every point is composed and checked before the first one starts. An
 interrupted sweep is resumed: points that have finished are not run again. A point that fails is
-recorded, and the others go on; running the command again retries it.
+recorded, and the other points still run; running the command again retries it.
 
 keys:
-  experiment=NAME    a ready-made grid: smoke, pydocs, forms, seeds, curve, report (needs GPUs)
+  experiment=NAME    a ready-made grid: smoke, pydocs, pydocs_full, forms, seeds, curve,
+                     report (needs GPUs)
   force=true         train and measure every point again
   fail_fast=true     stop at the first point that fails
   retries=2          how often a point that fails is run again at once

@@ -83,6 +83,10 @@ class Config:
         fits = 1 <= len(self.run_name.encode(errors="surrogatepass")) <= 200
         fits = fits and "/" not in self.run_name
         require(fits, "run_name", self.run_name, "must have 1 to 200 bytes and no /")
+        uri = self.tracking.uri
+        is_address = ("://" in uri and not uri.startswith("file:")) or uri == "databricks"
+        expected = "must be sqlite:///FILE, http://HOST:PORT or postgresql://..."
+        require(is_address, "tracking.uri", uri, expected)
         if self.epochs > 0:
             trains = self.arch.name != "none"
             require(trains, "epochs", self.epochs, "arch=none has nothing to train, set epochs=0")
@@ -128,6 +132,7 @@ SCHEMAS: dict[str, type[Any]] = {
     "arch/colbert": ColbertConfig,
 }
 
+GROUPS = {*(path.split("/")[0] for path in SCHEMAS), "experiment"}
 KEYS = known_keys(Config, SCHEMAS)
 TEXT_KEYS = text_keys(Config, SCHEMAS)
 
@@ -157,7 +162,9 @@ def typed(config: DictConfig) -> Config:
             passes Hydra's own check); the message names the key.
     """
     if missing := sorted(OmegaConf.missing_keys(config)):
-        raise InputError(f"{missing[0]}=???: has no value, give it one")
+        example = "FILE_OR_FOLDER" if missing[0].endswith("dataset.path") else "VALUE"
+        raise InputError(f"{missing[0]}: has no value; give it one, as in {missing[0]}={example}")
+    at_least("max_length", config.max_length, 8)  # otherwise reported of a key that has its value
     try:
         point = cast(Config, OmegaConf.to_object(config))
     except InputError as error:

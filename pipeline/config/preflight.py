@@ -43,6 +43,8 @@ def check_models(config: Config) -> None:
     ]
     for key, path, lengths in models:
         if (folder := local_folder(path)) is not None:
+            if config.max_length in lengths.values():  # which they have from that key
+                lengths = {"max_length": config.max_length, **lengths}
             check_lengths(folder, lengths)
             check_weights(folder, f"{key}.path")
 
@@ -85,5 +87,5 @@ def _check_training_queries(config: Config) -> None:
     if config.epochs > 0 and why:
         raise InputError(
             f"epochs={config.epochs}: data set {dataset.name} has no training queries ({why}), "
-            "use epochs=0"
+            "use epochs=0 (as a sweep: sweep arch=none base=none negatives=0 epochs=0)"
         )

@@ -139,8 +139,11 @@ class EvalConfig:
         at_least("eval.dev_depth", self.dev_depth, 1)
         at_least("eval.rrf_k", self.rrf_k, 1)
         at_least("eval.batch_size", self.batch_size, 1)
-        if self.depth is not None:
-            at_least("eval.depth", self.depth, max(self.top_k))
+        k = max(self.top_k)
+        enough = self.depth is None or self.depth >= k
+        require(
+            enough, "eval.depth", self.depth, f"must be at least {k}, the largest of eval.top_k"
+        )
 
     def rerank_depth(self, k: int) -> int:
         """Return how many candidates are reranked for a result at k."""

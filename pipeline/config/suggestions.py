@@ -10,6 +10,12 @@ Keys = Mapping[str, tuple[str, ...]]
 
 SHOWN = 3  # suggestions at most
 
+OTHERS = {
+    "base": "a trained run is base=run:NAME, any other model base=ORG/NAME or a folder",
+    "embedder": "any other is embedder.path=ORG/NAME or a folder",
+}
+"""Group -> how to name what is none of its options."""
+
 
 def known_keys(schema: type[Any], groups: Mapping[str, type[Any]]) -> Keys:
     """List the keys of ``schema`` and of its ``groups``, ``{"dataset/beir": BeirConfig}``."""
@@ -52,10 +58,15 @@ def added(config: Any, prefix: str = "") -> Iterator[str]:
 
 
 def no_such_option(group: str, option: str, options: Sequence[str]) -> str:
-    """Describe an unknown option of a group in one line, with a similar one."""
+    """Describe an unknown option of a group in one line, with a similar one.
+
+    ``model`` is left out, the option of ``base`` that a reference becomes.
+    """
+    options = [name for name in options if name != "model"]
     close = get_close_matches(option, options, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
-    return f"{group}={option}: none of {', '.join(options)}{hint}"
+    others = f"; {OTHERS[group]}" if group in OTHERS else ""
+    return f"{group}={option}: none of {', '.join(options)}{others}{hint}"
 
 
 def no_such_key(key: str, known: Keys) -> str:

@@ -35,6 +35,7 @@ NOT_OF_KIND = re.compile(
 NO_LIST = re.compile(
     r"Error merging override (\S+)\nInvalid value assigned: \w+ is not a ListConfig"
 )
+SEVERAL = re.compile(r"Ambiguous value for argument '(\S+=(.+))'\n1\. To use it as a list")
 NO_KEY = re.compile(r"Could not override '([\w.]+)'\.\nTo append to your config use")
 """Hydra's message for a key that the schema lacks; appending it would change nothing."""
 
@@ -98,6 +99,9 @@ def one_line(error: BaseException) -> str:
         return no_such_key(misspelt[1], KEYS)
     if wrong := NO_OPTION.search(text):
         return no_such_option(wrong[1], wrong[2], wrong[3].split())
+    if several := SEVERAL.match(text):
+        grid = f"several values make a grid: python -m pipeline sweep {several[1]}"
+        return mask(f"{several[1]}: {grid} (a list is [{several[2]}])")
     cause = error.__cause__
     if isinstance(cause, OmegaConfBaseException) and str(cause) not in text:
         text = f"{text}\n{cause}"
@@ -121,6 +125,8 @@ def _not_understood(override: str, problem: str) -> str:
     key, equals, value = override.partition("=")
     if not equals:
         return f"{override}: must be KEY=VALUE, as in epochs=2"
+    if key == "grid":
+        return "grid: quote each line, as in \"grid=['arch=colbert negatives=1,3']\""
     if value.startswith("~"):
         return f"{override}: ~ is not expanded here, write the whole path"
     if value and value[0] not in "'\"[{":

@@ -82,6 +82,20 @@ class Grid:
         return config
 
 
+def check_references(points: Sequence[Config]) -> None:
+    """Check that the runs and promoted models exist which the points start from or learn from.
+
+    Raises:
+        InputError: one does not, or the tracking store can't be read.
+    """
+    from pipeline.tracking.references import find_model, is_reference  # imports MLflow
+
+    for point in points:
+        for name in (point.base.path, point.train.teacher, point.mining.filter):
+            if name is not None and is_reference(name):
+                find_model(point.tracking, name)
+
+
 def _fixed(word: str) -> list[str]:
     """Drop an override with several values; of several data sets keep the first."""
     (override,) = OverridesParser.create().parse_overrides([word])

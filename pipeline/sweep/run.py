@@ -21,7 +21,7 @@ from pipeline.config import Config
 from pipeline.infra.imports import importing
 from pipeline.infra.redact import mask
 from pipeline.sweep.clock import Clock
-from pipeline.sweep.grid import Grid
+from pipeline.sweep.grid import Grid, check_references
 
 if TYPE_CHECKING:
     from pipeline.experiment.shared import Shared
@@ -52,6 +52,7 @@ def run(overrides: Sequence[str]) -> None:
         from pipeline.tracking import reader, writer
 
         quiet.silence()
+    check_references(grid.points)
     config, output = grid.config, Path(grid.config.output_dir)
     keys = fingerprints(grid.points)
     points = dict(zip(keys, grid.points, strict=True))

@@ -158,7 +158,10 @@ def _check_sqlite(path: Path, create: bool) -> None:
         if not path.exists():
             _create_sqlite(path)
     elif not path.exists():
-        raise FileNotFoundError("there is no such database")
+        raise InputError(
+            f"nothing has been recorded in {path} yet; run make sweep first, or name another store "
+            "with output_dir=DIR or tracking.uri=URI"
+        )
     begun, waiting = time.monotonic(), False
     while True:
         try:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pipeline.audit import audit
 from pipeline.audit.page import save
+from pipeline.audit.summary import size
 from tests.audit.conftest import rows_of, write
 from tests.pages import Page
 
@@ -53,3 +54,9 @@ def test_a_file_without_usable_rows(tmp_path: Path) -> None:
     page.check()
     assert not page.all("svg")
     assert "no_pairs" in (tmp_path / "audit.json").read_text()
+
+
+def test_one_of_a_kind_is_singular(tmp_path: Path) -> None:
+    report = audit(write(tmp_path / "one.jsonl", [{"query": "a b", "text": "c d", "label": 1}]))
+    assert size(report) == "1 pair of 1 query and 1 passage, from 1 usable of 1 row"
+    assert any(finding.message.startswith("only 1 usable pair,") for finding in report.findings)

@@ -94,6 +94,11 @@ def test_a_word_that_is_no_command_is_one_line(
         (["ui", "--port", "one"], "'one'"),
         (["compare", "a", "b", "--search", "bm25"], "'bm25'"),
         (["audit"], "DATA"),
+        (["--arch", "colbert"], "--arch: no such flag; a key is written arch=VALUE"),
+        (["--cfg", "jobs"], "--cfg/-c: invalid choice: 'jobs'"),
+        (["arch", "colbert"], "arch: write arch=VALUE, without spaces"),
+        (["train.queries:", "9"], "train.queries: write train.queries=VALUE, without spaces"),
+        (["experiment", "=", "smoke"], "experiment: write experiment=VALUE"),
         (["sweep", "--cfg", "job"], "--cfg"),
     ],
 )

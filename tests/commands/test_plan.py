@@ -115,6 +115,15 @@ def test_a_data_set_without_training_queries_is_named(
     assert code_of(["plan", "dataset.max_train_queries=0", "epochs=1"]) == 2
 
 
+def test_a_run_to_start_from_must_exist(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for key in ("base", "train.teacher", "mining.filter"):
+        assert code_of(["plan", f"{key}=run:none"]) == 2
+        assert capsys.readouterr().err.startswith("error: nothing has been recorded in outputs/")
+    assert list(elsewhere.iterdir()) == []
+
+
 @pytest.mark.slow
 def test_a_bad_point_stops_it(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("plan", "sweep"):

@@ -103,6 +103,7 @@ def test_texts_may_look_like_overrides() -> None:
         (["query", "document"], "model=REF is missing"),
         (["model=m", "query"], "a query needs at least one document"),
         (["model=m", "query", " "], "an empty text"),
+        (["model=m", "query", "document", "output_dir=x"], "output_dir=x: a key, put it before"),
     ],
 )
 def test_bad_words(words: list[str], said: str) -> None:

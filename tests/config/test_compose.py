@@ -13,6 +13,7 @@ from pipeline.config.datasets import LabelledConfig
 from pipeline.experiment.job import check_unused
 from pipeline.infra.errors import one_line
 from pipeline.records import InputError
+from pipeline.sweep.grid import expand
 from tests.points import compose_config
 
 
@@ -29,6 +30,11 @@ from tests.points import compose_config
         ("train.learning_rate=fast", "must be a number"),
         ("force=maybe", "must be true or false"),
         ("latency.limits=x", "must be a list, as in [5,10]"),
+        (
+            "negatives=1,2",
+            "several values make a grid: python -m pipeline sweep negatives=1,2 (a list is [1,2])",
+        ),
+        ("embedder=bge", "none of minilm_l6; any other is embedder.path=ORG/NAME or a folder"),
     ],
 )
 def test_hydra_errors_become_one_line(override: str, said: str) -> None:
@@ -52,6 +58,20 @@ def test_a_value_that_hydra_can_not_read_comes_with_what_to_write(override: str,
     with pytest.raises(HydraException) as caught:
         compose_config([override])
     assert one_line(caught.value) == f"{override}: {said}"
+
+
+def test_a_base_that_is_no_option_may_be_a_run_or_any_model() -> None:
+    with pytest.raises(HydraException) as caught:
+        compose_config(["base=mini_l6"])
+    line = one_line(caught.value)
+    assert line.endswith("base=ORG/NAME or a folder; did you mean minilm_l6?")
+    assert "base=run:NAME" in line and " model," not in line
+
+
+def test_an_unquoted_grid_comes_with_what_to_write() -> None:
+    with pytest.raises(HydraException) as caught:
+        expand([], ["grid=[arch=colbert"])
+    assert one_line(caught.value).startswith("grid: quote each line, as in \"grid=['arch=")
 
 
 @pytest.mark.parametrize("text", ["1e5", "007", "1_000", "true", "1.50", "inf"])

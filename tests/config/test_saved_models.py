@@ -85,6 +85,7 @@ def test_a_model_that_is_here() -> None:
             "base=ROBERTA arch=colbert arch.document_length=64 arch.query_length=99",
             r"arch\.query_length=99: .* at most 64 tokens",
         ),
+        ("max_length=513", r"^max_length=513: .* at most 512 tokens"),
         ("embedder.max_length=513", r"embedder\.max_length=513: .* at most 512 tokens"),
         ("mining.embedder.max_length=513", r"mining\.embedder\.max_length=513: .* 512 tokens"),
     ],

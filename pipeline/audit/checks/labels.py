@@ -36,7 +36,7 @@ def _amount(counts: Counts) -> Iterator[Finding]:
             kind="few_pairs",
             severity="warning",
             count=pairs,
-            message=f"only {pairs} usable pairs, fewer than {FEW_PAIRS}",
+            message=f"only {pairs} usable pair{'s' * (pairs != 1)}, fewer than {FEW_PAIRS}",
             cost="a fine-tuned reranker is likely no better than its base, and a test split of "
             "so few queries cannot show whether it is",
             advice="label more pairs, or use a reranker as it is",
