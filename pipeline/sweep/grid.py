@@ -91,15 +91,16 @@ def _check_names(points: Sequence[Config], lines: Sequence[Sequence[str]]) -> No
     Seeds of a model and folds of a data set may share a name.
 
     Raises:
-        InputError: names the two lines.
+        InputError: names what the two lines do not share.
     """
-    first: dict[str, tuple[Config, str]] = {}
+    first: dict[str, tuple[Config, Sequence[str]]] = {}
     for point, words in zip(points, lines, strict=True):
-        line = " ".join(word for word in words if not word.startswith("grid="))
-        other, other_line = first.setdefault(point.run_name, (point, line))
+        other, its_words = first.setdefault(point.run_name, (point, words))
         twin = replace(point, seed=other.seed, dataset=other.dataset, tracking=other.tracking)
+        one = " ".join(word for word in its_words if word not in words) or "default"
+        two = " ".join(word for word in words if word not in its_words) or "default"
         example = "\"run_name='${arch.name}_${train.learning_rate}'\""
-        expected = f"two points have it ({other_line}; {line}), give each its own, as in {example}"
+        expected = f"two points have it ({one}; {two}), give each its own, as in {example}"
         require(twin == other, "run_name", point.run_name, expected)
 
 

@@ -20,6 +20,7 @@ SWEEP = (
     "train.max_steps=2",
     "base=modernbert_tiny",
     "base.path=broken,random:modernbert",
+    "run_name='of ${base.path}'",
 )
 
 
@@ -66,7 +67,7 @@ def test_retries_and_fail_fast_and_going_on(
     assert "failed and is run again: " in said
     assert "0 of 2 points" in said
     assert "failed: RuntimeError: 1 point failed" in said
-    assert "SKIPPED cross_encoder_modernbert_tiny_1neg_1ep: not started" in said
+    assert "SKIPPED of random:modernbert: not started" in said
 
     said = sweep()
     assert "0 points finished before" in said
