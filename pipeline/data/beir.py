@@ -16,6 +16,7 @@ from pipeline.config.datasets import BeirConfig
 from pipeline.data.corpus import Corpus, CorpusWriter, DuplicateId
 from pipeline.data.drawing import groups_of, without_dev
 from pipeline.data.judgments import never_negative
+from pipeline.data.readers.labels import EXPECTED, parse_label
 from pipeline.data.readers.lines import (
     fail,
     file_facts,
@@ -212,10 +213,9 @@ def _read_qrels(
             fail(path, number, f'query-id "{query_id}" {UNKNOWN.format(files.queries.name)}')
         if doc_id not in texts.corpus and doc_id not in texts.empty_passages:
             fail(path, number, f'corpus-id "{doc_id}" {UNKNOWN.format(files.corpus.name)}')
-        try:
-            gain = int(score)
-        except ValueError:
-            fail(path, number, f'the score "{score}" must be a whole number')
+        gain = parse_label(score)
+        if gain is None:
+            fail(path, number, f'the score "{score}" must be {EXPECTED}')
 
         judged.add(query_id)
         if query_id in texts.empty_queries or doc_id in texts.empty_passages:

@@ -66,9 +66,13 @@ PASSAGE = '{"_id": "d1", "title": "optional", "text": "..."}'
             {"test": HEAD + "q1 0 d1 1\n"},
             "qrels/test.tsv:2: 1 columns instead of query-id<TAB>corpus-id<TAB>score",
         ),
-        (
-            {"test": HEAD + "q1\td1\tyes\n"},
-            'qrels/test.tsv:2: the score "yes" must be a whole number',
+        *(
+            (
+                {"test": HEAD + f"q1\td1\t{score}\n"},
+                f'qrels/test.tsv:2: the score "{score}" must be a whole number of at most '
+                "1,000,000",
+            )
+            for score in ("yes", "0.5", "1_0", "٣", 2**31)
         ),
         (
             {"test": HEAD + "q1\td1\t1\nq1\td1\t2\n"},

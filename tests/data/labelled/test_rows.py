@@ -106,7 +106,7 @@ def test_pairs_triplets_and_n_tuples(tmp_path: Path) -> None:
     assert not any(row.label_given for row in found)
 
 
-@pytest.mark.parametrize("label", [1, 1.0, "1", "1.0", " 1 ", True])
+@pytest.mark.parametrize("label", [1, 1.0, "1", "1.0", " 1 ", "+1", True])
 def test_whole_labels_however_written(tmp_path: Path, label: object) -> None:
     (row,) = read(written(tmp_path / "a.jsonl", {**ROWS[0], "label": label}))
     assert isinstance(row, LabelledRow) and row.label == 1
@@ -121,7 +121,10 @@ def test_every_fault_of_a_json_line_is_named_and_the_next_line_read(tmp_path: Pa
         "not_text": [b'{"query": "a", "text": 5, "label": 1}'],
         "bad_label": [
             b'{"query": "a", "text": "b", "label": %s}' % label
-            for label in (b"0.5", b'"yes"', b"null", b"NaN", b"1e999", b"[1]")
+            for label in (
+                *(b"0.5", b'"yes"', b"null", b"NaN", b"1e999", b"[1]"),
+                *(b'"1_0"', '"٣"'.encode(), b"2147483648", b"1e16", b'"%s"' % (b"9" * 5000)),
+            )
         ],
         "negative_label": [b'{"query": "a", "text": "b", "label": -1}'],
         "empty_query": [b'{"query": " ", "text": "b", "label": 1}'],
