@@ -175,6 +175,11 @@ def test_bad_files(tmp_path: Path) -> None:
         '"question" and "answer" are needed'
     )
 
+    path = tmp_path / "doubled.parquet"
+    pq.write_table(pa.table([["a"], ["b"], ["c"]], names=["question", "answer", "answer"]), path)
+    with pytest.raises(InputError, match=r'columns 2 and 3 are named "answer"'):
+        load(config(path), cache)
+
     path = tmp_path / "broken.parquet"
     path.write_bytes(b"PAR1 not really")
     with pytest.raises(InputError, match=r"broken\.parquet: not a Parquet file"):

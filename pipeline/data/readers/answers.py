@@ -8,7 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.config.bounds import require
-from pipeline.data.readers.lines import numbered_lines, numbered_objects, text_field
+from pipeline.data.readers.lines import (
+    numbered_lines,
+    numbered_objects,
+    require_distinct,
+    text_field,
+)
 from pipeline.infra.errors import disk_is_full
 from pipeline.records import InputError
 
@@ -108,6 +113,7 @@ def _open(path: Path) -> tuple[int, Callable[[], Iterator[tuple[str, str]]]]:
             schema, count = file.schema_arrow, file.metadata.num_rows
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path}: not a Parquet file ({error})") from None
+    require_distinct(schema.names, str(path))
     for column in COLUMNS:
         if column not in schema.names or str(schema.field(column).type) not in TEXT_TYPES:
             raise InputError(

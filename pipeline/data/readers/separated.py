@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import IO
 
-from pipeline.data.readers.lines import utf8_lines
+from pipeline.data.readers.lines import require_distinct, utf8_lines
 from pipeline.data.text import SURROGATE
 from pipeline.records import InputError
 
@@ -32,7 +32,7 @@ def separated_rows(
     row follows. A wrong byte becomes half a surrogate pair.
 
     Raises:
-        InputError: broken UTF-16, or a header that is not UTF-8.
+        InputError: broken UTF-16, or a header that is not UTF-8 or names two columns alike.
     """
     csv.field_size_limit(LONGEST)
     taken: list[str] = []  # lines of one row
@@ -64,6 +64,7 @@ def separated_rows(
             header = [column.strip() for column in row]
             if SURROGATE.search("".join(header)):
                 raise InputError(f"{name}:{line}: not UTF-8; save the file as UTF-8")
+            require_distinct(header, f"{name}:{line}")
         elif delimiter == "\t" and last > line:
             problem = f"a quote that opens here closes on line {last}; a row of TSV is one line"
             yield line, (BROKEN, problem)

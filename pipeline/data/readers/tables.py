@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple, cast
 
-from pipeline.data.readers.lines import utf8_lines
+from pipeline.data.readers.lines import require_distinct, utf8_lines
 from pipeline.data.readers.separated import separated_rows
 from pipeline.data.text import SURROGATE
 from pipeline.records import InputError
@@ -173,6 +173,7 @@ def _parquet(path: Path) -> Iterator[Entry]:
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path}: not a Parquet file ({error})") from None
     with file:
+        require_distinct(file.schema_arrow.names, str(path))
         number = 0
         for batch in file.iter_batches(BATCH):
             names = batch.schema.names
