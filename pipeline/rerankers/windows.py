@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.config.bounds import require
 from pipeline.config.stages import RerankConfig
 from pipeline.protocols import Reranker, Scorer, Scores
 
@@ -13,10 +14,20 @@ def windowed(reranker: Reranker, config: RerankConfig) -> Scorer:
     """Return the reranker as it is evaluated and served: in windows if ``config`` says so.
 
     It shares the weights of ``reranker``.
+
+    Raises:
+        InputError: there are windows, and the model's tokenizer can't say where its tokens are.
     """
     if config.windows is None:
         return reranker
-    return WindowedScorer(reranker, reranker.model.tokenizer, config)
+    tokenizer: Any = reranker.model.tokenizer
+    require(
+        bool(tokenizer.is_fast),
+        "rerank.windows",
+        config.windows,
+        f"{type(tokenizer).__name__} can't cut a text at a token; leave rerank.windows out",
+    )
+    return WindowedScorer(reranker, tokenizer, config)
 
 
 class WindowedScorer:

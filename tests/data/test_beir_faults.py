@@ -89,6 +89,13 @@ def test_bad_input(changed: dict[str, str], message: str, tmp_path: Path) -> Non
     assert not [file for file in (tmp_path / "cache").rglob("*") if file.is_file()]
 
 
+@pytest.mark.parametrize("line", ["[" * 100_000, '{"_id": %s}' % ("1" * 5000)])
+def test_json_that_python_can_not_read(line: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "in", queries=line)
+    with pytest.raises(InputError, match=r"queries\.jsonl:1: broken JSON \("):
+        load(config(path), tmp_path / "cache")
+
+
 def test_folder_without_qrels(tmp_path: Path) -> None:
     path = write(tmp_path / "in")
     shutil.rmtree(path / "qrels")

@@ -107,6 +107,9 @@ def numbered_objects(path: Path, expected: str) -> Iterator[tuple[int, dict[str,
             value = json.loads(line)
         except json.JSONDecodeError as error:
             fail(path, number, f"broken JSON ({error.msg}, column {error.colno}), like {expected}")
+        # Brackets too deep, or a number too long.
+        except (ValueError, RecursionError) as error:
+            fail(path, number, f"broken JSON ({error}), like {expected}")
         if not isinstance(value, dict):
             fail(path, number, f"a JSON object is needed, like {expected}")
         yield number, value

@@ -10,6 +10,7 @@ from pipeline.config.datasets import ColumnsConfig
 from pipeline.data.labelled.rows import LabelledRow, read_rows
 from pipeline.data.readers.tables import Fault
 from pipeline.records import InputError
+from tests.data.labelled.labelled_file import break_page, write
 
 ROWS = [
     {"query": "what is gout", "text": "Gout is a form of arthritis.", "label": 2},
@@ -211,6 +212,11 @@ def test_parquet_strings_that_are_not_utf8(tmp_path: Path) -> None:
         ("a.jsonl.gz", b"no gzip", "broken gzip file"),
         ("a.jsonl.gz", gzip.compress(b'{"query": 1}\n' * 999, mtime=0)[:30], "broken gzip file"),
         ("a.parquet", b"no parquet", "not a Parquet file"),
+        (
+            "a.csv",
+            b"query,text,label\ra,b,1\r",
+            "a.csv:1: the header can't be read; end every line",
+        ),
     ],
 )
 def test_a_wrong_file_is_one_line(tmp_path: Path, name: str, content: bytes, message: str) -> None:
@@ -221,6 +227,13 @@ def test_a_wrong_file_is_one_line(tmp_path: Path, name: str, content: bytes, mes
     assert message in str(error.value)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_broken_page_of_parquet(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.parquet", ROWS)
+    path.write_bytes(break_page(path.read_bytes()))
+    with pytest.raises(InputError, match=r"a\.parquet: not a Parquet file, or a broken one"):
+        read(path)
 
 
 def test_no_such_file(tmp_path: Path) -> None:
