@@ -202,7 +202,7 @@ def _read_qrels(
     judged: set[str] = set()
     lines = numbered_lines(path)
     header = next(lines, (1, ""))[1].split("\t")
-    if len(header) != 3 or header[2].lstrip("+-").isdigit():
+    if len(header) != 3 or header[2].lstrip(" +-.")[:1].isdigit():
         fail(path, 1, f"not the header, which is {HEADER}")
     for number, line in lines:
         columns = line.split("\t")

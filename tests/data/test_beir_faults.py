@@ -58,9 +58,12 @@ PASSAGE = '{"_id": "d1", "title": "optional", "text": "..."}'
             'qrels/test.tsv:2: corpus-id "d99" is not in corpus.jsonl; add it there or delete '
             "this line",
         ),
-        (
-            {"test": "q1\td1\t1\n"},
-            "qrels/test.tsv:1: not the header, which is query-id<TAB>corpus-id<TAB>score",
+        *(
+            (
+                {"test": f"q1\td1\t{score}\n"},
+                "qrels/test.tsv:1: not the header, which is query-id<TAB>corpus-id<TAB>score",
+            )
+            for score in ("1", "-1", "1.0", "0.5", ".5")
         ),
         (
             {"test": HEAD + "q1 0 d1 1\n"},
