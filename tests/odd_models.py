@@ -9,6 +9,9 @@ from transformers import (
     BertConfig,
     BertForSequenceClassification,
     BertModel,
+    CanineConfig,
+    CanineModel,
+    CanineTokenizer,
     GPT2Config,
     GPT2Model,
     PreTrainedTokenizerFast,
@@ -70,6 +73,17 @@ def decoder(folder: Path, kind: str) -> Path:
         model = Qwen2ForSequenceClassification(config) if scores else Qwen2Model(config)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return folder
+
+
+def canine(folder: Path) -> Path:
+    """A CANINE, whose tokenizer is written in Python and does not say where its tokens are."""
+    set_seed(0)
+    config = CanineConfig(
+        hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64
+    )
+    CanineModel(config).save_pretrained(folder)
+    CanineTokenizer(model_max_length=64).save_pretrained(folder)
     return folder
 
 

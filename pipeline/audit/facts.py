@@ -38,7 +38,9 @@ def _tokens(seen: Counts, lengths: Lengths) -> dict[str, object]:
         "passages": percentiles(lengths.passages),
         "pairs": percentiles(pair_lengths),
         "cut_share": share(int(np.sum(pair_lengths > lengths.max_length)), len(pair_lengths)),
-        "positives_behind_cut_share": share(lengths.behind_cut.count, lengths.positives),
+        "positives_behind_cut_share": share(lengths.behind_cut.count, lengths.positives)
+        if lengths.sees_cut
+        else None,
         "histogram": histogram(pair_lengths, lengths.max_length),
     }
 

@@ -36,13 +36,16 @@ class Lengths:
         self.query_length = query_length
         self.queries = array("I")
         self.passages = array("I")
-        self.positives = 0  # rows
+        self.positives = 0  # rows, of which the cut is looked at
         self.behind_cut = Sightings()  # positive rows that match mostly behind the cut
         self.apart = int(tokenizer.num_special_tokens_to_add(pair=False)) + MARKER
         self.special = int(tokenizer.num_special_tokens_to_add(pair=True))
-        self._tokenizer = tokenizer.backend_tokenizer
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
+        # A tokenizer written in Python, as that of CANINE, does not say where its tokens are.
+        self.sees_cut = bool(tokenizer.is_fast)
+        self._tokenizer = tokenizer
+        if self.sees_cut:
+            tokenizer.backend_tokenizer.no_truncation()
+            tokenizer.backend_tokenizer.no_padding()
 
     def add_passages(self, texts: Mapping[int, str]) -> dict[int, Any]:
         """Measure the new ones of ``texts`` (by number, ascending); return their encodings."""
@@ -57,7 +60,7 @@ class Lengths:
         self.queries.extend(self.tokens(queries.values()))
         encoded = self.add_passages({passage: row.text for row, _, passage in batch})
         for row, query, passage in batch:
-            if row.label > 0:
+            if row.label > 0 and self.sees_cut:
                 self.positives += 1
                 room = self._room(query)
                 if self.passages[passage] > room:
@@ -88,7 +91,11 @@ class Lengths:
 
     def _encode(self, texts: Iterable[str]) -> list[Any]:
         cut = [text[:LONGEST] for text in texts]
-        return list(self._tokenizer.encode_batch(cut, add_special_tokens=False))
+        if not self.sees_cut:
+            read = (self._tokenizer(t, add_special_tokens=False, verbose=False) for t in cut)
+            return [tokens["input_ids"] for tokens in read]
+        backend = self._tokenizer.backend_tokenizer
+        return list(backend.encode_batch(cut, add_special_tokens=False))
 
     def _check_behind(self, row: LabelledRow, start: int) -> None:
         """Count the row if most of the shared words are only from ``start`` on."""

@@ -16,6 +16,7 @@ from pipeline.config.datasets import BeirConfig
 from pipeline.data.corpus import Corpus, CorpusWriter, DuplicateId
 from pipeline.data.drawing import groups_of, without_dev
 from pipeline.data.judgments import never_negative
+from pipeline.data.readers.labels import EXPECTED, parse_label
 from pipeline.data.readers.lines import (
     fail,
     file_facts,
@@ -201,7 +202,7 @@ def _read_qrels(
     judged: set[str] = set()
     lines = numbered_lines(path)
     header = next(lines, (1, ""))[1].split("\t")
-    if len(header) != 3 or header[2].lstrip("+-").isdigit():
+    if len(header) != 3 or header[2].lstrip(" +-.")[:1].isdigit():
         fail(path, 1, f"not the header, which is {HEADER}")
     for number, line in lines:
         columns = line.split("\t")
@@ -212,10 +213,9 @@ def _read_qrels(
             fail(path, number, f'query-id "{query_id}" {UNKNOWN.format(files.queries.name)}')
         if doc_id not in texts.corpus and doc_id not in texts.empty_passages:
             fail(path, number, f'corpus-id "{doc_id}" {UNKNOWN.format(files.corpus.name)}')
-        try:
-            gain = int(score)
-        except ValueError:
-            fail(path, number, f'the score "{score}" must be a whole number')
+        gain = parse_label(score)
+        if gain is None:
+            fail(path, number, f'the score "{score}" must be {EXPECTED}')
 
         judged.add(query_id)
         if query_id in texts.empty_queries or doc_id in texts.empty_passages:

@@ -11,9 +11,13 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
+
+import numpy as np
 
 from pipeline.infra.errors import one_line
 from pipeline.protocols import Scorer
+from pipeline.rerankers.windows import WindowedScorer
 
 log = logging.getLogger(__name__)
 
@@ -151,38 +155,50 @@ def score_jobs(
 ) -> list[list[float] | NotScored | None]:
     """Score the jobs in calls of at most ``most_pairs`` pairs; a job that fails harms no other.
 
-    Between two calls the jobs that nobody waits for any more are dropped; their result is None.
-    If a call fails, each job is scored alone.
+    A window of a passage counts as a pair. Between two calls the jobs that nobody waits for any
+    more are dropped; their result is None. If a call fails, each job is scored alone.
     """
-    queries = {str(i): job.query for i, job in enumerate(jobs)}
-    passages: dict[str, str] = {}
-    pairs: list[tuple[str, str]] = []
-    job_of: list[Job] = []
-    for i, job in enumerate(jobs):
-        ids = job.ids or [f"{i}.{j}" for j in range(len(job.passages))]
-        passages.update(zip(ids, job.passages, strict=True))
-        pairs += [(str(i), doc_id) for doc_id in ids]
-        job_of += [job] * len(ids)
-    scores = [math.nan] * len(pairs)
-    # Similar lengths together, so that a call pads little.
-    left = sorted(range(len(pairs)), key=lambda place: -len(passages[pairs[place][1]]))
     try:
-        while left := [place for place in left if not job_of[place].result.done()]:
-            some, left = left[:most_pairs], left[most_pairs:]
-            found = model.score_pairs(queries, passages, [pairs[place] for place in some])
-            for place, score in zip(some, found.tolist(), strict=True):
-                scores[place] = score
+        in_order = iter(_scores(model, jobs, most_pairs))
     except Exception as error:
         if len(jobs) > 1:
             return [score_jobs(model, [job], most_pairs)[0] for job in jobs]
         log.error("a request was not scored: %s", one_line(error))
         return [NotScored("the model failed at this request; the server's log says why")]
-    in_order = iter(scores)
     of_jobs = [[next(in_order) for _ in job.passages] for job in jobs]
     return [
         None if job.result.done() else _checked(of_job)
         for job, of_job in zip(jobs, of_jobs, strict=True)
     ]
+
+
+def _scores(model: Scorer, jobs: Sequence[Job], most_pairs: int) -> list[float]:
+    """Score the passages of all jobs in order; NaN where nobody waits for the score any more."""
+    queries = {str(i): job.query for i, job in enumerate(jobs)}
+    texts: dict[str, str] = {}
+    pairs: list[tuple[str, str]] = []
+    job_of: list[Job] = []  # of each pair
+    starts: list[int] = []  # of the pairs of each passage, which are several if it has windows
+    for i, job in enumerate(jobs):
+        ids = job.ids or [f"{i}.{j}" for j in range(len(job.passages))]
+        for doc_id, passage in zip(ids, job.passages, strict=True):
+            parts = [passage]
+            if isinstance(model, WindowedScorer) and not job.result.done():
+                parts = model.read(passage)
+            names = [f"{doc_id}\0{n}" if n else doc_id for n in range(len(parts))]
+            texts.update(zip(names, parts, strict=True))
+            starts.append(len(pairs))
+            pairs += [(str(i), name) for name in names]
+            job_of += [job] * len(names)
+    scorer = model.inner if isinstance(model, WindowedScorer) else model
+    scores = np.full(len(pairs), math.nan)
+    # Similar lengths together, so that a call pads little.
+    order = sorted(range(len(pairs)), key=lambda place: -len(texts[pairs[place][1]]))
+    wanted = (place for place in order if not job_of[place].result.done())
+    while some := list(islice(wanted, most_pairs)):
+        scores[some] = scorer.score_pairs(queries, texts, [pairs[place] for place in some])
+    best: list[float] = np.maximum.reduceat(scores, starts).tolist()
+    return best
 
 
 def _checked(scores: list[float]) -> list[float] | NotScored:

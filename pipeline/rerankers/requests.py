@@ -27,7 +27,7 @@ def read_requests(lines: Iterable[str], name: str) -> list[Request]:
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{name}:{number}: not valid JSON ({error})") from error
         documents = row.get("documents") if isinstance(row, dict) else None
         texts = [row.get("query"), *documents] if isinstance(documents, list) else [None]

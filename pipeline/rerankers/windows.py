@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.config.bounds import require
 from pipeline.config.stages import RerankConfig
 from pipeline.protocols import Reranker, Scorer, Scores
 
@@ -13,10 +14,20 @@ def windowed(reranker: Reranker, config: RerankConfig) -> Scorer:
     """Return the reranker as it is evaluated and served: in windows if ``config`` says so.
 
     It shares the weights of ``reranker``.
+
+    Raises:
+        InputError: there are windows, and the model's tokenizer can't say where its tokens are.
     """
     if config.windows is None:
         return reranker
-    return WindowedScorer(reranker, reranker.model.tokenizer, config)
+    tokenizer: Any = reranker.model.tokenizer
+    require(
+        bool(tokenizer.is_fast),
+        "rerank.windows",
+        config.windows,
+        f"{type(tokenizer).__name__} can't cut a text at a token; leave rerank.windows out",
+    )
+    return WindowedScorer(reranker, tokenizer, config)
 
 
 class WindowedScorer:
@@ -27,7 +38,7 @@ class WindowedScorer:
 
     def __init__(self, inner: Scorer, tokenizer: Any, config: RerankConfig) -> None:
         assert config.windows is not None
-        self._inner = inner
+        self.inner = inner
         self._tokenizer = tokenizer
         self._length = config.windows
         self._stride = config.stride or max(1, config.windows // 2)
@@ -44,16 +55,19 @@ class WindowedScorer:
         windows: dict[str, str] = {}
         names: dict[str, list[str]] = {}
         for doc_id in {doc_id for _, doc_id in pairs}:
-            texts = self.split(passages[doc_id])
-            if self._pooling == "first":
-                texts = texts[:1]
+            texts = self.read(passages[doc_id])
             names[doc_id] = [f"{doc_id}\0{i}" for i in range(len(texts))]
             windows.update(zip(names[doc_id], texts, strict=True))
         expanded = [(query_id, name) for query_id, doc_id in pairs for name in names[doc_id]]
-        scores = self._inner.score_pairs(queries, windows, expanded, progress)
+        scores = self.inner.score_pairs(queries, windows, expanded, progress)
         starts = np.cumsum([0, *(len(names[doc_id]) for _, doc_id in pairs)])[:-1]
         pooled: Scores = np.maximum.reduceat(scores, starts) if len(pairs) else scores
         return pooled
+
+    def read(self, text: str) -> list[str]:
+        """Return the windows whose largest score is that of the text."""
+        windows = self.split(text)
+        return windows[:1] if self._pooling == "first" else windows
 
     def split(self, text: str) -> list[str]:
         """Cut windows of at most ``windows`` tokens, ``stride`` apart; the last reaches the end."""

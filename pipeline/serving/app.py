@@ -69,7 +69,13 @@ def create_app(served: Served, limits: Limits, token: str | None, most_pairs: in
             await worker
 
     # Without the pages that load scripts from elsewhere; /openapi.json describes the requests.
-    app = FastAPI(title="reranker", lifespan=scoring, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="reranker",
+        lifespan=scoring,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # to the Host that a client names
+    )
     _answer_errors(app)
 
     few = BeforeValidator(partial(counted, most=limits.documents))

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -177,59 +176,3 @@ def test_rows_may_leave_out_the_title_of_a_passage(tmp_path: Path) -> None:
     assert report.facts["passages"] == 1
     found = {finding.kind for finding in report.findings}
     assert not found & {"ambiguous_doc_id", "merged_passage", "duplicate_passages"}
-
-
-@pytest.mark.parametrize(
-    ("rows", "kind", "severity", "expected"),
-    [
-        (
-            [{"query_id": "a"}, {"query_id": "a", "query": "other"}],
-            *("ambiguous_query_id", "unusable", ['line 1 and line 2: "a"']),
-        ),
-        (
-            [{"query_id": "a"}, {"query_id": "b"}, {"query_id": "b"}],
-            *("duplicate_queries", "warning", ['line 1 and line 2: "a" and "b", "the query"']),
-        ),
-        (
-            [{"split": "train"}, {"split": "holdout"}],
-            *("unknown_split", "unusable", ['line 2: "holdout"']),
-        ),
-        (
-            [{"split": "test"}, {}, {"split": ""}],
-            *("rows_without_split", "unusable", ["line 2", "line 3"]),
-        ),
-        (
-            [{"split": "train"}, {"split": "dev", "query": "other"}],
-            *("no_positive", "unusable", ["split test: no row"]),
-        ),
-        (
-            [{"label": 2}, {"label": 2}],
-            *("constant_labels", "warning", ["the file: all 2 labels are 2, lines 1 to 2"]),
-        ),
-        (
-            [{"label": 0}, {"label": 0, "query": "other"}],
-            *("no_positive", "unusable", ["the file, lines 1 to 2"]),
-        ),
-        (
-            [{"split": "train"}, {"split": "test", "query": "other"}],
-            *("leaked_passages", "warning", ['line 1 (train) and line 2 (test): "the text"']),
-        ),
-        (
-            [{}, {"query": "other", "label": 0}],
-            *("queries_without_positive", "warning", ['line 2: "other"']),
-        ),
-        (
-            [{}, {"query": "other"}, {"query": "third", "label": 0}],
-            *("shared_passages", "info", ['line 1: "the text", relevant to 2 queries']),
-        ),
-        ([{"text": ""}], "no_pairs", "unusable", []),
-        ([{"label": 0.5}], "bad_label", "unusable", ['line 1: "label" is 0.5, not a whole number']),
-    ],
-)
-def test_one_finding(
-    tmp_path: Path, rows: list[Row], kind: str, severity: str, expected: list[str]
-) -> None:
-    usual: dict[str, Any] = {"query": "the query", "text": "the text", "label": 1}
-    report = audit(write(tmp_path / "a.jsonl", [{**usual, **row} for row in rows]))
-    (found,) = [finding for finding in report.findings if finding.kind == kind]
-    assert (found.severity, found.examples) == (severity, expected)

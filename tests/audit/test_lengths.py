@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, CanineTokenizer
 
 from pipeline.audit.checks.lengths import findings
 from pipeline.audit.counts import Counts
+from pipeline.audit.facts import facts
 from pipeline.audit.findings import snippet
 from pipeline.audit.lengths import Lengths, histogram, percentiles
 from pipeline.data.labelled.rows import LabelledRow
@@ -99,6 +100,17 @@ def test_a_cross_encoder_cuts_no_query_but_a_colbert_would(tokenizer: Any) -> No
     (queries,) = findings(counts, lengths)
     assert (queries.kind, queries.severity, queries.count) == ("cut_queries", "info", 1)
     assert "arch.query_length=32" in queries.message
+
+
+def test_a_tokenizer_written_in_python_counts_but_sees_no_cut() -> None:
+    lengths = Lengths(CanineTokenizer(model_max_length=16), max_length=10)
+    r = row(1, "red dog", "the cat and a red dog")  # a character is a token
+    counts = Counts(0.8)
+    lengths.add([(r, *counts.add(r))])
+    assert lengths.pair_lengths(counts).tolist() == [7 + 21 + 3]
+    assert not lengths.behind_cut.count
+    tokens = facts(counts, lengths)["tokens"]
+    assert isinstance(tokens, dict) and tokens["positives_behind_cut_share"] is None
 
 
 def test_percentiles_occur() -> None:

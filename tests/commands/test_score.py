@@ -134,6 +134,12 @@ def test_a_bad_line_is_named(line: str) -> None:
         read_requests(['{"query": "a", "documents": ["b"]}', "", line], "stdin")
 
 
+@pytest.mark.parametrize("line", ["[" * 100_000, '{"query": %s}' % ("1" * 5000)])
+def test_json_that_python_can_not_read(line: str) -> None:
+    with pytest.raises(InputError, match=r"^stdin:1: not valid JSON"):
+        read_requests([line], "stdin")
+
+
 def test_broken_input_is_one_line_and_nothing_is_written(run: Run, elsewhere: Path) -> None:
     text = '{"query": "a", "documents": ["b"]}\n{"query": \n'
     code, printed, errors = run(f"model={elsewhere}", text=text)

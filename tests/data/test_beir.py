@@ -165,6 +165,12 @@ def test_empty_texts_are_left_out_and_counted(tmp_path: Path) -> None:
     assert counts.items() <= dataset.dropped.items()
 
 
+def test_a_score_may_be_written_as_a_float(tmp_path: Path) -> None:
+    path = write(tmp_path / "in", test=tsv(TEST).replace("\n", ".0\n").replace("score.0", "score"))
+    dataset = load(config(path), tmp_path / "cache")
+    assert dataset.test.qrels == {"q1": {"d1": 2, "d2": 1}}
+
+
 def test_byte_order_mark_windows_line_ends_and_blank_lines(tmp_path: Path) -> None:
     path = write(
         tmp_path / "in",

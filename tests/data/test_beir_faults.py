@@ -58,17 +58,24 @@ PASSAGE = '{"_id": "d1", "title": "optional", "text": "..."}'
             'qrels/test.tsv:2: corpus-id "d99" is not in corpus.jsonl; add it there or delete '
             "this line",
         ),
-        (
-            {"test": "q1\td1\t1\n"},
-            "qrels/test.tsv:1: not the header, which is query-id<TAB>corpus-id<TAB>score",
+        *(
+            (
+                {"test": f"q1\td1\t{score}\n"},
+                "qrels/test.tsv:1: not the header, which is query-id<TAB>corpus-id<TAB>score",
+            )
+            for score in ("1", "-1", "1.0", "0.5", ".5")
         ),
         (
             {"test": HEAD + "q1 0 d1 1\n"},
             "qrels/test.tsv:2: 1 columns instead of query-id<TAB>corpus-id<TAB>score",
         ),
-        (
-            {"test": HEAD + "q1\td1\tyes\n"},
-            'qrels/test.tsv:2: the score "yes" must be a whole number',
+        *(
+            (
+                {"test": HEAD + f"q1\td1\t{score}\n"},
+                f'qrels/test.tsv:2: the score "{score}" must be a whole number of at most '
+                "1,000,000",
+            )
+            for score in ("yes", "0.5", "1_0", "٣", 2**31)
         ),
         (
             {"test": HEAD + "q1\td1\t1\nq1\td1\t2\n"},
@@ -83,6 +90,13 @@ def test_bad_input(changed: dict[str, str], message: str, tmp_path: Path) -> Non
         load(config(path), tmp_path / "cache")
     assert str(error.value) == f"{path}/{message.replace('ROOT', str(path))}"
     assert not [file for file in (tmp_path / "cache").rglob("*") if file.is_file()]
+
+
+@pytest.mark.parametrize("line", ["[" * 100_000, '{"_id": %s}' % ("1" * 5000)])
+def test_json_that_python_can_not_read(line: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "in", queries=line)
+    with pytest.raises(InputError, match=r"queries\.jsonl:1: broken JSON \("):
+        load(config(path), tmp_path / "cache")
 
 
 def test_folder_without_qrels(tmp_path: Path) -> None:

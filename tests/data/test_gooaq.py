@@ -11,6 +11,7 @@ import pytest
 from pipeline.data.text import bare
 from pipeline.records import InputError
 from tests.data.gooaq_file import ROWS, config, jsonl, parquet
+from tests.data.labelled.labelled_file import break_page
 from tests.points import load
 
 
@@ -175,10 +176,16 @@ def test_bad_files(tmp_path: Path) -> None:
         '"question" and "answer" are needed'
     )
 
-    path = tmp_path / "broken.parquet"
-    path.write_bytes(b"PAR1 not really")
-    with pytest.raises(InputError, match=r"broken\.parquet: not a Parquet file"):
+    path = tmp_path / "doubled.parquet"
+    pq.write_table(pa.table([["a"], ["b"], ["c"]], names=["question", "answer", "answer"]), path)
+    with pytest.raises(InputError, match=r'columns 2 and 3 are named "answer"'):
         load(config(path), cache)
+
+    path = parquet(tmp_path / "broken.parquet", ROWS)
+    for wrong in (b"PAR1 not really", break_page(path.read_bytes())):
+        path.write_bytes(wrong)
+        with pytest.raises(InputError, match=r"broken\.parquet: not a Parquet file, or a broken"):
+            load(config(path), cache)
 
 
 def test_only_blank_rows_to_index(tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from pipeline.config.stages import RerankConfig
 from pipeline.protocols import Scorer
 from pipeline.rerankers.batching import SLICE, Batch, Batcher, Busy, NotScored, Scored
+from pipeline.rerankers.windows import WindowedScorer
 from tests.scorers import Watched
 from tests.servers import until
 
@@ -158,6 +160,43 @@ def test_a_large_request_that_nobody_waits_for_ends_after_its_slice(watched: Wat
         assert len((await stays).scores) == 2
 
     run(watched, steps)
+    assert watched.calls == [SLICE, 2]
+
+
+WINDOWS = RerankConfig(windows=16)
+
+
+def test_windows_are_scored_in_slices_as_if_in_one_call(watched: Watched) -> None:
+    inner: Any = watched.model
+    model = WindowedScorer(watched, inner.model.tokenizer, WINDOWS)
+    jobs = [JOBS[0], ("large", ["Merges this, " * 1200, "Draws."]), JOBS[2]]
+
+    async def steps(batcher: Batcher) -> None:
+        found = await asyncio.gather(*await start(batcher, jobs))
+        whole = WindowedScorer(inner, inner.model.tokenizer, WINDOWS)
+        for job, scored in zip(jobs, found, strict=True):
+            assert scored.scores == pytest.approx(alone(whole, *job), abs=1e-4)
+
+    (batch,) = run(model, steps)
+    assert batch.pairs == 6
+    assert len(watched.calls) > 2
+    assert set(watched.calls[:-1]) == {SLICE}
+
+
+def test_windows_that_nobody_waits_for_end_after_their_slice(watched: Watched) -> None:
+    watched.gate.clear()
+    inner: Any = watched.model
+
+    async def steps(batcher: Batcher) -> None:
+        (left,) = await start(batcher, [("large", ["Merges this, " * 1200])])
+        await begun(watched, 1)
+        left.cancel()
+        (stays,) = await start(batcher, [JOBS[1]])
+        await asyncio.sleep(0)
+        watched.gate.set()
+        assert len((await stays).scores) == 2
+
+    run(WindowedScorer(watched, inner.model.tokenizer, WINDOWS), steps)
     assert watched.calls == [SLICE, 2]
 
 

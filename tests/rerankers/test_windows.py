@@ -16,8 +16,10 @@ from pipeline.protocols import Reranker
 from pipeline.records import InputError
 from pipeline.rerankers import load_reranker
 from pipeline.rerankers.saved import load_saved
+from pipeline.rerankers.served import as_served
 from pipeline.rerankers.windows import WindowedScorer
 from tests.conftest import Compose
+from tests.odd_models import canine
 
 FILLER = "the weather stays as it was and nobody says much about it " * 20
 ANSWER = "merges the other configuration into this one"
@@ -103,6 +105,14 @@ def test_windows_that_the_model_can_not_read_are_refused(
     said = f"rerank.windows={widest + 1}: the model reads {reads}; take fewer"
     with pytest.raises(InputError, match=re.escape(said)):
         RerankConfig(windows=widest + 1).must_fit(arch)
+
+
+def test_a_tokenizer_that_can_not_cut_is_refused(machine: Hardware, tmp_path: Path) -> None:
+    config = CrossEncoderConfig(name="cross_encoder", max_length=64)
+    plain = load_reranker(canine(tmp_path), config, machine, 32, seed=1)
+    assert plain is not None and as_served(plain, RerankConfig()) is plain
+    with pytest.raises(InputError, match=r"^rerank\.windows=32: CanineTokenizer can't cut"):
+        as_served(plain, RerankConfig(windows=32))
 
 
 @pytest.mark.slow

@@ -188,6 +188,8 @@ JSON = {"Content-Type": "application/json"}
         ("DELETE", "/health", b"", {}, 405, "use GET"),
         ("GET", "/", b"", {}, 404, "/rerank"),
         ("POST", "/v3/rerank", b"{}", JSON, 404, "/rerank"),
+        ("POST", "/rerank/", b"{}", JSON | {"Host": "evil.example"}, 404, "/rerank"),
+        ("GET", "/health/", b"", {}, 404, "/health"),
     ],
 )
 def test_a_mistake_is_one_sentence(

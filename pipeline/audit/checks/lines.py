@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from pipeline.audit.counts import Counts
 from pipeline.audit.findings import Finding, Sightings
+from pipeline.data.readers.labels import EXPECTED
 
 STOPS = "training refuses the file"
 DROPPED = "the rows are dropped"
@@ -35,7 +36,7 @@ REFUSED = {
         "lines where the query or text is not a string",
         "write it in quotes, or delete the lines",
     ),
-    "bad_label": ("labels that are not whole numbers", WHOLE),
+    "bad_label": (f"labels that are not {EXPECTED}", WHOLE),
     "negative_label": ("negative labels", WHOLE),
 }
 """Kind of fault -> message and advice."""

@@ -1,8 +1,9 @@
 """Put labelled rows together: rows in, queries and judgments by id out, passages on disk.
 
 A query or passage without an id gets one from its text, so the same text (``text_key``) is the same
-query or passage; other spellings of it are counted. An id that stands for two texts is refused: one
-of the labels would be wrong.
+query or passage; other spellings of it are counted. If an id is on some rows of a text only, the
+rows without one belong to the first id. An id that stands for two texts is refused: one of the
+labels would be wrong.
 """
 
 import hashlib
@@ -28,6 +29,7 @@ ALL = ""  # the split of every row where the file names none
 
 
 class _Seen(NamedTuple):
+    text_id: str  # the made id if the first rows have none, else the given one
     keys: tuple[bytes, ...]  # of the texts that the id stands for
     path: Path
     line: int
@@ -40,6 +42,7 @@ class Ids:
         self._kind = kind
         self._seen: dict[str, _Seen] = {}
         self._named: dict[bytes, str] = {}
+        self._never_given: set[str] = set()  # made ids of texts that no row has given an id yet
         self._spellings: set[bytes] = set()  # hashes of ids with the exact texts
         self.merged = 0  # texts that are not equal letter by letter to the first of their id
 
@@ -52,17 +55,26 @@ class Ids:
             InputError: the given id already stands for another text.
         """
         keys = tuple(map(text_key, forms))
-        text_id = given or self._named.get(keys[0]) or keys[0].hex()[:16]
-        new = text_id not in self._seen
-        seen = self._seen.setdefault(text_id, _Seen(keys, path, line))
+        named = self._named.get(keys[0])
+        name = given or named or keys[0].hex()[:16]
+        new = name not in self._seen
+        if new and named in self._never_given:
+            self._never_given.remove(named)
+            self._seen[name] = self._seen[named]._replace(path=path, line=line)
+            new = False
+        elif new:
+            self._seen[name] = _Seen(name, keys, path, line)
+            if given is None:
+                self._never_given.add(name)
+        seen = self._seen[name]
         if keys[0] not in seen.keys:
             where = f"line {seen.line}" if path == seen.path else f"{seen.path}:{seen.line}"
-            problem = f'the {self._kind} "{text_id}" has another text than on {where}'
+            problem = f'the {self._kind} "{name}" has another text than on {where}'
             fail(path, line, f"{problem}; give another id, or the same text")
         for key in keys:
-            self._named.setdefault(key, text_id)
-        self._count(text_id, forms, new)
-        return text_id, new
+            self._named.setdefault(key, seen.text_id)
+        self._count(seen.text_id, forms, new)
+        return seen.text_id, new
 
     def _count(self, text_id: str, forms: tuple[str, ...], new: bool) -> None:
         """Note how the text is spelled; count it if its id has another spelling already."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from pipeline.config.datasets import ColumnsConfig
+from pipeline.data.readers.labels import EXPECTED, parse_label
 from pipeline.data.readers.passages import TEXTS
 from pipeline.data.readers.tables import (
     Entry,
@@ -203,14 +204,10 @@ def _texts(record: Record, layout: _Layout) -> Iterator[tuple[str, object]]:
 
 def _label(line: int, record: Record, column: str) -> int | Fault:
     value = None if is_missing(record[column]) else record[column]
-    try:
-        number = float(cast(str, value))  # "1", 1, 1.0 and true are all 1
-        label = int(number)
-    except (TypeError, ValueError, OverflowError):
-        number, label = 0.5, 0
-    if label != number:
+    label = parse_label(str(int(value) if isinstance(value, bool) else value))
+    if label is None:
         shown = "empty" if value in (None, "") else f"{value!r:.40}"
-        return Fault(line, "bad_label", f'"{column}" is {shown}, not a whole number')
+        return Fault(line, "bad_label", f'"{column}" is {shown}, not {EXPECTED}')
     if label < 0:
         return Fault(line, "negative_label", f'"{column}" is {label}; labels start at 0')
     return label

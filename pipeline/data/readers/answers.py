@@ -4,11 +4,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from pipeline.config.bounds import require
-from pipeline.data.readers.lines import numbered_lines, numbered_objects, text_field
+from pipeline.data.readers.lines import (
+    numbered_lines,
+    numbered_objects,
+    require_distinct,
+    text_field,
+)
+from pipeline.data.readers.parquet import parquet_file
 from pipeline.infra.errors import disk_is_full
 from pipeline.records import InputError
 
@@ -103,11 +106,9 @@ def _open(path: Path) -> tuple[int, Callable[[], Iterator[tuple[str, str]]]]:
     """Return the number of rows of a file, and a function that reads them."""
     if path.suffix != ".parquet":
         return sum(1 for _ in numbered_lines(path)), lambda: _jsonl(path)
-    try:
-        with pq.ParquetFile(path) as file:
-            schema, count = file.schema_arrow, file.metadata.num_rows
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path}: not a Parquet file ({error})") from None
+    with parquet_file(path) as file:
+        schema, count = file.schema_arrow, file.metadata.num_rows
+    require_distinct(schema.names, str(path))
     for column in COLUMNS:
         if column not in schema.names or str(schema.field(column).type) not in TEXT_TYPES:
             raise InputError(
@@ -118,7 +119,7 @@ def _open(path: Path) -> tuple[int, Callable[[], Iterator[tuple[str, str]]]]:
 
 
 def _parquet(path: Path) -> Iterator[tuple[str, str]]:
-    with pq.ParquetFile(path) as file:
+    with parquet_file(path) as file:
         for batch in file.iter_batches(BATCH, columns=list(COLUMNS)):
             questions: list[Any] = batch.column("question").to_pylist()
             answers: list[Any] = batch.column("answer").to_pylist()

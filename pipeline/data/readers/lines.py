@@ -4,7 +4,7 @@ import codecs
 import gzip
 import json
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any, NoReturn, cast
@@ -16,6 +16,18 @@ from pipeline.records import InputError
 def fail(path: Path, line: int, problem: str) -> NoReturn:
     """Raise the InputError ``path:line: problem``."""
     raise InputError(f"{path}:{line}: {problem}")
+
+
+def require_distinct(columns: Sequence[str], where: str) -> None:
+    """Check that no two columns have the same name, as only one of them would be read.
+
+    Raises:
+        InputError: two have; names ``where`` and the places from 1. Columns without a name may.
+    """
+    for name in filter(None, columns):
+        if columns.count(name) > 1:
+            places = " and ".join(str(n) for n, c in enumerate(columns, start=1) if c == name)
+            raise InputError(f'{where}: columns {places} are named "{name}"; rename all but one')
 
 
 def utf8_lines(file: IO[bytes], name: str) -> Iterator[bytes]:
@@ -95,6 +107,9 @@ def numbered_objects(path: Path, expected: str) -> Iterator[tuple[int, dict[str,
             value = json.loads(line)
         except json.JSONDecodeError as error:
             fail(path, number, f"broken JSON ({error.msg}, column {error.colno}), like {expected}")
+        # Brackets too deep, or a number too long.
+        except (ValueError, RecursionError) as error:
+            fail(path, number, f"broken JSON ({error}), like {expected}")
         if not isinstance(value, dict):
             fail(path, number, f"a JSON object is needed, like {expected}")
         yield number, value

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import IO
 
-from pipeline.data.readers.lines import utf8_lines
+from pipeline.data.readers.lines import require_distinct, utf8_lines
 from pipeline.data.text import SURROGATE
 from pipeline.records import InputError
 
@@ -32,7 +32,8 @@ def separated_rows(
     row follows. A wrong byte becomes half a surrogate pair.
 
     Raises:
-        InputError: broken UTF-16, or a header that is not UTF-8.
+        InputError: broken UTF-16, or a header that ends in CR alone, is not UTF-8 or names two
+            columns alike.
     """
     csv.field_size_limit(LONGEST)
     taken: list[str] = []  # lines of one row
@@ -43,7 +44,11 @@ def separated_rows(
         blank, first = 1, next(lines, "")
     while first and not first.strip():
         blank, first = blank + 1, next(lines, "")
-    delimiter = told[1] if told else _delimiter(first, delimiter)
+    try:
+        delimiter = told[1] if told else _delimiter(first, delimiter)
+    except csv.Error:
+        problem = "the header can't be read; end every line with LF or CRLF, not with CR alone"
+        raise InputError(f"{name}:{blank + 1}: {problem}") from None
     reader = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
     header: list[str] = []
     while True:
@@ -64,6 +69,7 @@ def separated_rows(
             header = [column.strip() for column in row]
             if SURROGATE.search("".join(header)):
                 raise InputError(f"{name}:{line}: not UTF-8; save the file as UTF-8")
+            require_distinct(header, f"{name}:{line}")
         elif delimiter == "\t" and last > line:
             problem = f"a quote that opens here closes on line {last}; a row of TSV is one line"
             yield line, (BROKEN, problem)

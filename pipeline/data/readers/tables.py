@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple, cast
 
-from pipeline.data.readers.lines import utf8_lines
+from pipeline.data.readers.lines import require_distinct, utf8_lines
 from pipeline.data.readers.separated import separated_rows
 from pipeline.data.text import SURROGATE
 from pipeline.records import InputError
@@ -157,8 +157,10 @@ def _separated(path: Path, delimiter: str) -> Iterator[Entry]:
 
 
 def _parquet(path: Path) -> Iterator[Entry]:
+    # Imported here, because pyarrow is slow to import.
     import pyarrow as pa
-    import pyarrow.parquet as pq
+
+    from pipeline.data.readers.parquet import parquet_file
 
     def values(column: pa.Array) -> list[object]:
         try:
@@ -168,11 +170,8 @@ def _parquet(path: Path) -> Iterator[Entry]:
             raw = column.cast(pa.large_binary()).to_pylist()
             return [v if v is None else v.decode("utf-8", "surrogateescape") for v in raw]
 
-    try:
-        file = pq.ParquetFile(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path}: not a Parquet file ({error})") from None
-    with file:
+    with parquet_file(path) as file:
+        require_distinct(file.schema_arrow.names, str(path))
         number = 0
         for batch in file.iter_batches(BATCH):
             names = batch.schema.names

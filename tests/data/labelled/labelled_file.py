@@ -50,6 +50,11 @@ def write(path: Path, rows: Iterable[Row]) -> Path:
     return path
 
 
+def break_page(parquet: bytes) -> bytes:
+    """A Parquet file whose first page has a broken head."""
+    return parquet[:4] + b"\xff" * 16 + parquet[20:]
+
+
 def made(path: Path, **changes: object) -> Dataset:
     config = LabelledConfig(name="own", path=str(path), **changes)  # type: ignore[arg-type]
     return load(config, path.parent / "cache")

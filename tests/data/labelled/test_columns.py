@@ -1,7 +1,10 @@
 """Which columns are read: named ones must exist, others are known by their usual names."""
 
+import re
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.audit import audit
@@ -29,6 +32,28 @@ def test_a_named_column_must_exist(role: str, suffix: str, tmp_path: Path) -> No
     assert "my_split" in said
     with pytest.raises(InputError, match='no column "pasage"'):
         audit(path, ColumnsConfig(**{role: "pasage"}))
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
+def test_two_columns_of_one_name_are_refused(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a{suffix}"
+    cells = [["q"], ["first"], ["second"], ["1"]]
+    if suffix == ".parquet":
+        pq.write_table(pa.table(cells, names=["query", "text", "text", "label"]), path)
+        where = str(path)
+    else:
+        lines = [["query", "text", " text", "label"], [cell for (cell,) in cells]]
+        path.write_text("\n".join({".csv": ",", ".tsv": "\t"}[suffix].join(x) for x in lines))
+        where = f"{path}:1"
+    expected = f'{where}: columns 2 and 3 are named "text"; rename all but one'
+    for reads in (read, audit):
+        with pytest.raises(InputError, match=re.escape(expected)):
+            reads(path)
+
+
+def test_columns_without_a_name_may_be_several(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("query,text,label,,\nq,t,1,,\n")
+    assert len(read(tmp_path / "a.csv")) == 1
 
 
 def test_a_named_column_that_only_some_json_lines_have(tmp_path: Path) -> None:

@@ -150,6 +150,10 @@ HEAD = "query,text,label"
             'a.csv:3: the query_id "q" has another text than on line 2',
         ),
         (
+            [f"{HEAD},query_id", "a,b,1,", "a,c,1,q", "c,d,1,q"],
+            'a.csv:4: the query_id "q" has another text than on line 3',
+        ),
+        (
             [f"{HEAD},split", "a,b,1,train", "c,d,1,tset"],
             'a.csv:3: the split "tset" is none of train, test, dev, validation, val',
         ),

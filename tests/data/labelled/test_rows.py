@@ -10,6 +10,7 @@ from pipeline.config.datasets import ColumnsConfig
 from pipeline.data.labelled.rows import LabelledRow, read_rows
 from pipeline.data.readers.tables import Fault
 from pipeline.records import InputError
+from tests.data.labelled.labelled_file import break_page, write
 
 ROWS = [
     {"query": "what is gout", "text": "Gout is a form of arthritis.", "label": 2},
@@ -106,7 +107,7 @@ def test_pairs_triplets_and_n_tuples(tmp_path: Path) -> None:
     assert not any(row.label_given for row in found)
 
 
-@pytest.mark.parametrize("label", [1, 1.0, "1", "1.0", " 1 ", True])
+@pytest.mark.parametrize("label", [1, 1.0, "1", "1.0", " 1 ", "+1", True])
 def test_whole_labels_however_written(tmp_path: Path, label: object) -> None:
     (row,) = read(written(tmp_path / "a.jsonl", {**ROWS[0], "label": label}))
     assert isinstance(row, LabelledRow) and row.label == 1
@@ -121,7 +122,10 @@ def test_every_fault_of_a_json_line_is_named_and_the_next_line_read(tmp_path: Pa
         "not_text": [b'{"query": "a", "text": 5, "label": 1}'],
         "bad_label": [
             b'{"query": "a", "text": "b", "label": %s}' % label
-            for label in (b"0.5", b'"yes"', b"null", b"NaN", b"1e999", b"[1]")
+            for label in (
+                *(b"0.5", b'"yes"', b"null", b"NaN", b"1e999", b"[1]"),
+                *(b'"1_0"', '"٣"'.encode(), b"2147483648", b"1e16", b'"%s"' % (b"9" * 5000)),
+            )
         ],
         "negative_label": [b'{"query": "a", "text": "b", "label": -1}'],
         "empty_query": [b'{"query": " ", "text": "b", "label": 1}'],
@@ -208,6 +212,11 @@ def test_parquet_strings_that_are_not_utf8(tmp_path: Path) -> None:
         ("a.jsonl.gz", b"no gzip", "broken gzip file"),
         ("a.jsonl.gz", gzip.compress(b'{"query": 1}\n' * 999, mtime=0)[:30], "broken gzip file"),
         ("a.parquet", b"no parquet", "not a Parquet file"),
+        (
+            "a.csv",
+            b"query,text,label\ra,b,1\r",
+            "a.csv:1: the header can't be read; end every line",
+        ),
     ],
 )
 def test_a_wrong_file_is_one_line(tmp_path: Path, name: str, content: bytes, message: str) -> None:
@@ -218,6 +227,13 @@ def test_a_wrong_file_is_one_line(tmp_path: Path, name: str, content: bytes, mes
     assert message in str(error.value)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_broken_page_of_parquet(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.parquet", ROWS)
+    path.write_bytes(break_page(path.read_bytes()))
+    with pytest.raises(InputError, match=r"a\.parquet: not a Parquet file, or a broken one"):
+        read(path)
 
 
 def test_no_such_file(tmp_path: Path) -> None:
