@@ -63,3 +63,15 @@ def test_changed_data_and_replaced_models_are_other_points(
             pass
         keys += fingerprints([named])
     assert keys[0] != keys[1]
+
+
+@pytest.mark.parametrize("key", ["base.path", "embedder.path", "mining.filter", "train.teacher"])
+def test_the_files_of_every_model_count(key: str, small: Compose, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    point = small("arch.loss=kl", f"train.teacher={tmp_path}", f"{key}={folder}")
+    before = fingerprints([point])
+    assert fingerprints([point]) == before
+    (folder / "config.json").write_text('{"model_type": "bert"}')
+    assert fingerprints([point]) != before

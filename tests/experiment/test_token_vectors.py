@@ -3,6 +3,9 @@
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import torch
@@ -10,8 +13,15 @@ from mlflow import MlflowClient
 
 from pipeline.config.stages import LatencyConfig, RerankConfig
 from pipeline.experiment import latency, recipe
+from pipeline.experiment.shared import Shared
+from pipeline.experiment.start import Start
+from pipeline.experiment.token_vectors import inputs
+from pipeline.infra.hardware import Hardware
+from pipeline.infra.stage_cache import StageCache, content_key
+from pipeline.records import Dataset, QuerySet
 from pipeline.tracking.reader import STAGE_TAG
 from tests.conftest import Trained
+from tests.points import compose_config
 
 
 @pytest.mark.slow
@@ -87,3 +97,24 @@ def test_a_timing_that_fails_leaves_the_others_theirs(trained: Callable[[str], T
         for run_id in points
     ]
     assert timed == [False, True]
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["arch.document_length=30", "base.dedicated=true", "eval.batch_size=7", "rerank.vectors=int8"],
+)
+def test_what_changes_the_vectors_is_in_their_key(
+    change: str, machine: Hardware, tmp_path: Path
+) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    none = QuerySet({}, {})
+    dataset = Dataset("d", "f", {}, {}, none, none, none)
+    shared = cast(Shared, SimpleNamespace(dataset=dataset))
+
+    def key(*words: str) -> str:
+        config = compose_config(["arch=colbert", "base=minilm_l3", "epochs=0", *words])
+        start = Start(config, tmp_path, shared, machine, StageCache(tmp_path / "cache"))
+        return content_key(inputs(start, config.rerank, tmp_path))
+
+    assert key(change) != key()
+    assert key("arch.learning_rate=0.1") == key()

@@ -183,10 +183,10 @@ def test_what_can_not_be_promoted(
     config = replace(store, experiment="bad")
     make_run(config, "bare", None, {"q": 1.0})
     make_run(config, "has_model", tmp_path / "m", {"q": 1.0})
-    before = registry.champion(store, "d")
+    champion = registry.champion(store, "d")
     with pytest.raises(InputError, match=reason):
         promote(store, run, name)
-    assert registry.champion(store, "d") == before
+    assert registry.champion(store, "d") == champion
 
 
 @pytest.mark.slow
@@ -243,7 +243,6 @@ def test_nothing_is_promoted_untested(store: TrackingConfig, tmp_path: Path) -> 
     assert "forced" in promote(store, "untested", "tests", force=True)
 
 
-@pytest.mark.slow
 def test_a_model_that_ranks_nothing_is_no_champion(store: TrackingConfig, tmp_path: Path) -> None:
     run_id = make_run(store, "flat", tmp_path / "flat", dict.fromkeys(QUERIES, 0.5))
     writer.reopen(store, run_id).log_tags({"collapsed": "ranks nothing"})
