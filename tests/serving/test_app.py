@@ -180,7 +180,14 @@ JSON = {"Content-Type": "application/json"}
             422,
             "top_n: must be",
         ),
-        ("POST", "/rerank", b'{"query": "q", "texts": ["a"]}', {}, 422, "application/json"),
+        *(
+            ("POST", "/rerank", b'{"query": "q", "texts": ["a"]}', headers, 415, "application/json")
+            for headers in (
+                {},
+                {"Content-Type": "text/json; note=application/json"},
+                {"Content-Type": "application/x-json"},
+            )
+        ),
         ("GET", "/rerank", b"", {}, 405, "use POST"),
         ("DELETE", "/health", b"", {}, 405, "use GET"),
         ("GET", "/", b"", {}, 404, "/rerank"),
@@ -223,7 +230,21 @@ def test_too_many_documents_are_counted_before_each_is_read(
 
 
 def test_the_schema_names_both_forms(client: httpx.Client) -> None:
-    schemas = client.get("/openapi.json").json()["components"]["schemas"]
+    described = client.get("/openapi.json").json()
+    schemas = described["components"]["schemas"]
     assert {"documents", "top_n"} <= schemas["DocumentsRequest"]["properties"].keys()
     assert {"texts", "raw_scores"} <= schemas["TextsRequest"]["properties"].keys()
+    responses = described["paths"]["/rerank"]["post"]["responses"]
+    assert responses.keys() == {"200", "default"}
+    error = responses["default"]["content"]["application/json"]["schema"]
+    assert error == {"$ref": "#/components/schemas/Error"}
+    assert schemas["Error"]["properties"].keys() == {"error"}
+    assert "securitySchemes" not in described["components"]
     assert client.get("/docs").status_code == 404
+
+
+@pytest.mark.parametrize("kind", ["Application/JSON; charset=utf-8", "application/vnd.x+json"])
+def test_other_spellings_of_the_content_type(kind: str, client: httpx.Client) -> None:
+    body = b'{"query": "q", "texts": ["a"]}'
+    answer = client.post("/rerank", content=body, headers={"Content-Type": kind})
+    assert answer.status_code == 200

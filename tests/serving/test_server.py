@@ -11,7 +11,7 @@ from pipeline.records import InputError
 from pipeline.serving.app import Served, create_app
 from pipeline.serving.server import bind, is_loopback, listen, server_of, token_for
 from tests.scorers import Watched
-from tests.servers import LIMITS
+from tests.servers import LIMITS, rerank_server
 from tests.serving.conftest import until
 
 
@@ -42,6 +42,17 @@ def test_only_loopback_needs_no_token(
     else:
         with pytest.raises(InputError, match="RERANKER_TOKEN"):
             token_for(host)
+
+
+def test_the_schema_says_which_paths_need_the_token(served: Served) -> None:
+    headers = {"Authorization": "Bearer s3cret"}
+    with rerank_server(served, token="s3cret") as address:
+        described = httpx.get(f"{address}/openapi.json", headers=headers).json()
+    assert described["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
+    paths = described["paths"]
+    posts = {path for path, methods in paths.items() if "security" in methods.get("post", {})}
+    assert posts == {"/rerank", "/v1/rerank", "/v2/rerank"}
+    assert "security" in paths["/metrics"]["get"] and "security" not in paths["/health"]["get"]
 
 
 def test_an_address_that_can_not_be_used() -> None:
