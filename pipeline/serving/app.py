@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
-from fastapi import Body, FastAPI, Request, Response
+from fastapi import Body, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
 from pydantic import BeforeValidator
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
@@ -20,10 +21,12 @@ from pipeline.serving.limits import Guard, Limits, error_body
 from pipeline.serving.metrics import Metrics
 from pipeline.serving.protocol import (
     EXAMPLE,
+    Error,
     Ranking,
     RerankRequest,
     ScoredText,
     counted,
+    is_json,
     mistake,
 )
 
@@ -75,9 +78,12 @@ def create_app(served: Served, limits: Limits, token: str | None, most_pairs: in
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # to the Host that a client names
+        responses={"default": {"model": Error, "description": "An error"}},
     )
     _answer_errors(app)
 
+    # For /openapi.json alone: Guard checks the token.
+    secured = [] if token is None else [Depends(HTTPBearer(auto_error=False))]
     few = BeforeValidator(partial(counted, most=limits.documents))
 
     async def rerank(request: Annotated[RerankRequest, few, Body()]) -> Ranking | list[ScoredText]:
@@ -89,7 +95,7 @@ def create_app(served: Served, limits: Limits, token: str | None, most_pairs: in
         return request.answer(scores, served.name, served.normalised)
 
     for path in PATHS:
-        app.post(path, response_model_exclude_none=True)(rerank)
+        app.post(path, response_model_exclude_none=True, dependencies=secured)(rerank)
 
     @app.get("/health")
     async def health() -> dict[str, str | bool]:
@@ -102,7 +108,7 @@ def create_app(served: Served, limits: Limits, token: str | None, most_pairs: in
             "calibrated": isinstance(served.calibration, Calibration),
         }
 
-    @app.get("/metrics")
+    @app.get("/metrics", dependencies=secured)
     async def show_metrics() -> Response:
         return Response(metrics.page(), headers={"content-type": metrics.content_type})
 
@@ -114,9 +120,11 @@ def _answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def wrong_body(request: Request, error: RequestValidationError) -> Response:
-        first = error.errors()[0]
-        status = 400 if first["type"] == "json_invalid" else 422
-        return _error(status, mistake(first, request.headers.get("content-type", "")))
+        first, content_type = error.errors()[0], request.headers.get("content-type", "")
+        status = 422 if is_json(content_type) else 415
+        if first["type"] == "json_invalid":
+            status = 400
+        return _error(status, mistake(first, content_type))
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:

@@ -4,6 +4,7 @@
 neither names, such as ``truncate``, are ignored.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 from uuid import uuid4
@@ -26,6 +27,7 @@ Normalise = Callable[[Sequence[float]], Sequence[float]]
 """Scores in the model's own range -> the same in 0..1, as far as the model allows."""
 
 COUNT = "document_count"  # type of the error that a request has no documents or too many
+JSON = re.compile(r"application/(.+\+)?json")
 EXAMPLE = '{"query": "...", "documents": ["...", ...]}'
 
 
@@ -59,6 +61,12 @@ Document = Annotated[
         }
     ),
 ]
+
+
+class Error(BaseModel):
+    """The answer to a request that fails: one sentence."""
+
+    error: str
 
 
 class ReturnedDocument(BaseModel):
@@ -180,6 +188,12 @@ def order(scores: Sequence[float]) -> list[int]:
     return sorted(range(len(scores)), key=lambda i: -scores[i])
 
 
+def is_json(content_type: str) -> bool:
+    """Whether a body with this header Content-Type is read as JSON."""
+    kind = content_type.partition(";")[0].strip().lower()
+    return JSON.fullmatch(kind) is not None
+
+
 def mistake(error: Mapping[str, Any], content_type: str) -> str:
     """Say in one sentence what is wrong with a body, from the first error of its validation.
 
@@ -188,7 +202,7 @@ def mistake(error: Mapping[str, Any], content_type: str) -> str:
     if error["type"] == "json_invalid":
         place = f"{error['ctx']['error']} at character {error['loc'][-1]}"
         return f"the body is not valid JSON ({place}); send {EXAMPLE}"
-    if "json" not in content_type.lower():
+    if not is_json(content_type):
         given = f"is {content_type}" if content_type else "is missing"
         return f"the header Content-Type {given}, must be application/json"
     if error["type"] == COUNT:

@@ -1,9 +1,7 @@
 """What clients of each protocol get from a real server over a real model."""
 
 import math
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -13,7 +11,6 @@ from pipeline.evaluation.calibration import Calibration
 from pipeline.protocols import Scorer
 from pipeline.rerankers.requests import scored
 from pipeline.serving.app import Served
-from tests.scorers import Watched
 from tests.servers import rerank_server
 
 QUERY = "merge two configurations"
@@ -183,7 +180,14 @@ JSON = {"Content-Type": "application/json"}
             422,
             "top_n: must be",
         ),
-        ("POST", "/rerank", b'{"query": "q", "texts": ["a"]}', {}, 422, "application/json"),
+        *(
+            ("POST", "/rerank", b'{"query": "q", "texts": ["a"]}', headers, 415, "application/json")
+            for headers in (
+                {},
+                {"Content-Type": "text/json; note=application/json"},
+                {"Content-Type": "application/x-json"},
+            )
+        ),
         ("GET", "/rerank", b"", {}, 405, "use POST"),
         ("DELETE", "/health", b"", {}, 405, "use GET"),
         ("GET", "/", b"", {}, 404, "/rerank"),
@@ -226,23 +230,21 @@ def test_too_many_documents_are_counted_before_each_is_read(
 
 
 def test_the_schema_names_both_forms(client: httpx.Client) -> None:
-    schemas = client.get("/openapi.json").json()["components"]["schemas"]
+    described = client.get("/openapi.json").json()
+    schemas = described["components"]["schemas"]
     assert {"documents", "top_n"} <= schemas["DocumentsRequest"]["properties"].keys()
     assert {"texts", "raw_scores"} <= schemas["TextsRequest"]["properties"].keys()
+    responses = described["paths"]["/rerank"]["post"]["responses"]
+    assert responses.keys() == {"200", "default"}
+    error = responses["default"]["content"]["application/json"]["schema"]
+    assert error == {"$ref": "#/components/schemas/Error"}
+    assert schemas["Error"]["properties"].keys() == {"error"}
+    assert "securitySchemes" not in described["components"]
     assert client.get("/docs").status_code == 404
 
 
-def test_many_clients_at_once_get_their_own_scores(watched: Watched, address: str) -> None:
-    def ask(i: int) -> list[float]:
-        body = {"query": f"query {i}", "texts": [f"text {i}", f"another {i}"]}
-        found = httpx.post(f"{address}/rerank", json=body, timeout=60).json()
-        return [item["score"] for item in sorted(found, key=lambda item: item["index"])]
-
-    with ThreadPoolExecutor(8) as pool:
-        results = list(pool.map(ask, range(24)))
-    for i, scores in enumerate(results):
-        ids = {"a": f"text {i}", "b": f"another {i}"}
-        alone = watched.model.score_pairs({"q": f"query {i}"}, ids, [("q", "a"), ("q", "b")])
-        assert scores == pytest.approx(alone.tolist(), abs=1e-4)
-    assert sum(watched.calls) == 48
-    assert threading.active_count() < 50
+@pytest.mark.parametrize("kind", ["Application/JSON; charset=utf-8", "application/vnd.x+json"])
+def test_other_spellings_of_the_content_type(kind: str, client: httpx.Client) -> None:
+    body = b'{"query": "q", "texts": ["a"]}'
+    answer = client.post("/rerank", content=body, headers={"Content-Type": kind})
+    assert answer.status_code == 200

@@ -1,6 +1,7 @@
 """The address and the token that a server may start with, and its end."""
 
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -11,7 +12,7 @@ from pipeline.records import InputError
 from pipeline.serving.app import Served, create_app
 from pipeline.serving.server import bind, is_loopback, listen, server_of, token_for
 from tests.scorers import Watched
-from tests.servers import LIMITS, until
+from tests.servers import LIMITS, rerank_server, until
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,33 @@ def test_only_loopback_needs_no_token(
     else:
         with pytest.raises(InputError, match="RERANKER_TOKEN"):
             token_for(host)
+
+
+def test_the_schema_says_which_paths_need_the_token(served: Served) -> None:
+    headers = {"Authorization": "Bearer s3cret"}
+    with rerank_server(served, token="s3cret") as address:
+        described = httpx.get(f"{address}/openapi.json", headers=headers).json()
+    assert described["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
+    paths = described["paths"]
+    posts = {path for path, methods in paths.items() if "security" in methods.get("post", {})}
+    assert posts == {"/rerank", "/v1/rerank", "/v2/rerank"}
+    assert "security" in paths["/metrics"]["get"] and "security" not in paths["/health"]["get"]
+
+
+def test_many_clients_at_once_get_their_own_scores(watched: Watched, address: str) -> None:
+    def ask(i: int) -> list[float]:
+        body = {"query": f"query {i}", "texts": [f"text {i}", f"another {i}"]}
+        found = httpx.post(f"{address}/rerank", json=body, timeout=60).json()
+        return [item["score"] for item in sorted(found, key=lambda item: item["index"])]
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(ask, range(24)))
+    for i, scores in enumerate(results):
+        ids = {"a": f"text {i}", "b": f"another {i}"}
+        alone = watched.model.score_pairs({"q": f"query {i}"}, ids, [("q", "a"), ("q", "b")])
+        assert scores == pytest.approx(alone.tolist(), abs=1e-4)
+    assert sum(watched.calls) == 48
+    assert threading.active_count() < 50
 
 
 def test_an_address_that_can_not_be_used() -> None:

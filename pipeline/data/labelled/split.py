@@ -23,6 +23,7 @@ from pipeline.data.drawing import divide, groups_of, subset, without_dev
 from pipeline.data.judgments import never_negative
 from pipeline.data.labelled.judged import ALL, Judged, read_judged
 from pipeline.data.readers.lines import file_facts
+from pipeline.data.readers.tables import name_end
 from pipeline.data.splits import Splits, limit_corpus, limited, without_leaks
 from pipeline.data.stratify import Group
 from pipeline.data.text import leak_key
@@ -44,9 +45,9 @@ def inputs(config: LabelledConfig) -> dict[str, object]:
             beir = "is a folder; a folder in BEIR layout is read by dataset=beir"
             require(not path.is_dir(), f"dataset.{key}", path, beir)
             require(path.is_file(), f"dataset.{key}", path, "no such file")
-            # The end of the name says how the file is read; the rest of it means nothing.
+            # The rest of the name means nothing.
             (facts,) = file_facts(path.parent, [path]).values()
-            settings[key] = {"".join(path.suffixes[-2:]): facts}
+            settings[key] = {name_end(path): facts}
     return settings
 
 

@@ -66,6 +66,11 @@ def is_uniform(path: Path) -> bool:
     return _kind(path) in UNIFORM
 
 
+def name_end(path: Path) -> str:
+    """Return the end of the name that says how the file is read, as ".csv" or ".csv.gz"."""
+    return _kind(path) + (".gz" if path.suffix.lower() == ".gz" else "")
+
+
 def _kind(path: Path) -> str:
     name = path.name.lower()
     kind = Path(name.removesuffix(".gz")).suffix

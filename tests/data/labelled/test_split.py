@@ -19,6 +19,15 @@ def test_the_split_repeats_and_the_seed_changes_it(tmp_path: Path) -> None:
     assert made(tmp_path / "one" / "a.csv", seed=1).test.queries != one.test.queries
 
 
+def test_a_renamed_file_is_not_read_again(tmp_path: Path) -> None:
+    path = write(tmp_path / "pairs.csv", pairs())
+    before = made(path).fingerprint
+    for name in ("pairs.v2.csv", "PAIRS.CSV"):
+        path = path.rename(tmp_path / name)
+        assert made(path).fingerprint == before
+    assert len(list((tmp_path / "cache" / "dataset").glob("[!.]*"))) == 1
+
+
 def test_every_split_has_the_same_mix_of_labels(tmp_path: Path) -> None:
     dataset = made(write(tmp_path / "a.csv", pairs()), test_share=0.5, dev_share=0.2)
     found = {}
