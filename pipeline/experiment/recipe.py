@@ -47,6 +47,7 @@ from pipeline.infra.distributed import Leader, follow, leading
 from pipeline.infra.stage_cache import StageCache
 from pipeline.infra.steps import step
 from pipeline.records import InputError, PairScores
+from pipeline.rerankers.saved import announce_base
 from pipeline.rerankers.scores import collapsed
 from pipeline.rerankers.served import as_served
 from pipeline.tracking import attempts, store, writer
@@ -115,6 +116,7 @@ def prepare(config: Config, cache: StageCache, spent: dict[str, float]) -> Start
         lengths.warn_of_embedder(shared)
     log.info("%s on %s (%s)", config.run_name, machine.name, precision.in_words(config, machine))
     with step("base", spent):
+        announce_base(base, config.base, config.arch)
         lengths.warn_of_reranker(config, base, shared)
     if isinstance(config.dataset, LabelledConfig):
         with step("audit", spent):

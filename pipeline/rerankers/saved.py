@@ -85,7 +85,7 @@ def load_saved(
 
 
 def check_base(folder: Path, base: BaseConfig, arch: ArchConfig) -> None:
-    """Refuse a base of another architecture or with too few positions; log what starts random.
+    """Refuse a base of another architecture or with too few positions.
 
     Raises:
         InputError: the reranker in ``folder`` is a ColBERT and ``arch`` is not, or vice versa; or
@@ -93,8 +93,15 @@ def check_base(folder: Path, base: BaseConfig, arch: ArchConfig) -> None:
     """
     check_lengths(folder, lengths_of(arch))
     saved = saved_arch(folder)
+    if saved and base.dedicated and arch.name not in ("none", saved.name):
+        raise InputError(f"arch={arch.name}: {base.path} is a {saved.name}, use arch={saved.name}")
+
+
+def announce_base(folder: Path, base: BaseConfig, arch: ArchConfig) -> None:
+    """Log what a base lacks, which starts random, and lengths that it was not made for."""
     if arch.name == "none":
         return
+    saved = saved_arch(folder)
     if arch.name == "cross_encoder" and (labels(folder) or 1) > 1:
         text = "base %s: its head for %d labels is replaced by a new one, which starts random"
         log.warning(text, base.path, labels(folder))
@@ -102,8 +109,6 @@ def check_base(folder: Path, base: BaseConfig, arch: ArchConfig) -> None:
         log.info("base %s: no %s yet, what it lacks starts random", base.path, arch.name)
     if saved is None or not base.dedicated:
         return
-    if saved.name != arch.name:
-        raise InputError(f"arch={arch.name}: {base.path} is a {saved.name}, use arch={saved.name}")
     for key in LENGTHS:
         own, asked = getattr(saved, key, None), getattr(arch, key, None)
         if own != asked:
