@@ -26,7 +26,7 @@ class _OwnLine:
     point: str = ""  # name before each step
     place: int = 0  # rows below the log
     works: list[object] = field(default_factory=list)  # that are open, the inner one last
-    bar: "tqdm[Any] | None" = None  # the newest
+    bars: list["tqdm[Any]"] = field(default_factory=list)  # of the inner work, the newest last
 
 
 _line = _OwnLine()  # one a process, as the terminal is
@@ -73,7 +73,7 @@ def live_line(
         disable=hidden,
     )
     if not hidden:
-        _line.bar = bar
+        _line.bars = [*_open_bars(), bar]
     return bar
 
 
@@ -95,14 +95,14 @@ def working(name: str) -> Iterator[None]:
                 log.info("%s: %s after %.0f min", _named(name), _progress(), minutes)
 
     _line.works.append(own)
-    outer, _line.bar = _line.bar, None
+    outer, _line.bars = _line.bars, []
     threading.Thread(target=beat, daemon=True).start()
     try:
         yield
     finally:
         over.set()
         _line.works.remove(own)
-        _line.bar = outer
+        _line.bars = outer
 
 
 def announce(text: str) -> None:
@@ -111,15 +111,20 @@ def announce(text: str) -> None:
         log.info("%s", _named(text))
 
 
+def _open_bars() -> list["tqdm[Any]"]:
+    return [bar for bar in _line.bars if not bar.disable]  # which tqdm sets at the end
+
+
 def _named(text: str) -> str:
     return f"{_line.point}: {text}" if _line.point else text
 
 
 def _progress() -> str:
-    """Return ``embed passages, 1,200 of 9,000 passages`` of the newest bar."""
-    bar = _line.bar
-    if bar is None:
+    """Return ``embed passages, 1,200 of 9,000 (passage)`` of the newest bar that has not ended."""
+    bars = _open_bars()
+    if not bars:
         return "at work"
+    bar = bars[-1]
     total = "" if bar.total is None else f" of {bar.total:,}"
     step = str(bar.desc).removesuffix(": ").rpartition(": ")[2]
     return f"{step}, {bar.n:,}{total} ({bar.unit})"
