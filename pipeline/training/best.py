@@ -83,7 +83,8 @@ class KeepBest(TrainerCallback):  # type: ignore[misc]
         if not self._best:
             return
         self._model.load_state_dict(self._best)
-        early = f", stopped early at step {state.global_step}" if self.stopped else ""
+        stopped = self.stopped and state.global_step < state.max_steps
+        early = f", stopped early at step {state.global_step}" if stopped else ""
         log.info(
             "train: kept step %d of %d, dev NDCG %.3f%s",
             self._best_step,
