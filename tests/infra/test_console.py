@@ -108,10 +108,11 @@ def test_a_log_line_from_time_to_time_where_nobody_watches(
 def test_a_part_that_has_ended_is_no_longer_the_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     """As dev queries are scored while a model trains."""
     monkeypatch.setattr("sys.stderr", StringIO())
-    with console.live_line("train", "step", total=9) as training:
-        training.update(3)
-        with console.live_line("score pairs", "passage", total=1200) as scoring:
-            scoring.update(100)
-            assert console._progress() == "score pairs, 100 of 1,200 (passage)"
-        assert console._progress() == "train, 3 of 9 (step)"
-    assert console._progress() == "at work"
+    with step("model"):
+        with console.live_line("train", "step", total=9) as training:
+            training.update(3)
+            with console.live_line("score pairs", "passage", total=1200) as scoring:
+                scoring.update(100)
+                assert console._progress() == "score pairs, 100 of 1,200 (passage)"
+            assert console._progress() == "train, 3 of 9 (step)"
+        assert console._progress() == "at work"
