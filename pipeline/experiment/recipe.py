@@ -7,9 +7,9 @@
         -> latency                                  latency.py
         -> record                                   record.py
 
-Every step but evaluate and record finds its result in the stage cache if a point had the same
-inputs.
-``prepare`` makes what the point starts from, ``compute`` its results; ``record.py`` logs them.
+Every step but evaluate and record finds its result in the stage cache, if a point had the same
+inputs. ``prepare`` makes what the point starts from, ``compute`` its results; ``record.py`` logs
+them.
 """
 
 import logging
@@ -96,7 +96,6 @@ def run(config: Config, folder: Path) -> str:
 
 def assist(config: Config) -> None:
     """Take part in the training as a process whose rank is not 0; do nothing else."""
-
     follow(lambda: model.assist(Start.of(config, StageCache.of(config))))
 
 
