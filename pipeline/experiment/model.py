@@ -56,6 +56,7 @@ def train_cached(
     """
     teacher = find_teacher(start)
     determined_by = inputs(start, teacher)
+    checkpoints = start.cache.unfinished("model", determined_by)
     config = start.config
     curve: Curve = []
     asked, queries = config.train.queries, start.training_set.queries
@@ -76,7 +77,7 @@ def train_cached(
         if teacher is not None:
             teacher_scores(start, teacher)  # The other processes find them.
         with leader.training():
-            reranker, metrics, tags = _train(start, teacher, on_log, curve.clear)
+            reranker, metrics, tags = _train(start, teacher, checkpoints, on_log, curve.clear)
         reranker.save(folder / MODEL)
         (folder / TRAINING).write_text(json.dumps(asdict(Training(metrics, tags, curve))))
 
@@ -92,7 +93,8 @@ def train_cached(
 
 def assist(start: Start) -> None:
     """Take part in the training that rank 0 has begun in ``train_cached``."""
-    _train(start, find_teacher(start))
+    teacher = find_teacher(start)
+    _train(start, teacher, start.cache.unfinished("model", inputs(start, teacher)))
 
 
 def find_trained(start: Start) -> tuple[str, Path | None]:
@@ -144,11 +146,13 @@ def inputs(start: Start, teacher: Teacher | None) -> dict[str, object]:
 def _train(
     start: Start,
     teacher: Teacher | None,
+    checkpoints: Path,
     on_log: OnLog = lambda step, metrics: None,
     on_restart: Callable[[], None] = lambda: None,
 ) -> tuple[Reranker, dict[str, float], dict[str, str]]:
     """Train; returns the reranker with the metrics and tags of its training.
 
+    ``checkpoints`` is the folder that an interrupted training is resumed from.
     ``on_restart`` is called if what was logged is void, as the training starts anew.
     """
     config, rows = start.config, start.training_set
@@ -173,7 +177,7 @@ def _train(
             settings_of(config),
             hardware=start.machine,
             seed=config.seed,
-            folder=start.cache.unfinished("model", inputs(start, teacher)),
+            folder=checkpoints,
             on_log=on_log,
             dev_score=score if start.shared.dataset.dev.queries else None,
             on_restart=on_restart,

@@ -17,7 +17,7 @@ import numpy as np
 
 from pipeline.infra.errors import one_line
 from pipeline.protocols import Scorer
-from pipeline.rerankers.windows import WindowedScorer
+from pipeline.rerankers.windows import Parts, WindowedScorer
 
 log = logging.getLogger(__name__)
 
@@ -175,29 +175,26 @@ def score_jobs(
 def _scores(model: Scorer, jobs: Sequence[Job], most_pairs: int) -> list[float]:
     """Score the passages of all jobs in order; NaN where nobody waits for the score any more."""
     queries = {str(i): job.query for i, job in enumerate(jobs)}
-    texts: dict[str, str] = {}
-    pairs: list[tuple[str, str]] = []
+    parts = Parts()
     job_of: list[Job] = []  # of each pair
-    starts: list[int] = []  # of the pairs of each passage, which are several if it has windows
     for i, job in enumerate(jobs):
         ids = job.ids or [f"{i}.{j}" for j in range(len(job.passages))]
         for doc_id, passage in zip(ids, job.passages, strict=True):
-            parts = [passage]
+            texts = [passage]
             if isinstance(model, WindowedScorer) and not job.result.done():
-                parts = model.read(passage)
-            names = [f"{doc_id}\0{n}" if n else doc_id for n in range(len(parts))]
-            texts.update(zip(names, parts, strict=True))
-            starts.append(len(pairs))
-            pairs += [(str(i), name) for name in names]
-            job_of += [job] * len(names)
+                texts = model.read(passage)
+            parts.add(str(i), doc_id, texts)
+        job_of += [job] * (len(parts.pairs) - len(job_of))
     scorer = model.inner if isinstance(model, WindowedScorer) else model
-    scores = np.full(len(pairs), math.nan)
+    scores = np.full(len(parts.pairs), math.nan)
     # Similar lengths together, so that a call pads little.
-    order = sorted(range(len(pairs)), key=lambda place: -len(texts[pairs[place][1]]))
+    lengths = [len(parts.texts[name]) for _, name in parts.pairs]
+    order = sorted(range(len(lengths)), key=lambda place: -lengths[place])
     wanted = (place for place in order if not job_of[place].result.done())
     while some := list(islice(wanted, most_pairs)):
-        scores[some] = scorer.score_pairs(queries, texts, [pairs[place] for place in some])
-    best: list[float] = np.maximum.reduceat(scores, starts).tolist()
+        of_some = [parts.pairs[place] for place in some]
+        scores[some] = scorer.score_pairs(queries, parts.texts, of_some)
+    best: list[float] = parts.best(scores).tolist()
     return best
 
 

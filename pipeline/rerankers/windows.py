@@ -30,6 +30,30 @@ def windowed(reranker: Reranker, config: RerankConfig) -> Scorer:
     return WindowedScorer(reranker, tokenizer, config)
 
 
+class Parts:
+    """The pairs of a query and a part of a passage that stand for pairs with the whole passage.
+
+    ``pairs`` are of a query id and a key of ``texts``.
+    """
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}
+        self.pairs: list[tuple[str, str]] = []
+        self._starts: list[int] = []  # of the parts of each pair
+
+    def add(self, query_id: str, doc_id: str, texts: Sequence[str]) -> None:
+        """Add a pair whose passage is read in these parts, one at least; the first keeps its id."""
+        names = [f"{doc_id}\0{n}" if n else doc_id for n in range(len(texts))]
+        self._starts.append(len(self.pairs))
+        self.texts.update(zip(names, texts, strict=True))
+        self.pairs += [(query_id, name) for name in names]
+
+    def best(self, scores: Scores) -> Scores:
+        """The largest score of each added pair, of those of its parts in the order of ``pairs``."""
+        pooled: Scores = np.maximum.reduceat(scores, self._starts) if self._starts else scores
+        return pooled
+
+
 class WindowedScorer:
     """Scores every window of a passage and takes the best ("max") or the first one.
 
@@ -52,17 +76,11 @@ class WindowedScorer:
         progress: bool = False,
     ) -> Scores:
         """Score each pair, shape (len(pairs),), as the model would score its windows."""
-        windows: dict[str, str] = {}
-        names: dict[str, list[str]] = {}
-        for doc_id in {doc_id for _, doc_id in pairs}:
-            texts = self.read(passages[doc_id])
-            names[doc_id] = [f"{doc_id}\0{i}" for i in range(len(texts))]
-            windows.update(zip(names[doc_id], texts, strict=True))
-        expanded = [(query_id, name) for query_id, doc_id in pairs for name in names[doc_id]]
-        scores = self.inner.score_pairs(queries, windows, expanded, progress)
-        starts = np.cumsum([0, *(len(names[doc_id]) for _, doc_id in pairs)])[:-1]
-        pooled: Scores = np.maximum.reduceat(scores, starts) if len(pairs) else scores
-        return pooled
+        read = {doc_id: self.read(passages[doc_id]) for doc_id in {doc_id for _, doc_id in pairs}}
+        parts = Parts()
+        for query_id, doc_id in pairs:
+            parts.add(query_id, doc_id, read[doc_id])
+        return parts.best(self.inner.score_pairs(queries, parts.texts, parts.pairs, progress))
 
     def read(self, text: str) -> list[str]:
         """Return the windows whose largest score is that of the text."""
