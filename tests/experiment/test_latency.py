@@ -3,8 +3,6 @@
 import pickle
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 
@@ -16,9 +14,10 @@ from pipeline.infra.stage_cache import StageCache, content_key
 from pipeline.records import QuerySet
 from pipeline.sweep.latency import Timing
 from tests.points import compose_config
+from tests.shared import EMPTY
 
 QUERIES = QuerySet({f"q{n}": f"text {n}" for n in range(3)}, {})
-SHARED = cast(Shared, SimpleNamespace(dataset=SimpleNamespace(test=QUERIES), index_key="i" * 16))
+SHARED = replace(EMPTY, dataset=replace(EMPTY.dataset, test=QUERIES))
 
 
 @pytest.fixture
@@ -82,8 +81,8 @@ def test_machines_differ_by_threads_and_precision(machine: Hardware, base: Path)
 
 def test_queries_are_chosen_by_their_texts(machine: Hardware, base: Path) -> None:
     renamed = QuerySet({f"other{9 - n}": f"text {n}" for n in range(3)}, {})
-    other = SimpleNamespace(dataset=SimpleNamespace(test=renamed), index_key="i" * 16)
-    assert key([], machine, base, cast(Shared, other)) == key([], machine, base)
+    other = replace(EMPTY, dataset=replace(EMPTY.dataset, test=renamed))
+    assert key([], machine, base, other) == key([], machine, base)
 
 
 def test_a_job_that_times_points_travels_to_another_process() -> None:

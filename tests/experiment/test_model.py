@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import pytest
 
@@ -11,22 +10,10 @@ from pipeline.experiment.shared import Shared
 from pipeline.experiment.start import Start
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.stage_cache import StageCache, content_key
-from pipeline.records import Dataset, QuerySet
-from pipeline.retrieval.embedder import Embedder
-from pipeline.retrieval.index import PassageTable
 from tests.points import compose_config
+from tests.shared import EMPTY
 
-NONE = QuerySet({}, {})
-SHARED = Shared(
-    Dataset("d", "f", {}, {}, NONE, NONE, NONE),
-    embedder=cast(Embedder, None),
-    table=cast(PassageTable, None),
-    candidates={},
-    own={},
-    negatives=Path("mined"),
-    index_key="i",
-    candidates_key="c",
-)
+SHARED = replace(EMPTY, negatives=Path("mined"))
 WORDS = (
     "base=minilm_l3",
     "train.eval_every=0.5",

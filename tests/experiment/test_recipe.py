@@ -1,17 +1,15 @@
 """The fusion weights of a point are chosen on the dev queries, never on the test queries."""
 
-from typing import cast
+from dataclasses import replace
 
 import pytest
 
 from pipeline.config import Config
 from pipeline.evaluation.quality import FusionWeights
 from pipeline.experiment import recipe
-from pipeline.experiment.shared import Shared
 from pipeline.records import Dataset, Hit, QuerySet
-from pipeline.retrieval.embedder import Embedder
-from pipeline.retrieval.index import PassageTable
 from tests.points import compose_config
+from tests.shared import EMPTY
 
 DEV = QuerySet({"d": "dev"}, {"d": {"b": 1}})
 TEST = QuerySet({"t": "test"}, {"t": {"a": 1}})
@@ -23,16 +21,7 @@ def fusion_weights(config: Config, dev: QuerySet) -> FusionWeights:
     """The weights that a point with these dev queries gets; vector search is the only one."""
     corpus = {"a": "text a", "b": "text b"}
     dataset = Dataset("two", "f", corpus, corpus, QuerySet({}, {}), dev, TEST)
-    shared = Shared(
-        dataset,
-        embedder=cast(Embedder, None),
-        table=cast(PassageTable, None),
-        candidates={"vector": FOUND},
-        own={},
-        negatives=None,
-        index_key="",
-        candidates_key="",
-    )
+    shared = replace(EMPTY, dataset=dataset, candidates={"vector": FOUND})
     return recipe._evaluate(config, shared, SCORES)[1]
 
 

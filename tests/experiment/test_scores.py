@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import pytest
 
@@ -11,22 +10,9 @@ from pipeline.experiment.shared import Shared
 from pipeline.experiment.start import Start
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.stage_cache import StageCache, content_key
-from pipeline.records import Dataset, QuerySet
-from pipeline.retrieval.embedder import Embedder
-from pipeline.retrieval.index import PassageTable
 from tests.points import compose_config
+from tests.shared import EMPTY
 
-NONE = QuerySet({}, {})
-SHARED = Shared(
-    Dataset("d", "f", {}, {}, NONE, NONE, NONE),
-    embedder=cast(Embedder, None),
-    table=cast(PassageTable, None),
-    candidates={},
-    own={},
-    negatives=None,
-    index_key="i",
-    candidates_key="c",
-)
 WORDS = ("base=minilm_l3", "epochs=0")
 
 
@@ -36,7 +22,7 @@ def model(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def key(words: tuple[str, ...], machine: Hardware, model: Path, shared: Shared = SHARED) -> str:
+def key(words: tuple[str, ...], machine: Hardware, model: Path, shared: Shared = EMPTY) -> str:
     config = compose_config([*WORDS, *words])
     start = Start(config, model, shared, machine, StageCache(model / "cache"))
     return content_key(inputs(start, model))
@@ -69,8 +55,8 @@ def test_data_machine_and_model_are_in_the_key(machine: Hardware, model: Path) -
     keys = {
         key((), machine, model),
         key((), replace(machine, precision="bf16"), model),
-        key((), machine, model, replace(SHARED, candidates_key="other")),
-        key((), machine, model, replace(SHARED, dataset=replace(SHARED.dataset, fingerprint="g"))),
+        key((), machine, model, replace(EMPTY, candidates_key="other")),
+        key((), machine, model, replace(EMPTY, dataset=replace(EMPTY.dataset, fingerprint="g"))),
     }
     (model / "model.safetensors").write_bytes(b"other weights")
     assert len(keys | {key((), machine, model)}) == 5

@@ -4,8 +4,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 import torch
@@ -13,15 +11,14 @@ from mlflow import MlflowClient
 
 from pipeline.config.stages import LatencyConfig, RerankConfig
 from pipeline.experiment import latency, recipe
-from pipeline.experiment.shared import Shared
 from pipeline.experiment.start import Start
 from pipeline.experiment.token_vectors import inputs
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.stage_cache import StageCache, content_key
-from pipeline.records import Dataset, QuerySet
 from pipeline.tracking.reader import STAGE_TAG
 from tests.conftest import Trained
 from tests.points import compose_config
+from tests.shared import EMPTY
 
 
 @pytest.mark.slow
@@ -107,13 +104,10 @@ def test_what_changes_the_vectors_is_in_their_key(
     change: str, machine: Hardware, tmp_path: Path
 ) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"weights")
-    none = QuerySet({}, {})
-    dataset = Dataset("d", "f", {}, {}, none, none, none)
-    shared = cast(Shared, SimpleNamespace(dataset=dataset))
 
     def key(*words: str) -> str:
         config = compose_config(["arch=colbert", "base=minilm_l3", "epochs=0", *words])
-        start = Start(config, tmp_path, shared, machine, StageCache(tmp_path / "cache"))
+        start = Start(config, tmp_path, EMPTY, machine, StageCache(tmp_path / "cache"))
         return content_key(inputs(start, config.rerank, tmp_path))
 
     assert key(change) != key()
