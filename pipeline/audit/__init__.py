@@ -57,7 +57,7 @@ def audit(
             column, a line of the corpus is broken, there is no such base, or a value is out of
             range.
     """
-    # Imported here, because these import transformers and numpy.
+    # Imported here, because these import numpy and scipy.
     from pipeline.audit.checks import findings
     from pipeline.audit.counts import Counts
     from pipeline.audit.facts import facts

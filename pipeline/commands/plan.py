@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from pipeline.commands.arguments import Parser
 from pipeline.config import Config
+from pipeline.infra.imports import importing
 from pipeline.sweep.gpus import UTILISATION, OnGpu, check_utilisation, on_gpus, parse_prices
+from pipeline.sweep.grid import Grid, check_references
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -74,10 +76,11 @@ def main(words: Sequence[str]) -> None:
     prices = parse_prices(arguments.price)
     utilisation = check_utilisation(arguments.utilisation)
 
-    from pipeline.sweep import cost, plan
-    from pipeline.sweep.grid import Grid, check_references
-
-    points = Grid(arguments.overrides).points
+    points = Grid(
+        arguments.overrides
+    ).points  # before the heavy imports, to report a mistake at once
+    with importing():
+        from pipeline.sweep import cost, plan
     check_references(points)
     schedules = [plan.planned(point) if point.epochs > 0 else None for point in points]
     works = plan.works(points)

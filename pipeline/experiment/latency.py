@@ -18,7 +18,7 @@ from pipeline.evaluation import callers, latency
 from pipeline.experiment import model, token_vectors
 from pipeline.experiment.record import machine_of
 from pipeline.experiment.resources import load, open_cache
-from pipeline.experiment.shared import Shared, prepare_shared
+from pipeline.experiment.shared import Shared, prepare_shared, shared_key
 from pipeline.experiment.start import Start
 from pipeline.infra import hardware
 from pipeline.infra.code_version import code_version
@@ -127,11 +127,10 @@ def _time_recorded(config: Config, prepared: dict[str, Shared], run: writer.Acti
     cache, machine = open_cache(config), hardware.resolve(config.hardware)
     # What the model was trained on is only needed to find the model, whose vectors are stored.
     needed = config if config.rerank.vectors != "none" else replace(config, epochs=0)
-    mining = needed.mining if needed.epochs else None
-    search = str((config.dataset, config.embedder, config.index, config.eval, machine, mining))
-    if search not in prepared:
-        prepared[search] = prepare_shared(needed, machine, cache)
-    start = Start.of(config, cache, prepared[search])
+    key = shared_key(needed)
+    if key not in prepared:
+        prepared[key] = prepare_shared(needed, machine, cache)
+    start = Start.of(config, cache, prepared[key])
     recorded = reader.read_run(config.tracking, run.run_id)
     timings = measure(start, machine_of(recorded.params))
     run.log_stages(name for name in cache.used if name.startswith("latency/"))

@@ -97,6 +97,13 @@ def warn_of_empty_lists(shared: Shared) -> None:
         )
 
 
+def shared_key(config: Config) -> str:
+    """Return a text that is the same for points that share all that ``prepare_shared`` makes."""
+    search = (config.dataset, config.embedder, config.index, config.search_depth)
+    mining = config.mining if config.epochs > 0 else None
+    return str((search, config.eval.candidates, config.eval.rrf_k, config.hardware, mining))
+
+
 def prepare_shared(
     config: Config, machine: Hardware, cache: StageCache, spent: dict[str, float] | None = None
 ) -> Shared:

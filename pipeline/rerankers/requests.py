@@ -9,8 +9,6 @@ from pipeline.data.text import SURROGATE
 from pipeline.protocols import Scorer
 from pipeline.records import InputError
 
-"""Half of a pair, which JSON can write but no tokenizer can read."""
-
 Request = dict[str, Any]
 """``query`` is a text, ``documents`` a list of texts; other keys are kept."""
 

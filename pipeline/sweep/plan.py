@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pipeline.config import Config
 from pipeline.config.datasets import GooaqConfig, PydocsConfig
+from pipeline.experiment.precision import of_reranker
+from pipeline.experiment.speed import invented
+from pipeline.experiment.work import Work, add_new, dev_pairs, time_work
+from pipeline.infra import hardware
+from pipeline.infra.model_files import prepare_base
+from pipeline.infra.stage_cache import StageCache
+from pipeline.sweep.estimate import Counted
 from pipeline.training.schedule import Schedule, plan
-
-if TYPE_CHECKING:
-    from pipeline.experiment.work import Work
-    from pipeline.infra.stage_cache import StageCache
-    from pipeline.sweep.estimate import Counted
 
 LOCAL = ("none", "package:", "random:")  # how a base.path begins that needs no hub and no run
 SHARE = 0.62  # of the candidates of three searches are different passages, as measured on pydocs
@@ -66,19 +67,17 @@ def model_key(point: Config) -> str:
     return str((*model, point.mining, point.train))
 
 
-def works(points: Sequence[Config]) -> "list[Work | None]":
+def works(points: Sequence[Config]) -> list[Work | None]:
     """Count what every point computes; what points share counts for the first of them."""
     counted: set[str] = set()
     return [work(point, counted) for point in points]
 
 
-def work(point: Config, counted: set[str]) -> "Work | None":
+def work(point: Config, counted: set[str]) -> Work | None:
     """Count what a point computes if nothing is cached; None where only the data can tell.
 
     ``counted`` collects what points share: latencies, models, token vectors and scores.
     """
-    from pipeline.experiment.work import add_new
-
     pairs = candidate_pairs(point)
     if pairs is None:
         return None
@@ -89,10 +88,8 @@ def work(point: Config, counted: set[str]) -> "Work | None":
     return add_new(known, counted)
 
 
-def _parts(point: Config, pairs: int) -> "dict[str, Work | None]":
+def _parts(point: Config, pairs: int) -> dict[str, Work | None]:
     """What a point computes, by keys that are the same for points that share it."""
-    from pipeline.experiment.work import Work, dev_pairs, time_work
-
     parts: dict[str, Work | None] = {}
     stored, scores = point.rerank.vectors != "none", point.arch.name != "none"
     if point.latency.enabled:
@@ -119,18 +116,12 @@ def is_here(point: Config) -> bool:
     return point.base.path.startswith(LOCAL) or Path(point.base.path).is_dir()
 
 
-def with_speed(point: Config, counted: "Work", cache: "StageCache") -> "Counted":
+def with_speed(point: Config, counted: Work, cache: StageCache) -> Counted:
     """What the point's speed is measured with, on invented texts; ``cache`` keeps the base.
 
     Raises:
         InputError: the base can't be used.
     """
-    from pipeline.experiment.precision import of_reranker
-    from pipeline.experiment.speed import invented
-    from pipeline.infra import hardware
-    from pipeline.infra.model_files import prepare_base
-    from pipeline.sweep.estimate import Counted
-
     base = prepare_base(point.base, cache)
     machine = hardware.resolve(point.hardware)
     machine = of_reranker(point, machine, base, cache)

@@ -211,7 +211,7 @@ def _prepare(points: Sequence[Config], spent: dict[str, float]) -> list[tuple[Co
     with importing():
         # recipe is for the points: they load models, after which nothing more is to be imported.
         from pipeline.experiment import lengths, recipe  # noqa: F401
-        from pipeline.experiment.shared import announce, prepare_shared
+        from pipeline.experiment.shared import announce, prepare_shared, shared_key
         from pipeline.infra import hardware
         from pipeline.infra.stage_cache import StageCache
 
@@ -219,10 +219,7 @@ def _prepare(points: Sequence[Config], spent: dict[str, float]) -> list[tuple[Co
     made: dict[str, Shared] = {}
     ready, announced = [], set()
     for point in points:
-        search = (point.dataset, point.embedder, point.index, point.search_depth)
-        depth = (point.eval.candidates, point.eval.rrf_k)
-        # The points that train need the negatives as well.
-        key = str((search, depth, point.mining, point.epochs > 0))
+        key = shared_key(point)
         if key not in made:
             machine = hardware.resolve(point.hardware)
             made[key] = prepare_shared(point, machine, cache, spent)

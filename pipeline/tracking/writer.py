@@ -162,7 +162,7 @@ def run(
     The run ends as KILLED after a signal (Ctrl-C, SIGTERM, a scheduler's), as FAILED after any
     other exception or a call of ``fail``, and else as FINISHED. An exception is recorded as the
     one-line tag ``failure`` and the artifact ``traceback.txt``, for a point also with the tag
-    ``stage``, the step that failed; then it is raised again.
+    ``step``, that of the recipe that failed; then it is raised again.
     """
     experiment_id = open_experiment(config)
     client = MlflowClient(tracking_uri=config.uri)

@@ -20,7 +20,6 @@ BROKEN = "broken_csv"
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 DELIMITERS = (";", "\t", ",", "|")
 TOLD = re.compile(r'"?sep=(.)"?\s*')  # Excel's own line before the header
-# Half a surrogate pair, in the text or decoded from a wrong byte.
 
 
 def separated_rows(

@@ -14,7 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple, cast
 
+import pyarrow as pa
+
 from pipeline.data.readers.lines import require_distinct, utf8_lines
+from pipeline.data.readers.parquet import parquet_file
 from pipeline.data.readers.separated import separated_rows
 from pipeline.data.text import SURROGATE
 from pipeline.records import InputError
@@ -162,11 +165,6 @@ def _separated(path: Path, delimiter: str) -> Iterator[Entry]:
 
 
 def _parquet(path: Path) -> Iterator[Entry]:
-    # Imported here, because pyarrow is slow to import.
-    import pyarrow as pa
-
-    from pipeline.data.readers.parquet import parquet_file
-
     def values(column: pa.Array) -> list[object]:
         try:
             return cast(list[object], column.to_pylist())
