@@ -55,10 +55,10 @@ def main(words: Sequence[str]) -> None:
 
     from pipeline.config.compose import compose
     from pipeline.infra.stage_cache import StageCache
-    from pipeline.tracking.promotion import System, promote
+    from pipeline.tracking.promotion import ServedAs, promote
 
     config = compose(overrides)
     cache = StageCache.of(config)
-    system = System(own["search"], own["order"], int(cutoff))
+    system = ServedAs(own["search"], own["order"], int(cutoff))
     force = own["force"] == "true"
     print(promote(config.tracking, cache, names[0], system, own.get("name", ""), force))

@@ -16,7 +16,7 @@ from pipeline.config.bounds import require
 from pipeline.config.datasets import GooaqConfig
 from pipeline.data.corpus import Corpus, CorpusWriter
 from pipeline.data.judgments import NeverNegative, also_relevant
-from pipeline.data.readers.answers import REVISIONS, Row, Source, hub, local, local_files
+from pipeline.data.readers.answers import REVISIONS, Row, Rows, hub, local, local_files
 from pipeline.data.readers.lines import file_facts
 from pipeline.data.splits import (
     HeldOut,
@@ -89,7 +89,7 @@ def build(config: GooaqConfig, folder: Path) -> Splits:
 
 
 def _index(
-    config: GooaqConfig, source: Source, folder: Path, dropped: Counter[str]
+    config: GooaqConfig, source: Rows, folder: Path, dropped: Counter[str]
 ) -> dict[str, str]:
     """Write ``folder/full`` and ``folder/index_questions``; return where answers were repeated.
 
@@ -131,7 +131,7 @@ def _drawn(
 
 
 def _train(
-    config: GooaqConfig, source: Source, folder: Path, held: HeldOut, dropped: Counter[str]
+    config: GooaqConfig, source: Rows, folder: Path, held: HeldOut, dropped: Counter[str]
 ) -> QuerySet:
     """Write the answers of the training rows to ``folder/full_train``; return the queries.
 
@@ -178,7 +178,7 @@ def _answer(query_id: str) -> str:
     return f"a{query_id[1:]}"
 
 
-def _slice(source: Source, rows: list[int], name: str, dropped: Counter[str]) -> Iterator[Row]:
+def _slice(source: Rows, rows: list[int], name: str, dropped: Counter[str]) -> Iterator[Row]:
     """Yield the rows of a slice, without those that have no question or no answer."""
     found = source.rows(rows[0], rows[1])
     for number, question, answer in live_line(f"{name} rows", "row", found, rows[1] - rows[0]):

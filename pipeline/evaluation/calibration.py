@@ -38,7 +38,7 @@ class Calibration:
 
 
 @dataclass(frozen=True)
-class Judged:
+class LabelledScores:
     """The candidates of all searches, each pair of query and passage once, as arrays."""
 
     queries: NDArray[np.int64]  # the number of the candidate's query
@@ -47,7 +47,7 @@ class Judged:
     of_queries: int  # how many queries there are, also without candidates
 
 
-def judged(scores: PairScores, qrels: Qrels) -> Judged:
+def judged(scores: PairScores, qrels: Qrels) -> LabelledScores:
     """Label the scored candidates of the queries of ``qrels``; relevant is a gain from 1."""
     rows = [
         (number, score, gains.get(doc_id, 0) >= 1)
@@ -55,10 +55,10 @@ def judged(scores: PairScores, qrels: Qrels) -> Judged:
         for doc_id, score in scores.get(query_id, {}).items()
     ]
     queries, values, relevant = np.array(rows, np.float64).reshape(-1, 3).T
-    return Judged(queries.astype(np.int64), values, relevant.astype(np.bool_), len(qrels))
+    return LabelledScores(queries.astype(np.int64), values, relevant.astype(np.bool_), len(qrels))
 
 
-def fit(dev: Judged) -> Calibration:
+def fit(dev: LabelledScores) -> Calibration:
     """Fit the curve to the candidates of the dev queries by maximum likelihood.
 
     The labels are smoothed as in Platt 1999 (Probabilistic outputs for support vector machines,

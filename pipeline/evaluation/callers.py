@@ -20,7 +20,7 @@ import numpy as np
 
 from pipeline.config.stages import LatencyConfig
 from pipeline.evaluation import latency
-from pipeline.evaluation.latency import System, TimedReranker
+from pipeline.evaluation.latency import Stack, TimedReranker
 from pipeline.evaluation.quantiles import summary
 from pipeline.protocols import Scorer, Scores
 from pipeline.rerankers.batching import BATCHES, Batcher
@@ -31,7 +31,7 @@ PARTS = ("queue", *latency.PARTS)
 
 
 def measure(
-    queries: Sequence[str], system: System, config: LatencyConfig, batch_size: int
+    queries: Sequence[str], stack: Stack, config: LatencyConfig, batch_size: int
 ) -> dict[str, float]:
     """Return metrics named ``latency/callers_8/hybrid_20/total_p50_ms``, and ``queries_per_s``.
 
@@ -41,14 +41,14 @@ def measure(
     ``batch_size`` is that of a forward pass.
     """
     search, limit = config.rerank_modes[0], config.limits[0]
-    searches = system.searches(limit)
+    searches = stack.searches(limit)
     texts, served = cycle(queries), list[dict[str, float]]()
     with (
         ThreadPoolExecutor(1, "embedding") as embedding,
-        sharing(system.reranker, BATCHES * batch_size, config.callers) as model,
+        sharing(stack.reranker, BATCHES * batch_size, config.callers) as model,
         ThreadPoolExecutor(config.callers, "caller") as callers,
     ):
-        path = ServingPath(system, searches, search, limit, embedding, model)
+        path = ServingPath(stack, searches, search, limit, embedding, model)
         path.serve(next(texts))  # its threads begin
         start = time.perf_counter()
 
@@ -92,7 +92,7 @@ def sharing(model: Scorer | None, most_pairs: int, callers: int) -> Iterator[Sha
     loop.close()
 
 
-class Request:
+class SharedScorer:
     """Scores the passages of one query by a shared model, and keeps how long it waited."""
 
     def __init__(self, model: SharedModel) -> None:
@@ -119,7 +119,7 @@ class Request:
 class ServingPath:
     """The path of a query from its text to LanceDB's reranked rows; threads may share it."""
 
-    system: System
+    stack: Stack
     searches: Searches
     search: str
     limit: int
@@ -133,9 +133,9 @@ class ServingPath:
         if self.search != "fts":
             vector, embed = self.embedding.submit(self._embed, text).result()
             queue = time.perf_counter() - start - embed
-        request = Request(self.model) if self.model else None
-        served = self.system.reranking(request, self.limit)
-        timed = TimedReranker(served, self.system.hardware)
+        request = SharedScorer(self.model) if self.model else None
+        served = self.stack.reranking(request, self.limit)
+        timed = TimedReranker(served, self.stack.hardware)
         self.searches.reranked(self.search, text, vector, timed).to_arrow()
         total = time.perf_counter() - start
         rerank = 0.0
@@ -153,5 +153,5 @@ class ServingPath:
     def _embed(self, text: str) -> tuple[Vectors, float]:
         """Return the vector of a query, and the seconds that it took."""
         start = time.perf_counter()
-        vector = self.system.embedder.encode_queries([text])[0]
+        vector = self.stack.embedder.encode_queries([text])[0]
         return vector, time.perf_counter() - start

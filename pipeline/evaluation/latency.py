@@ -39,7 +39,7 @@ STEP = 10  # queries from one look at the intervals to the next
 
 
 @dataclass(frozen=True)
-class System:
+class Stack:
     """What answers queries: the searches of a table, and a reranker unless it is None."""
 
     table: Table
@@ -59,7 +59,7 @@ class System:
         return LanceReranker(scorer, TOP_K, limit, hybrid_k=self.rrf_k, search_depth=depth)
 
 
-def measure(queries: Sequence[str], system: System, config: LatencyConfig) -> dict[str, float]:
+def measure(queries: Sequence[str], stack: Stack, config: LatencyConfig) -> dict[str, float]:
     """Return metrics named ``latency/vector_20/total_p50_ms``: p50, p95, p99, mean of every part.
 
     ``queries`` are texts. The first ``config.warmup`` of them are not timed; if there are no more
@@ -73,15 +73,15 @@ def measure(queries: Sequence[str], system: System, config: LatencyConfig) -> di
         for search in SEARCHES
         for limit in config.limits
     }
-    searches = {limit: system.searches(limit) for limit in config.limits}
+    searches = {limit: stack.searches(limit) for limit in config.limits}
     warmup = list(islice(cycle(queries), config.warmup))
     timed = queries[config.warmup :] or queries
     limits = list(config.limits)
-    cold = _serve(queries[0], limits[0], searches[limits[0]], system, config)
+    cold = _serve(queries[0], limits[0], searches[limits[0]], stack, config)
     metrics = {"latency/first_query_ms": next(iter(cold.values()))["total"] * 1000}
     for number, text in enumerate(live_line("latency", "query", [*warmup, *timed]), -len(warmup)):
         for limit in limits:
-            measured = _serve(text, limit, searches[limit], system, config)
+            measured = _serve(text, limit, searches[limit], stack, config)
             if number >= 0:
                 for search, parts in measured.items():
                     for part, seconds in parts.items():
@@ -135,19 +135,19 @@ class TimedReranker(LanceDBReranker):  # type: ignore[misc]
 
 
 def _serve(
-    text: str, limit: int, searches: Searches, system: System, config: LatencyConfig
+    text: str, limit: int, searches: Searches, stack: Stack, config: LatencyConfig
 ) -> dict[str, dict[str, float]]:
     """Serve one query by every search; return search -> part -> seconds."""
-    reranker, hardware = system.reranker, system.hardware
+    reranker, hardware = stack.reranker, stack.hardware
     measured: dict[str, dict[str, float]] = {}
     # The searches that are reranked come first, as the others take their time over.
     for search in sorted(SEARCHES, key=lambda search: search not in config.rerank_modes):
         reranks = reranker is not None and search in config.rerank_modes
-        served = system.reranking(reranker if reranks else None, limit)
+        served = stack.reranking(reranker if reranks else None, limit)
         timed = TimedReranker(served, hardware) if reranks else None
         hardware.synchronize()
         start = time.perf_counter()
-        vector = system.embedder.encode_queries([text])[0] if search != "fts" else None
+        vector = stack.embedder.encode_queries([text])[0] if search != "fts" else None
         hardware.synchronize()
         embedded = time.perf_counter()
         searches.reranked(search, text, vector, timed or served).to_arrow()

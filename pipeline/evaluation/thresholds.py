@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pipeline.evaluation.calibration import Flags, Floats, Judged
+from pipeline.evaluation.calibration import Flags, Floats, LabelledScores
 
 GRID: Floats = np.arange(1, 1000) / 1000
 PRECISIONS = {"precision_50": 0.5, "precision_90": 0.9}
@@ -34,7 +34,7 @@ def choose(probabilities: Floats, relevant: Flags) -> dict[str, float]:
 
 
 def measure(
-    test: Judged, probabilities: Floats, thresholds: Mapping[str, float]
+    test: LabelledScores, probabilities: Floats, thresholds: Mapping[str, float]
 ) -> dict[str, float]:
     """Return the metrics of every threshold, such as ``best_f1_precision``.
 

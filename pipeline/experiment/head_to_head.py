@@ -41,7 +41,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Order:
     """One order of one search's candidates: the metric by query id, and the order itself.
 
     ``ranks_nothing`` is set for a model whose scores are equal, so that the order is not its own.
@@ -110,14 +110,14 @@ def held_out(task: Task, models: Mapping[str, Path]) -> Task:
     )
 
 
-def searches_alone(task: Task, metric: str) -> dict[str, Measured]:
+def searches_alone(task: Task, metric: str) -> dict[str, Order]:
     """The order of the searches themselves; empty in mode ``rerank``."""
     if task.mode == "rerank":
         return {}
     return _measured(task, metric, None)
 
 
-def measure(task: Task, metric: str, reranker: Scorer) -> dict[str, Measured]:
+def measure(task: Task, metric: str, reranker: Scorer) -> dict[str, Order]:
     """The order that ``reranker`` gives to the candidates of each search."""
     scores = score_candidates(reranker, task.queries, task.dataset.corpus, task.candidates)
     return _measured(task, metric, scores)
@@ -125,13 +125,13 @@ def measure(task: Task, metric: str, reranker: Scorer) -> dict[str, Measured]:
 
 def _measured(
     task: Task, metric: str, scores: Mapping[str, Mapping[str, float]] | None
-) -> dict[str, Measured]:
+) -> dict[str, Order]:
     evaluation = evaluate(task.candidates, task.qrels, task.config, scores, None)
     suffix = "" if scores is None else "_reranked"
     (k,) = task.config.top_k
     nothing = scores is not None and collapsed(scores)
     return {
-        search: Measured(
+        search: Order(
             evaluation.per_query[f"{search}{suffix}"][metric],
             evaluation.rankings[f"{search}{suffix}", k],
             nothing,

@@ -49,7 +49,7 @@ def measure(start: Start, trained_on: Hardware) -> dict[str, float]:
     queries = _queries(config, shared)
 
     def build(folder: Path) -> None:
-        system = latency.System(
+        stack = latency.Stack(
             table=shared.table.table,
             search_depth=config.search_depth,
             rrf_k=config.eval.rrf_k,
@@ -57,9 +57,9 @@ def measure(start: Start, trained_on: Hardware) -> dict[str, float]:
             reranker=_scorer(start, trained_on),
             hardware=start.machine,
         )
-        timings = latency.measure(queries, system, config.latency)
+        timings = latency.measure(queries, stack, config.latency)
         if config.latency.callers > 1:
-            timings |= callers.measure(queries, system, config.latency, config.eval.batch_size)
+            timings |= callers.measure(queries, stack, config.latency, config.eval.batch_size)
         (folder / FILE).write_text(json.dumps(timings))
 
     folder = start.cache.get("latency", inputs(start), build)

@@ -169,7 +169,7 @@ def _train(
         return with_teacher(rows.examples(), scored, config.train.teacher_temperature)
 
     score = partial(dev_score, config, start.shared, reranker)
-    with measured(start.machine.device) as cost:
+    with measured(start.machine.device) as usage:
         outcome = train(
             reranker,
             examples,
@@ -184,7 +184,7 @@ def _train(
             better_than_start=config.base.dedicated,
         )
     effort = outcome.effort
-    seconds = effort.spent + cost.seconds
+    seconds = effort.spent + usage.seconds
     dev = {"train/dev_before": outcome.dev_before, "train/dev_after": outcome.dev_after}
     metrics = {
         "train/queries": rows.queries,
@@ -192,7 +192,7 @@ def _train(
         "train/pairs_seen": effort.pairs,
         "train/pairs_per_s": effort.pairs / seconds,
         "train/seconds": seconds,
-        "train/peak_mib": cost.peak_mib,
+        "train/peak_mib": usage.peak_mib,
         **{name: score for name, score in dev.items() if score is not None},
     }
     return reranker, metrics, _tags(outcome)

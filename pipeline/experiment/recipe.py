@@ -38,7 +38,7 @@ from pipeline.experiment import (
     token_vectors,
 )
 from pipeline.experiment.fingerprint import fingerprints
-from pipeline.experiment.record import Outcome
+from pipeline.experiment.record import Results
 from pipeline.experiment.resources import load, open_cache
 from pipeline.experiment.seen import refuse_seen
 from pipeline.experiment.shared import Shared, announce
@@ -85,9 +85,9 @@ def run(config: Config, folder: Path) -> str:
             start = early or prepare(config, cache, spent)
             active.log_tags({"initialisation": start.config.initialisation})
             record.log_start(active, start)
-            outcome = compute(start, active, leader, spent)
+            results = compute(start, active, leader, spent)
             with step("record", spent):
-                record.log_outcome(active, start, outcome, folder)
+                record.log_results(active, start, results, folder)
                 active.log_stages(cache.used)
             spent["rest"] = time.perf_counter() - begun - sum(spent.values())
             active.log_seconds(spent)
@@ -126,7 +126,7 @@ def prepare(config: Config, cache: StageCache, spent: dict[str, float]) -> Start
 
 def compute(
     start: Start, active: writer.ActiveRun, leader: Leader, spent: dict[str, float]
-) -> Outcome:
+) -> Results:
     """Train, score, evaluate and time the reranker; the loss curve goes to ``active``."""
     config, shared, folder = start.config, start.shared, start.base
     costs: dict[str, float] = {}
@@ -153,7 +153,7 @@ def compute(
         with step("latency", spent):
             timings = latency.measure(start, trained_on=start.machine)
             active.log_tags(latency.tags(start.machine))
-    return Outcome(reranker, evaluation, weights, calibrated, costs, timings)
+    return Results(reranker, evaluation, weights, calibrated, costs, timings)
 
 
 def _tags(config: Config) -> dict[str, str]:

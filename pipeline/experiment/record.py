@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Results:
     """What a point has come to; ``reranker`` is None for the control without one."""
 
     reranker: Reranker | None
@@ -74,15 +74,15 @@ def machine_of(params: Mapping[str, str]) -> Hardware:
     return Hardware(named["device"], named["precision"], threads, named["name"], training)
 
 
-def log_outcome(run: ActiveRun, start: Start, outcome: Outcome, folder: Path) -> None:
+def log_results(run: ActiveRun, start: Start, results: Results, folder: Path) -> None:
     """Log the results, and write model, model card and rankings to ``folder``."""
-    config, dataset, evaluation = start.config, start.shared.dataset, outcome.evaluation
+    config, dataset, evaluation = start.config, start.shared.dataset, results.evaluation
     metrics = evaluation.metrics()
-    run.log_metrics(metrics | outcome.timings | outcome.costs)
+    run.log_metrics(metrics | results.timings | results.costs)
     run.log_metrics(
         {
             f"{search}_fused/weight_at_{k}": weight
-            for search, of_search in outcome.fusion_weights.items()
+            for search, of_search in results.fusion_weights.items()
             for k, weight in of_search.items()
         }
     )
@@ -96,16 +96,16 @@ def log_outcome(run: ActiveRun, start: Start, outcome: Outcome, folder: Path) ->
     for file in sorted(folder.glob("runs/*")):
         run.log_file(file, "runs")
     licence = model_card.licence(config.base, start.base)
-    card = model_card.render(config, dataset, evaluation.per_query, outcome.costs, licence)
+    card = model_card.render(config, dataset, evaluation.per_query, results.costs, licence)
     (folder / "model_card.md").write_text(card, encoding="utf-8")
     run.log_file(folder / "model_card.md")
     run.log_note(card.partition("\n---\n")[2])  # without its front matter
-    if outcome.reranker is not None:
+    if results.reranker is not None:
         model = folder / MODEL
-        outcome.reranker.save(model)
+        results.reranker.save(model)
         seen.save(model, dataset, config.epochs > 0, start.base)
         (model / "README.md").write_text(card, encoding="utf-8")
-        run.log_file(calibration.save(model, outcome.calibration))
+        run.log_file(calibration.save(model, results.calibration))
         run.log_tags({writer.MODEL_FOLDER: str(model.resolve())})
     if config.tracking.parent_run_id is None:  # A sweep logs the line with the point's place.
         log.info("%s, %d test queries:", config.run_name, len(dataset.test))

@@ -24,10 +24,10 @@ def score(start: Start, scorer: Scorer, model: Path) -> tuple[PairScores, dict[s
     queries = dataset.searched
 
     def build(folder: Path) -> None:
-        with measured(start.machine.device) as cost:
+        with measured(start.machine.device) as usage:
             scores = score_candidates(scorer, queries, dataset.corpus, start.shared.candidates)
         write_scores(folder, scores)
-        metrics = {"eval/seconds": cost.seconds, "eval/peak_mib": cost.peak_mib}
+        metrics = {"eval/seconds": usage.seconds, "eval/peak_mib": usage.peak_mib}
         (folder / COST).write_text(json.dumps(metrics))
 
     folder = start.cache.get("scores", inputs(start, model), build)

@@ -83,14 +83,14 @@ def _stored(start: Start, rerank: RerankConfig, reranker: TokenEmbedder, model: 
             return stored.pooled([found[doc_id] for doc_id in doc_ids])
 
         bar = live_line("encode passages", "passage", total=len(corpus), done=len(table))
-        with bar, measured(start.machine.device) as cost:
+        with bar, measured(start.machine.device) as usage:
             table.add(corpus, embed)
             table.index()
         partial.rename(folder)
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         metrics = {
-            "vectors/seconds": cost.seconds,
-            "vectors/encoding_seconds": cost.seconds if encoding is None else encoding,
+            "vectors/seconds": usage.seconds,
+            "vectors/encoding_seconds": usage.seconds if encoding is None else encoding,
             "vectors/mb_per_1000_passages": size / 1e6 / len(corpus) * 1000,
         }
         (folder / COST).write_text(json.dumps(metrics))

@@ -125,30 +125,30 @@ def vector_instructions() -> list[str]:
 
 
 @dataclass
-class Cost:
-    """The cost of a stage: wall seconds and peak resident (CUDA: allocated) MiB."""
+class Usage:
+    """What a stage used: wall seconds and peak resident (CUDA: allocated) MiB."""
 
     seconds: float = 0.0
     peak_mib: float = 0.0
 
 
 @contextlib.contextmanager
-def measured(device: str = "cpu") -> Iterator[Cost]:
-    """Measure the block; the yielded Cost has the figures when the block ends."""
-    cost = Cost()
+def measured(device: str = "cpu") -> Iterator[Usage]:
+    """Measure the block; the yielded Usage has the figures when the block ends."""
+    usage = Usage()
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     else:
         _reset_peak_resident()
     start = time.perf_counter()
     try:
-        yield cost
+        yield usage
     finally:
-        cost.seconds = time.perf_counter() - start
+        usage.seconds = time.perf_counter() - start
         if device == "cuda":
-            cost.peak_mib = torch.cuda.max_memory_allocated() / 2**20
+            usage.peak_mib = torch.cuda.max_memory_allocated() / 2**20
         else:
-            cost.peak_mib = _peak_resident_mib()
+            usage.peak_mib = _peak_resident_mib()
 
 
 def _reset_peak_resident() -> None:

@@ -42,7 +42,7 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Batch:
+class ScoredBatch:
     """What was scored together: the seconds that each request waited, and those of scoring."""
 
     waited: list[float]
@@ -69,7 +69,7 @@ class Batcher:
         model: Scorer,
         most_pairs: int,
         most_waiting: int,
-        observe: Callable[[Batch], None],
+        observe: Callable[[ScoredBatch], None],
     ) -> None:
         """Take at most ``most_pairs`` pairs together; a larger job is scored alone.
 
@@ -127,7 +127,7 @@ class Batcher:
                     raise
                 waited = [start - job.since for job in batch]
                 pairs = sum(len(job.passages) for job in batch)
-                self._observe(Batch(waited, pairs, time.perf_counter() - start))
+                self._observe(ScoredBatch(waited, pairs, time.perf_counter() - start))
                 for job, result, seconds in zip(batch, results, waited, strict=True):
                     # None: its client has gone, or its time was over, before the last slice.
                     if result is None or job.result.done():

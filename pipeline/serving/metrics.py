@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from pipeline.rerankers.batching import Batch
+from pipeline.rerankers.batching import ScoredBatch
 
 SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30)
 PAIRS = (1, 4, 16, 64, 256, 1024)
@@ -47,7 +47,7 @@ class Metrics:
             registry=registry,
         )
 
-    def observe(self, batch: Batch) -> None:
+    def observe(self, batch: ScoredBatch) -> None:
         """Count a batch that was scored."""
         for seconds in batch.waited:
             self.queue_seconds.observe(seconds)

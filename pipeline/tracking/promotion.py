@@ -19,7 +19,7 @@ ANYWAY = "force=true promotes it all the same"
 
 
 @dataclass(frozen=True)
-class System:
+class ServedAs:
     """How a model is served: over which search, with which order, and for how many results."""
 
     search: str = "vector"
@@ -46,7 +46,7 @@ class System:
         return {"search": self.search, "order": self.order, "cutoff": str(self.cutoff)}
 
     @classmethod
-    def of(cls, version: ModelVersion) -> "System":
+    def of(cls, version: ModelVersion) -> "ServedAs":
         """Read the system of a version; earlier releases judged the default and recorded none."""
         tags = version.tags
         if "cutoff" not in tags:
@@ -58,7 +58,7 @@ def promote(
     config: TrackingConfig,
     cache: StageCache,
     run_name: str,
-    system: System,
+    system: ServedAs,
     name: str = "",
     force: bool = False,
 ) -> str:
@@ -77,7 +77,7 @@ def promote(
     folder = references.model_folder(config, run, cache)
     name = name or run.tags.get("dataset", "")
     current = registry.champion(config, name)
-    if current is not None and current.run_id == run.run_id and System.of(current) == system:
+    if current is not None and current.run_id == run.run_id and ServedAs.of(current) == system:
         return f"{run.name} is the champion already: models:/{name}/{current.version}"
     if force:
         why = "forced"
@@ -95,7 +95,7 @@ def promote(
 
 
 def _check_first(
-    config: TrackingConfig, run: RunRecord, system: System, values: Mapping[str, float]
+    config: TrackingConfig, run: RunRecord, system: ServedAs, values: Mapping[str, float]
 ) -> None:
     """Check that a first champion is not worse than its search alone, beyond chance.
 
@@ -115,7 +115,7 @@ def _check_first(
 def _compared(
     config: TrackingConfig,
     run: RunRecord,
-    system: System,
+    system: ServedAs,
     values: Mapping[str, float],
     current: ModelVersion,
 ) -> str:
@@ -124,7 +124,7 @@ def _compared(
     Raises:
         Refused: it does not, the difference may be chance, or the two can't be compared.
     """
-    champion, theirs = reader.find_run(config, current.run_id), System.of(current)
+    champion, theirs = reader.find_run(config, current.run_id), ServedAs.of(current)
     title = f"the champion models:/{current.name}/{current.version} ({champion.name}, {theirs})"
     differing = [
         f"{key} is {run.params.get(key)} and {champion.params.get(key)}"
@@ -146,7 +146,7 @@ def _compared(
     return figures
 
 
-def _values(config: TrackingConfig, run: RunRecord, system: System) -> Mapping[str, float]:
+def _values(config: TrackingConfig, run: RunRecord, system: ServedAs) -> Mapping[str, float]:
     """Return query id -> value of the system.
 
     Raises:

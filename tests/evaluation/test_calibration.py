@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.evaluation.calibration import (
     Calibration,
-    Judged,
+    LabelledScores,
     Uncalibrated,
     brier_score,
     expected_error,
@@ -14,10 +14,10 @@ from pipeline.evaluation.calibration import (
 )
 
 
-def of(scores: list[float], relevant: list[int]) -> Judged:
+def of(scores: list[float], relevant: list[int]) -> LabelledScores:
     """The candidates of one query."""
     places = np.zeros(len(scores), np.int64)
-    return Judged(places, np.array(scores), np.array(relevant, np.bool_), 1)
+    return LabelledScores(places, np.array(scores), np.array(relevant, np.bool_), 1)
 
 
 def test_a_symmetric_set_has_intercept_0() -> None:
@@ -41,7 +41,7 @@ def test_the_curve_is_that_of_scikit_learn(size: float, offset: float) -> None:
     rng = np.random.default_rng(0)
     relevant = rng.random(3000) < 0.05
     scores = offset + size * (rng.normal(size=3000) + 2 * relevant)
-    found = fit(Judged(np.zeros(3000, np.int64), scores, relevant, 1))
+    found = fit(LabelledScores(np.zeros(3000, np.int64), scores, relevant, 1))
     # Its labels are 0 or 1, so a smoothed one is a row of each, with the share as weight.
     count = int(relevant.sum())
     labels = np.where(relevant, (count + 1) / (count + 2), 1 / (3000 - count + 2))

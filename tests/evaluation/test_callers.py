@@ -12,8 +12,8 @@ import pytest
 from pipeline.config.index import IndexConfig
 from pipeline.config.stages import LatencyConfig
 from pipeline.evaluation import callers
-from pipeline.evaluation.callers import PARTS, Request, ServingPath, measure, sharing
-from pipeline.evaluation.latency import System
+from pipeline.evaluation.callers import PARTS, ServingPath, SharedScorer, measure, sharing
+from pipeline.evaluation.latency import Stack
 from pipeline.experiment.shared import Shared
 from pipeline.infra.hardware import Hardware
 from pipeline.protocols import Scorer
@@ -38,7 +38,7 @@ def test_callers_share_what_is_scored_together_and_get_their_own_scores() -> Non
 
     with sharing(model, 8, CALLERS) as shared, ThreadPoolExecutor(CALLERS) as threads:
         assert shared is not None
-        request = Request(shared)
+        request = SharedScorer(shared)
         assert list(threads.map(ask, range(19))) == [[n, n + 1] for n in range(19)]
     asked = [doc_id for call in model.calls for _, doc_id in call]
     assert sorted(asked) == sorted(f"d{m}" for n in range(19) for m in (n, n + 1))
@@ -49,7 +49,7 @@ def test_what_a_model_fails_at_ends_the_timing(watched: Watched) -> None:
     with sharing(watched, 8, CALLERS) as shared:
         assert shared is not None
         with pytest.raises(NotScored):
-            Request(shared).score_pairs({"q": "query"}, {"d": "raise"}, [("q", "d")])
+            SharedScorer(shared).score_pairs({"q": "query"}, {"d": "raise"}, [("q", "d")])
 
 
 @pytest.mark.slow
@@ -65,8 +65,8 @@ def test_every_query_is_served_once_and_its_parts_add_up(
         sharing(model, 64, CALLERS) as scoring,
         ThreadPoolExecutor(CALLERS) as threads,
     ):
-        system = System(shared.table.table, 100, 60, shared.embedder, model, machine)
-        path = ServingPath(system, system.searches(5), "hybrid", 5, embedding, scoring)
+        stack = Stack(shared.table.table, 100, 60, shared.embedder, model, machine)
+        path = ServingPath(stack, stack.searches(5), "hybrid", 5, embedding, scoring)
         served = list(threads.map(path.serve, texts))
     assert sum(model.calls) == 5 * len(texts)
     for parts in served:
@@ -103,8 +103,8 @@ def test_the_metrics_name_the_callers_the_search_and_the_limit(
     monkeypatch.setattr(ServingPath, "serve", watch)
     model = loaded(arch) if arch != "none" else None
     texts = list(shared.dataset.test.queries.values())
-    system = System(shared.table.table, 100, 60, shared.embedder, model, machine)
-    metrics = measure(texts, system, config, 32)
+    stack = Stack(shared.table.table, 100, 60, shared.embedder, model, machine)
+    metrics = measure(texts, stack, config, 32)
     assert {name.rpartition("/")[0] for name in metrics} == {"latency/callers_8/fts_5"}
     of = {name.rpartition("/")[2]: value for name, value in metrics.items()}
     timed = served[1:]
@@ -131,9 +131,9 @@ def test_times_are_milliseconds_and_queries_are_per_second(
     monkeypatch.setattr(callers, "time", clock)
     monkeypatch.setattr(ServingPath, "serve", serve)
     build_table(tmp_path / "table", {"d": "text"}, Cosines(), IndexConfig(), tmp_path / "kept")
-    system = System(PassageTable(tmp_path / "table").table, 100, 60, Cosines(), None, machine)
+    stack = Stack(PassageTable(tmp_path / "table").table, 100, 60, Cosines(), None, machine)
     config = LatencyConfig(limits=[5], rerank_modes=["fts"], callers=1, callers_seconds=2)
-    metrics = measure(["one", "two"], system, config, 32)
+    metrics = measure(["one", "two"], stack, config, 32)
     prefix = "latency/callers_1/fts_5"
     found = [metrics[f"{prefix}/{part}_mean_ms"] for part in PARTS]
     assert found == pytest.approx([10, 2, 38, 200, 250])

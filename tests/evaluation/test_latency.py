@@ -11,7 +11,7 @@ from lancedb.table import Table
 from pipeline.config.index import IndexConfig
 from pipeline.config.stages import LatencyConfig
 from pipeline.evaluation import latency
-from pipeline.evaluation.latency import PARTS, System, measure
+from pipeline.evaluation.latency import PARTS, Stack, measure
 from pipeline.infra.hardware import Hardware
 from pipeline.protocols import Scores
 from pipeline.retrieval.embedder import Vectors
@@ -76,8 +76,8 @@ def test_each_part_has_its_own_time_and_the_total_is_their_sum(
     clock = Clock()
     monkeypatch.setattr(latency, "time", clock)
     config = LatencyConfig(limits=[4], queries=3, warmup=0, rerank_modes=["hybrid"])
-    system = System(table, 100, 60, SlowEmbedder(clock), SlowReranker(clock), machine)
-    metrics = measure([f"graphs {n}" for n in range(3)], system, config)
+    stack = Stack(table, 100, 60, SlowEmbedder(clock), SlowReranker(clock), machine)
+    metrics = measure([f"graphs {n}" for n in range(3)], stack, config)
     for search, expected in {
         "vector": [2, 0, 30, 32],
         "fts": [0, 0, 30, 30],
@@ -96,7 +96,7 @@ def test_queries_that_do_not_suffice_for_a_warmup_are_timed(
     embedder, reranker = Cosines(), OfPassage(SCORES)
     texts = [f"graphs {n}" for n in range(queries)]
     config = LatencyConfig(limits=[2, 4], queries=100, warmup=5, rerank_modes=["hybrid"])
-    metrics = measure(texts, System(table, 100, 60, embedder, reranker, machine), config)
+    metrics = measure(texts, Stack(table, 100, 60, embedder, reranker, machine), config)
     assert all(isfinite(value) for value in metrics.values())
     for search in ("vector", "fts", "hybrid"):
         for limit in (2, 4):
@@ -113,7 +113,7 @@ def test_queries_that_do_not_suffice_for_a_warmup_are_timed(
 def test_full_text_that_finds_nothing_is_timed(table: Table, machine: Hardware) -> None:
     embedder, reranker = Cosines(), OfPassage(SCORES)
     config = LatencyConfig(limits=[2], queries=2, warmup=0, rerank_modes=["fts"])
-    metrics = measure(["吊扇"], System(table, 100, 60, embedder, reranker, machine), config)
+    metrics = measure(["吊扇"], Stack(table, 100, 60, embedder, reranker, machine), config)
     assert metrics["latency/fts_2/total_p50_ms"] > 0
     assert reranker.calls == []
 
@@ -136,8 +136,8 @@ def test_a_limit_is_timed_until_its_medians_are_precise(
 
     monkeypatch.setattr(latency, "_serve", serve)
     config = LatencyConfig(limits=[20, 50], queries=100, warmup=5)
-    system = System(table, 100, 60, Cosines(), None, machine)
-    metrics = measure([f"{n}" for n in range(105)], system, config)
+    stack = Stack(table, 100, 60, Cosines(), None, machine)
+    metrics = measure([f"{n}" for n in range(105)], stack, config)
     assert (served.count(20), served.count(50)) == (1 + 5 + 20, 5 + 100)
     assert metrics["latency/first_query_ms"] == 3000
     assert metrics["latency/vector_20/total_mean_ms"] == pytest.approx(100)
@@ -148,5 +148,5 @@ def test_a_limit_is_timed_until_its_medians_are_precise(
     assert metrics["latency/fts_50/total_p99_ms"] == pytest.approx(200)
     assert "latency/fts_20/total_p99_ms" not in metrics
     few = replace(config, limits=[20], fewest_queries=30)
-    metrics = measure([f"{n}" for n in range(105)], system, few)
+    metrics = measure([f"{n}" for n in range(105)], stack, few)
     assert metrics["latency/fts_20/queries"] == 30

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.evaluation.calibration import Judged
+from pipeline.evaluation.calibration import LabelledScores
 from pipeline.evaluation.thresholds import choose, measure
 
 # Probability -> relevant candidates of how many.
@@ -35,7 +35,7 @@ def test_figures_of_a_threshold_on_test_queries() -> None:
     probabilities = np.array([0.9, 0.5, 0.2, 0.6, 0.1, 0.3])
     relevant = np.array([1, 0, 1, 0, 0, 1], np.bool_)
     # Of four queries two have a candidate from 0.5 on, and one has no candidates.
-    test = Judged(np.array([0, 0, 0, 1, 1, 2]), probabilities, relevant, 4)
+    test = LabelledScores(np.array([0, 0, 0, 1, 1, 2]), probabilities, relevant, 4)
     found = measure(test, probabilities, {"best_f1": 0.5, "precision_90": 0.95})
     assert found == pytest.approx(
         {

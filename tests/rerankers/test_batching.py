@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.config.stages import RerankConfig
 from pipeline.protocols import Scorer
-from pipeline.rerankers.batching import SLICE, Batch, Batcher, Busy, NotScored, Scored
+from pipeline.rerankers.batching import SLICE, Batcher, Busy, NotScored, Scored, ScoredBatch
 from pipeline.rerankers.windows import WindowedScorer
 from tests.scorers import Watched
 from tests.servers import until
@@ -26,9 +26,9 @@ def run(
     steps: Callable[[Batcher], Coroutine[Any, Any, None]],
     most_pairs: int = 100,
     most_waiting: int = 8,
-) -> list[Batch]:
+) -> list[ScoredBatch]:
     """Run ``steps`` beside a batcher; return what it scored together."""
-    batches: list[Batch] = []
+    batches: list[ScoredBatch] = []
 
     async def main() -> None:
         batcher = Batcher(model, most_pairs, most_waiting, batches.append)

@@ -12,12 +12,12 @@ from pipeline.config.stages import TrackingConfig
 from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError, Refused
 from pipeline.tracking import artifacts, promotion, reader, references, registry, writer
-from pipeline.tracking.promotion import System
+from pipeline.tracking.promotion import ServedAs
 from pipeline.tracking.store import contact
 from tests.conftest import NewStore
 
 QUERIES = [f"q{i}" for i in range(40)]
-VECTOR, FTS = System("vector", "reranked"), System("fts", "fused")
+VECTOR, FTS = ServedAs("vector", "reranked"), ServedAs("fts", "fused")
 SAME_DATA = {"data.fingerprint": "a" * 64, "embedder.path": "package:x", "eval.overfetch": "4"}
 
 
@@ -57,7 +57,7 @@ def promote(
     run: str,
     name: str = "",
     force: bool = False,
-    system: System = VECTOR,
+    system: ServedAs = VECTOR,
 ) -> str:
     return promotion.promote(store, StageCache(Path("cache")), run, system, name, force)
 
@@ -222,7 +222,7 @@ def test_the_named_system_is_compared_with_the_champions_own(
     line = promote(store, "better_vector", "own")
     assert "vector_reranked/ndcg_at_10 0.7500 against fts_fused/ndcg_at_10 0.5000" in line
     with pytest.raises(Refused, match=r"can't be compared: cutoff is 5 and 10;"):
-        promote(store, "better_fts", "own", system=System("fts", "fused", 5))
+        promote(store, "better_fts", "own", system=ServedAs("fts", "fused", 5))
     # The same run with another system is another version, which must be better.
     with pytest.raises(Refused, match="better_vector does not beat"):
         promote(store, "better_vector", "own", system=FTS)

@@ -19,7 +19,7 @@ from pipeline.report.sections import reproduce
 from pipeline.rerankers.saved import announce_base, check_base, saved_arch
 from pipeline.sweep.grid import Grid
 from pipeline.tracking import reader
-from pipeline.tracking.promotion import System, promote
+from pipeline.tracking.promotion import ServedAs, promote
 from pipeline.tracking.references import locate
 from tests.conftest import Compose, Trained
 from tests.points import BRIEF, SMALL, compose_config
@@ -172,7 +172,7 @@ def test_what_is_there_instead(
 ) -> None:
     run = trained("colbert")
     cache = StageCache.of(run.config)
-    promote(run.config.tracking, cache, run.run_id, System(), "refs", force=True)
+    promote(run.config.tracking, cache, run.run_id, ServedAs(), "refs", force=True)
     where = (run.config.tracking, cache)
     assert locate("model", "models:/refs@champion", *where).samefile(run.folder)
     with pytest.raises(InputError, match=reason):

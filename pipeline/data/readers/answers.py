@@ -25,14 +25,14 @@ BATCH = 1024  # rows read at a time
 Row = tuple[int, str, str]  # number, question, answer
 
 
-class Source(NamedTuple):
+class Rows(NamedTuple):
     """A sequence of rows: their number, and a function that reads those from a to b - 1."""
 
     size: int
     rows: Callable[[int, int], Iterator[Row]]
 
 
-def hub(hub_id: str) -> Source:
+def hub(hub_id: str) -> Rows:
     """Open the rows of a data set on the Hugging Face hub.
 
     Raises:
@@ -65,7 +65,7 @@ def hub(hub_id: str) -> Source:
                 yield start, question or "", answer or ""
                 start += 1
 
-    return Source(len(rows), read)
+    return Rows(len(rows), read)
 
 
 def local_files(path: Path) -> list[Path]:
@@ -80,7 +80,7 @@ def local_files(path: Path) -> list[Path]:
     return files
 
 
-def local(path: Path) -> Source:
+def local(path: Path) -> Rows:
     """Open the rows of all files as one sequence, in the order of the file names.
 
     Raises:
@@ -99,7 +99,7 @@ def local(path: Path) -> Source:
                         yield at, question, answer
             number += count
 
-    return Source(sum(count for _, count, _ in files), read)
+    return Rows(sum(count for _, count, _ in files), read)
 
 
 def _open(path: Path) -> tuple[int, Callable[[], Iterator[tuple[str, str]]]]:

@@ -16,7 +16,7 @@ SHOWN = 10  # queries below a heading
 
 
 @dataclass(frozen=True)
-class System:
+class Side:
     """One of the two systems.
 
     ``means`` maps a metric to its mean over the queries, ``values`` maps it to query id -> value
@@ -134,7 +134,7 @@ class Difference:
     costs: Sequence[Row] = ()
 
 
-def compare(metric: str, a: System | None, b: System, alone: float = nan) -> Row:
+def compare(metric: str, a: Side | None, b: Side, alone: float = nan) -> Row:
     """Compute the figures of one metric; seeds are fixed, so they repeat."""
     baseline = a.values.get(metric, {}) if a else {}
     values = b.values.get(metric, {})
@@ -159,7 +159,7 @@ def compare(metric: str, a: System | None, b: System, alone: float = nan) -> Row
     )
 
 
-def cases(metric: str, a: System | None, b: System, texts: Texts) -> list[Case]:
+def cases(metric: str, a: Side | None, b: Side, texts: Texts) -> list[Case]:
     """Collect the queries that both systems have a value for, sorted by id."""
     queries = set(b.values.get(metric, {}))
     if a:
@@ -200,7 +200,7 @@ def worst(found: Sequence[Case], count: int = SHOWN) -> list[Case]:
     return sorted(improvable, key=lambda case: (case.b.value, case.change, case.query_id))[:count]
 
 
-def _answer(query: str, metric: str, system: System, texts: Texts, relevant: str) -> Answer:
+def _answer(query: str, metric: str, system: Side, texts: Texts, relevant: str) -> Answer:
     ranking = list(system.ranking.get(query, ()))
     first = ranking[0] if ranking else ""
     return Answer(

@@ -11,7 +11,7 @@ from pipeline.report.pair.difference import (
     Case,
     Difference,
     Row,
-    System,
+    Side,
     Texts,
     cases,
     compare,
@@ -33,19 +33,19 @@ class Setting:
     ranks_nothing: tuple[str, ...] = ()  # of model and baseline, those whose scores are equal
 
 
-def system(values: Mapping[str, Mapping[str, float]], ranking: Ranking) -> System:
+def system(values: Mapping[str, Mapping[str, float]], ranking: Ranking) -> Side:
     """Describe a measured model: search -> query id -> value, and the order for one search."""
     per_query = {search: dict(of_queries) for search, of_queries in values.items()}
     ids = {query: [hit.doc_id for hit in hits] for query, hits in ranking.items()}
-    return System(means(per_query), per_query, ids)
+    return Side(means(per_query), per_query, ids)
 
 
 def differ(
     setting: Setting,
     search: str,
-    model: System,
-    baseline: System | None,
-    alone: System | None,
+    model: Side,
+    baseline: Side | None,
+    alone: Side | None,
     texts: Texts,
 ) -> Difference:
     """Compare the model with the baseline on every search; show the worst queries of ``search``.

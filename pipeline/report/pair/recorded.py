@@ -16,7 +16,7 @@ from pipeline.report.comparison import natural
 from pipeline.report.pair.difference import (
     Difference,
     Row,
-    System,
+    Side,
     Texts,
     cases,
     compare,
@@ -103,7 +103,7 @@ def _system(
     per_query: Mapping[str, PerQuery],
     ranking: Mapping[str, list[str]],
     paired: bool,
-) -> System:
+) -> Side:
     means, values = {}, {}
     for column in COLUMNS:
         recorded = _column_of(run, column)
@@ -115,7 +115,7 @@ def _system(
             means[f"{column}/{metric}"] = mean  # exact, as logged ones are rounded
             if paired:
                 values[f"{column}/{metric}"] = per_query[recorded][metric]
-    return System(means, values, ranking)
+    return Side(means, values, ranking)
 
 
 def _ranking(

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.report.pair.difference import (
     Case,
-    System,
+    Side,
     Texts,
     cases,
     compare,
@@ -21,10 +21,10 @@ QRELS = {query: {f"{query}1": 1, f"{query}2": 2} for query in QUERIES}
 TEXTS = Texts(QUERIES, PASSAGES, QRELS)
 
 
-def system(values: Mapping[str, float]) -> System:
+def system(values: Mapping[str, float]) -> Side:
     """Passages 0, 1 and 2 in this order for every query."""
     ranking = {query: [f"{query}{i}" for i in range(3)] for query in values}
-    return System({"m": sum(values.values()) / len(values)}, {"m": values}, ranking)
+    return Side({"m": sum(values.values()) / len(values)}, {"m": values}, ranking)
 
 
 def test_figures_by_hand() -> None:
@@ -58,7 +58,7 @@ def test_without_a_baseline_there_is_no_difference() -> None:
 
 
 def test_without_paired_values_only_means_are_compared() -> None:
-    a, b = System({"m": 0.25}), system({"a": 0.5})
+    a, b = Side({"m": 0.25}), system({"a": 0.5})
     assert compare("m", a, b).difference is None
     assert compare("m", a, b).gain == 1.0
     other = compare("m", system({"b": 0.5}), b)  # not the same queries
@@ -80,7 +80,7 @@ def test_worst_queries_are_low_then_lost_then_by_id() -> None:
     a = system({"a": 0.0, "b": 0.1, "c": 0.9, "d": 0.1})
     b = system({"a": 0.5, "b": 0.0, "c": 0.0, "d": 0.0})
     # Nothing relevant to d was among the candidates.
-    b = System(b.means, b.values, {**b.ranking, "d": ["d0"]})
+    b = Side(b.means, b.values, {**b.ranking, "d": ["d0"]})
     found = worst(cases("m", a, b, TEXTS), count=3)
     assert ids(found) == ["c", "b", "a"]
     case = found[0]
@@ -99,7 +99,7 @@ def test_disagreements_begin_with_the_largest() -> None:
 
 
 def test_what_is_not_known_is_empty() -> None:
-    bare = System({"m": 0.5}, {"m": {"a": 0.5}})
+    bare = Side({"m": 0.5}, {"m": {"a": 0.5}})
     (case,) = cases("m", bare, bare, Texts({}, {}, {}))
     assert (case.query, case.relevant_id, case.reachable) == ("", "", False)
     assert (case.b.rank, case.b.first_id, case.b.first) == (None, "", "")

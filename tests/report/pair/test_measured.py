@@ -7,14 +7,14 @@ import pytest
 
 from pipeline.evaluation.significance import PairedDifference
 from pipeline.records import Hit, Refused
-from pipeline.report.pair.difference import Difference, Row, System, Texts
+from pipeline.report.pair.difference import Difference, Row, Side, Texts
 from pipeline.report.pair.measured import Setting, as_json, differ, gate, system
 
 SETTING = Setting("run:new", "run:old", "tiny", "f" * 64, "retrieve", "ndcg_at_10", 2)
 TEXTS = Texts({"a": "query a", "b": "query b"}, {"x": "text x", "y": "text y"}, {"a": {"y": 1}})
 
 
-def measured(a: float, b: float) -> System:
+def measured(a: float, b: float) -> Side:
     ranking = {query: [Hit("x", 2.0), Hit("y", 1.0)] for query in "ab"}
     return system({"vector": {"a": a, "b": b}, "fts": {"a": 0.5, "b": 0.5}}, ranking)
 
