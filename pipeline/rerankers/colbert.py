@@ -7,7 +7,7 @@ are fp32, whatever the file holds.
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import torch
 from pylate.losses import Distillation
@@ -226,8 +226,8 @@ class ColbertReranker:
 
     def _loss(self, name: str, in_batch: InBatch) -> torch.nn.Module:
         if name == "distillation":
-            distillation: torch.nn.Module = Distillation(self.model)
-            return distillation
+            # Scaled to 0..1 by PyLate, they could not follow a teacher's of a wider range.
+            return cast(torch.nn.Module, Distillation(self.model, normalize_scores=False))
         return ContrastiveLoss(self.model, in_batch, self._temperature)
 
     def _tokenize_for_training(self, *arguments: Any, **options: Any) -> dict[str, torch.Tensor]:
