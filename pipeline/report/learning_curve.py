@@ -21,6 +21,7 @@ from pipeline.report.uncertainty import COLUMNS, mean_intervals
 AXIS = "train.queries"
 WORTH = 0.01
 """A smaller gain of a doubling, in the unit of the measure, is not taken for a reason to label."""
+NEAR = 0.5  # doublings that a step may be longer or shorter than one, to be judged as one
 LINE = 3  # last points of a curve that the guess at the next doubling is drawn through
 
 
@@ -37,6 +38,11 @@ class Step:
     gain: float
     low: float
     high: float
+
+    @property
+    def doublings(self) -> float:
+        """How often ``start`` doubles until ``end``."""
+        return log2(self.end / self.start)
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,12 @@ def sentences(comparison: Comparison, search: str) -> list[str]:
 
 def _sentence(fused: Curve, own: Curve | None, measure: str) -> str:
     step, search = fused.doubling, SEARCH_NAMES[COLUMNS[fused.column]]
+    if abs(step.doublings - 1) > NEAR:
+        numbers = ",".join(str(ceil(step.end / parts)) for parts in (4, 2, 1))
+        return (
+            f"It can't be told if more labels help ({fused.name}): no run trained on about half of "
+            f"the {step.end:,} labelled queries; take {AXIS}={numbers}."
+        )
     where = f"fused with {search} search, {step.start:,} to {step.end:,} labelled queries"
     if fused.unweighted:
         lead = f"It can't be told if more labels help ({fused.name})"
@@ -129,13 +141,16 @@ def _sentence(fused: Curve, own: Curve | None, measure: str) -> str:
             f", though its own order, not fused, still learns: {own.doubling.gain:+.3f} "
             f"({_interval(own.doubling)})"
         )
-    if step.high < WORTH:
-        why = f"a gain of {WORTH:g} is unlikely"
+    worth = WORTH * step.doublings
+    if step.high < worth:
+        why = f"a gain of {WORTH:g} by a doubling is unlikely"
         return f"No sign that more labels help ({fused.name}): {gained}; {why}{learning}."
     queries = len(next(iter(fused.points.values())).point.values.queries)
-    # Their interval would be as wide as WORTH, so it could not hold both 0 and WORTH.
-    enough = queries * ((step.high - step.low) / WORTH) ** 2
-    why = f"about {100 * ceil(enough / 100):,} would tell a gain of {WORTH:g} from none"
+    # Their interval would be as wide as this, so it could not hold both 0 and this.
+    enough = queries * ((step.high - step.low) / worth) ** 2
+    why = (
+        f"about {100 * ceil(enough / 100):,} would tell a gain of {WORTH:g} by a doubling from none"
+    )
     lead = f"Too few test queries to tell if more labels help ({fused.name})"
     return f"{lead}: {gained}; {why}{learning}."
 

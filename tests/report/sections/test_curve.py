@@ -79,6 +79,21 @@ def test_a_fusion_without_the_reranker_tells_nothing() -> None:
     assert "unlikely" not in text
 
 
+def test_a_step_that_is_no_doubling_is_not_judged_as_one() -> None:
+    near: dict[int, Gains] = {250: (0.0, 0.0), 300: (0.004, 0.005)}  # 0.017 for a doubling
+    (text,) = sentences(trained(near), "fts")
+    assert text.startswith("It can't be told if more labels help (colbert, minilm_l6, ")
+    assert text.endswith(
+        "on about half of the 300 labelled queries; take train.queries=75,150,300."
+    )
+    far: dict[int, Gains] = {100: (0.0, 0.0), 4000: (0.015, 0.017)}  # 0.003 for a doubling
+    (text,) = sentences(trained(far), "fts")
+    assert text.endswith("take train.queries=1000,2000,4000.")
+    # The interval ends at 0.011, which in 1.4 doublings is less than 0.01 in one.
+    (text,) = sentences(trained({250: (0.0, 0.0), 660: (0.033, -0.025)}), "fts")
+    assert text.startswith("No sign") and "0.01 by a doubling is unlikely" in text
+
+
 def test_with_a_wide_interval_more_test_queries_are_needed() -> None:
     (text,) = sentences(trained({1000: (0.0, 0.0), 2000: (0.3, -0.28)}), "hybrid")
     assert text.startswith("Too few test queries to tell") and "brought +0.010 NDCG@10" in text
