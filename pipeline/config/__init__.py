@@ -22,6 +22,8 @@ from pipeline.config.datasets import (
 )
 from pipeline.config.index import IndexConfig
 from pipeline.config.models import (
+    COLBERT_LOSSES,
+    CROSS_ENCODER_LOSSES,
     DISTILLING,
     ArchConfig,
     BaseConfig,
@@ -91,19 +93,25 @@ class Config:
             trains = self.arch.name != "none"
             require(trains, "epochs", self.epochs, "arch=none has nothing to train, set epochs=0")
             require(self.negatives >= 1, "negatives", self.negatives, "training needs at least 1")
-            needs_teacher = self.arch.loss in DISTILLING
-            require(
-                not needs_teacher or self.train.teacher is not None,
-                "arch.loss",
-                self.arch.loss,
-                "learns a teacher's scores, name the teacher with train.teacher",
-            )
+            self._check_teacher()
         require(
             self.negatives <= self.mining.depth,
             "negatives",
             self.negatives,
             f"only mining.depth={self.mining.depth} are mined per query, raise mining.depth",
         )
+
+    def _check_teacher(self) -> None:
+        loss, teacher, fusion = self.arch.loss, self.train.teacher, self.train.teacher_fusion
+        if loss in DISTILLING:
+            expected = "learns a teacher's scores, name the teacher with train.teacher"
+            require(teacher is not None, "arch.loss", loss, expected)
+            return
+        losses = COLBERT_LOSSES if self.arch.name == "colbert" else CROSS_ENCODER_LOSSES
+        distilling = " or ".join(name for name in losses if name in DISTILLING)
+        expected = f"arch.loss={loss} learns no teacher's scores, set arch.loss={distilling}"
+        require(teacher is None, "train.teacher", teacher, expected)
+        require(fusion is None, "train.teacher_fusion", fusion, expected)
 
     @property
     def search_depth(self) -> int:

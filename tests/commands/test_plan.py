@@ -118,8 +118,8 @@ def test_a_data_set_without_training_queries_is_named(
 def test_a_run_to_start_from_must_exist(
     elsewhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for key in ("base", "train.teacher", "mining.filter"):
-        assert code_of(["plan", f"{key}=run:none"]) == 2
+    for word in ("base=run:none", "train.teacher=run:none arch.loss=kl", "mining.filter=run:none"):
+        assert code_of(["plan", *word.split()]) == 2
         assert capsys.readouterr().err.startswith("error: nothing has been recorded in outputs/")
     assert list(elsewhere.iterdir()) == []
 

@@ -29,6 +29,12 @@ from tests.points import compose_config
         ("mining.last_rank=7", "mining.last_rank=7: the window must hold mining.depth=5 ranks"),
         ("mining.relative_margin=1", "mining.relative_margin=1.0: a share, 0 <= margin < 1"),
         ("mining.random_share=5", "mining.random_share=5.0: a share from 0 to 1"),
+        (
+            "train.teacher=run:x",
+            "train.teacher=run:x: arch.loss=lce learns no teacher's scores, set arch.loss="
+            "margin_mse or mse or kl",
+        ),
+        ("train.teacher_fusion=0.5", "train.teacher_fusion=0.5: arch.loss=lce learns no teacher"),
         ("train.teacher_fusion=2", "train.teacher_fusion=2: recorded, or a weight from 0 to 1"),
         ("train.teacher_fusion=best", "train.teacher_fusion=best: recorded, or a weight from 0"),
         ("train.teacher_temperature=0", "train.teacher_temperature=0.0: must be above 0"),
