@@ -61,11 +61,14 @@ def train_cached(
     curve: Curve = []
     asked, queries = config.train.queries, start.training_set.queries
     if asked is not None and queries < asked:
+        limit = config.dataset.max_train_queries
+        limited = limit is not None and limit < asked
         log.warning(
             "train.queries=%d: there are only %d training queries with negatives, so all of them "
-            "are used",
+            "are used%s",
             asked,
             queries,
+            f"; dataset.max_train_queries={limit} leaves out the others" if limited else "",
         )
 
     def on_log(step: int, metrics: Mapping[str, float]) -> None:

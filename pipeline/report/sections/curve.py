@@ -11,10 +11,12 @@ from pipeline.report.comparison import Comparison
 from pipeline.report.format import MISSING, SEARCH_NAMES, number, span
 from pipeline.report.learning_curve import AXIS, Curve, curves, seen
 from pipeline.report.plotting import GREY, HEIGHT, PALETTE, bars, to_html
+from pipeline.report.points import Point
 from pipeline.report.study import Study
 from pipeline.report.systems import Glance
 from pipeline.report.uncertainty import COLUMNS, order_of
 
+LIMIT = "dataset.max_train_queries"
 TITLE = "Would more labels help?"
 DASHES = {"fused": "solid", "reranked": "dash"}
 
@@ -55,10 +57,19 @@ def _too_few(comparison: Comparison) -> str:
     numbers = {seen(point) for point in trained}
     if len(numbers) != 1 or len({point.params.get(AXIS) for point in trained}) < 2:
         return ""
+    asked, limit = (_largest(trained, key) for key in (AXIS, LIMIT))
+    why = f"{LIMIT}={limit} leaves out the others" if 0 < limit < asked else "there are no more"
     return (
-        f"All runs trained on the same {numbers.pop():,} labelled queries, as there are no more. "
-        f"Take smaller numbers, such as {AXIS}=50,100,200."
+        f"All runs trained on the same {numbers.pop():,} labelled queries, as {why}. "
+        f"Take {'a larger limit or ' * (0 < limit < asked)}smaller numbers, such as "
+        f"{AXIS}=50,100,200."
     )
+
+
+def _largest(points: Sequence[Point], key: str) -> int:
+    """Return the largest value of a setting among the points, 0 if none has a number."""
+    values = (point.params.get(key, "") for point in points)
+    return max((int(value) for value in values if value.isdigit()), default=0)
 
 
 def _table(found: Sequence[Curve], title: str, measure: str) -> Table:

@@ -139,4 +139,12 @@ def test_without_different_numbers_of_queries_there_is_no_section() -> None:
     assert section(Study(compare(RECORDS, read), NOTHING, 100)) is None
     assert section(Study(trained({500: (0.0, 0.0)}), NOTHING, 100)) is None
     few = section(Study(trained(RISING, seen=300), NOTHING, 100))
-    assert few is not None and "on the same 300 labelled queries" in str(few.blocks[0])
+    assert few is not None and str(few.blocks[0]).startswith(
+        "All runs trained on the same 300 labelled queries, as there are no more. Take smaller"
+    )
+    limited = trained(RISING, seen=300)
+    for point in limited.points:
+        point.params["dataset.max_train_queries"] = "300"
+    few = section(Study(limited, NOTHING, 100))
+    assert few is not None and "as dataset.max_train_queries=300 leaves out" in str(few.blocks[0])
+    assert "Take a larger limit or smaller numbers" in str(few.blocks[0])
