@@ -24,7 +24,8 @@ class Study:
     """A comparison, and what else a section shows.
 
     ``budget_ms`` is the latency that the verdict's second sentence keeps to. ``identifier`` begins
-    the ids of the figures, which are unique on a page. ``sweep`` is the parent run, if any.
+    the ids of the figures, which are unique on a page. ``sweep`` is the parent run, if any, and
+    ``elsewhere`` the seconds of its points that other comparisons show.
     """
 
     comparison: Comparison
@@ -32,6 +33,7 @@ class Study:
     budget_ms: float
     identifier: str = "s1"
     sweep: RunRecord | None = None
+    elsewhere: float = 0.0
 
     @cached_property
     def verdict(self) -> Verdict:

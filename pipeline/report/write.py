@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from math import fsum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from rich.console import Console
 from pipeline.config.stages import ReportConfig, TrackingConfig
 from pipeline.report.comparison import by_first_stage, compare
 from pipeline.report.csv_table import write_csv
-from pipeline.report.sections.cost import times
+from pipeline.report.sections.cost import seconds_of, times
 from pipeline.report.study import Stored, Study
 from pipeline.report.terminal import print_table, print_tables
 from pipeline.tracking import artifacts, reader
@@ -70,9 +71,11 @@ def show_runs(
         relevant=lambda run: artifacts.read_relevant(config, run.run_id),
         texts=lambda run: artifacts.read_texts(config, run.run_id),
     )
+    seconds = [seconds_of(comparison) for comparison in comparisons]
+    budget = report.latency_budget_ms
     documents = [
-        document(Study(comparison, stored, report.latency_budget_ms, f"s{number}", sweep))
-        for number, comparison in enumerate(comparisons, start=1)
+        document(Study(comparison, stored, budget, f"s{number}", sweep, fsum(seconds) - own))
+        for number, (comparison, own) in enumerate(zip(comparisons, seconds, strict=True), start=1)
     ]
     console = Console(highlight=False)
     for one in documents:

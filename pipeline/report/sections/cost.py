@@ -75,12 +75,20 @@ def times(study: Study) -> Table | None:
     sums = [fsum(column) for column in zip(*spent, strict=True)]
     rows = [_row(name, seconds) for (name, _), seconds in zip(runs, spent, strict=True)]
     rows.append(_row("all of these", sums))
-    between = sweep.get("sweep/seconds", 0.0) - fsum(sums)
+    blank = [""] * len(STEPS)
+    if study.elsewhere:
+        rows.append(["points of the other tables", *blank, duration(study.elsewhere)])
+    between = sweep.get("sweep/seconds", 0.0) - fsum(sums) - study.elsewhere
     if between > 0:
-        blank = [""] * len(STEPS)
         rows.append(["rest of the sweep", *blank, duration(between)])
         rows.append(["the sweep", *blank, duration(sweep["sweep/seconds"])])
     return Table("Where the time went (h:mm:ss)", ["run", *STEPS, "total"], rows)
+
+
+def seconds_of(comparison: Comparison) -> float:
+    """Return the seconds that the points of a comparison took, all steps and seeds together."""
+    runs = [run.metrics for _, run in _named_runs(comparison)]
+    return fsum(_seconds(metrics, column) for metrics in runs for column in STEPS)
 
 
 def _row(name: str, seconds: Sequence[float]) -> list[str]:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from pipeline.report.comparison import compare
-from pipeline.report.sections.cost import section, times
+from pipeline.report.sections.cost import seconds_of, section, times
 from pipeline.report.study import Study
 from pipeline.tracking.reader import RunRecord
 from tests.report.sample import NOTHING, RECORDS, read
@@ -38,6 +38,16 @@ def test_the_rows_add_up_to_the_sweep() -> None:
             "the sweep||||||||0:05:00",
         )
     ]
+
+
+def test_points_of_other_tables_are_not_the_rest() -> None:
+    whole = study(sweep=300.0)
+    assert seconds_of(whole.comparison) == 10.0 + 135.0
+    table = times(replace(whole, elsewhere=50.0))
+    assert table is not None
+    totals = {row[0]: row[-1] for row in table.rows}
+    assert totals["points of the other tables"] == "0:00:50"
+    assert (totals["rest of the sweep"], totals["the sweep"]) == ("0:00:05", "0:05:00")
 
 
 def test_the_estimate_stands_beside_the_time() -> None:
