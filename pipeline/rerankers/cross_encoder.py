@@ -27,7 +27,13 @@ from pipeline.infra.console import live_line
 from pipeline.infra.hardware import Hardware
 from pipeline.protocols import Effort, FitRequest, Scores
 from pipeline.rerankers.cross_encoder_losses import loss_of
-from pipeline.rerankers.heads import HEAD_WEIGHTS, compute_in_fp32, ensure_padding, head_of
+from pipeline.rerankers.heads import (
+    behind_encoder,
+    compute_in_fp32,
+    ensure_padding,
+    head_of,
+    head_weights,
+)
 from pipeline.rerankers.pair_tokens import Features, PairTexts, PairTokens
 from pipeline.rerankers.words import first_words
 from pipeline.training.adapters import adapters
@@ -185,16 +191,16 @@ class CrossEncoderReranker:
     def fit(self, request: FitRequest) -> Effort:
         """Train in place with one of ``config.models.CROSS_ENCODER_LOSSES``."""
         arguments = on_one_gpu(CrossEncoderTrainingArguments(**request.arguments))
-        arguments.learning_rate_mapping = rates(HEAD_WEIGHTS, request.head_learning_rate)
+        transformer = self.model.model
+        new = head_weights(transformer)
+        arguments.learning_rate_mapping = rates(new, request.head_learning_rate)
         rows, longest, in_batch = training_rows(
             request, Path(arguments.output_dir), arguments.per_device_train_batch_size
         )
-        transformer = self.model.model
         with self._reading(self._training_length), adapters(self.model, "model", request.lora_rank):
             # Adapters freeze all other weights, but the new ones must be trained.
-            for name, layers in transformer.named_children():
-                if name != transformer.base_model_prefix:
-                    layers.requires_grad_(True)
+            for layer in behind_encoder(transformer).values():
+                layer.requires_grad_(True)
             trainer = _Trainer(
                 model=self.model,
                 args=arguments,

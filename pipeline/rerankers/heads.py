@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from sentence_transformers import CrossEncoder
+from transformers import PreTrainedModel
 
 from pipeline.records import InputError
 
@@ -13,11 +14,21 @@ log = logging.getLogger(__name__)
 HEADS = ("classifier", "score", "classification_head")
 """What transformers calls the last layers: of encoders, of decoders, of BART."""
 
-HEAD_WEIGHTS = rf"\b({'|'.join(HEADS)}|pooler)\."
-"""The names of their weights, and of BERT's pooler before them, as a regular expression.
+POOLER = "pooler"
+"""What BERT calls the layer before its classifier; it belongs to the encoder.
 
-An embedder that takes the mean over tokens has a pooler, too, but never trained it.
+An embedder that takes the mean over tokens has one, too, but never trained it.
 """
+
+
+def behind_encoder(model: PreTrainedModel) -> dict[str, torch.nn.Module]:
+    """Name -> layer, of those that follow the encoder: ``head``, ``drop`` and ``classifier``."""
+    return {n: layer for n, layer in model.named_children() if n != model.base_model_prefix}
+
+
+def head_weights(model: PreTrainedModel) -> str:
+    """The names of the weights that the base lacks or never trained, as a regular expression."""
+    return rf"\b({'|'.join([*behind_encoder(model), POOLER])})\."
 
 
 def head_of(model: torch.nn.Module) -> torch.nn.Module:
