@@ -12,24 +12,8 @@ from typing import NamedTuple
 SEARCHES = ("vector", "fts", "hybrid")
 """The three ways to search, in the order in which every table shows them."""
 
-FIRST_STAGE = (
-    "embedder.path",
-    "embedder.max_length",
-    "embedder.query_prefix",
-    "embedder.passage_prefix",
-    "index.vector_index_above",
-    "index.fts.tokenizer",
-    "index.fts.language",
-    "index.fts.stem",
-    "index.fts.remove_stop_words",
-    "index.fts.stop_words",
-    "index.fts.ngram_min",
-    "index.fts.ngram_max",
-    "search.depth",
-    "machine.embedder_precision",
-    "eval.rrf_k",
-)
-"""MLflow params that are equal in two runs on the same data if their searches are the same."""
+START_KEPT = "start_kept"
+"""The group of a run whose training was undone, so that it has the weights that it started from."""
 
 Qrels = dict[str, dict[str, int]]
 """Graded judgments: query id -> document id -> gain (an integer > 0)."""

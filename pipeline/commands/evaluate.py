@@ -110,10 +110,10 @@ def evaluate(request: Request, min_gain: float | None, json: bool) -> None:
 
     from pipeline.experiment.head_to_head import (
         LABELLED,
-        held_out,
         make_task,
         measure,
         searches_alone,
+        without_seen,
     )
     from pipeline.experiment.saved_scorer import find_scorer
     from pipeline.infra import hardware, quiet
@@ -134,7 +134,7 @@ def evaluate(request: Request, min_gain: float | None, json: bool) -> None:
         raise InputError(f"search={request.search}: mode=rerank searches nothing, leave it out")
     if task.mode == "rerank" and min_gain is not None and request.baseline is None:
         raise InputError("--min-gain: in mode=rerank it needs baseline=REF")
-    task = held_out(task, {scorer.name: scorer.folder for scorer in found.values()})
+    task = without_seen(task, {scorer.name: scorer.folder for scorer in found.values()})
     search = LABELLED if task.mode == "rerank" else request.search or SEARCHES[0]
     orders = {key: measure(task, request.metric, model) for key, model in models.items()}
     if alone := searches_alone(task, request.metric):

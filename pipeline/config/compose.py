@@ -11,9 +11,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from pipeline.config import TEXT_KEYS, Config, conf_dir, register_schemas, typed
-from pipeline.config.saved_models import detect_arch
+from pipeline.config.saved_models import MODEL, detect_arch
+from pipeline.config.suggestions import BY_REFERENCE
 
-OPTION = "model"  # conf/base/model.yaml: a base by reference
 RUN_ID = re.compile("[0-9a-f]{32}")
 
 
@@ -54,7 +54,11 @@ def with_named_base(words: Sequence[str]) -> list[str]:
             rewritten.append(_as_text(word))
         else:
             slug = name_of(reference)
-            rewritten += [f"base={OPTION}", f"base.path={quoted(reference)}", f"base.name='{slug}'"]
+            rewritten += [
+                f"base={BY_REFERENCE}",
+                f"base.path={quoted(reference)}",
+                f"base.name='{slug}'",
+            ]
             if _is_encoder(Path(reference)):
                 rewritten.append("base.dedicated=false")
     return rewritten
@@ -92,8 +96,8 @@ def name_of(reference: str) -> str:
     if text.count("/") > 1 or Path(reference).is_dir():
         path = Path(reference).resolve()
         run = re.sub(r"^(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(-\d{6})?|\d+)_", "", path.parent.name)
-        text = run if path.name == OPTION else path.name
-    return re.sub(r"[^A-Za-z0-9_.-]+", "_", text).strip("_.") or OPTION
+        text = run if path.name == MODEL else path.name
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", text).strip("_.") or BY_REFERENCE
 
 
 def _reference(word: str) -> str | None:

@@ -10,6 +10,8 @@ from typing import Any
 from pipeline.config.models import ArchConfig, ColbertConfig, CrossEncoderConfig
 from pipeline.records import InputError
 
+MODEL = "model"  # in the folder of a run, in that of a trained model and among artifacts
+
 OFFSET_POSITIONS = (
     *("camembert", "data2vec-text", "esm", "ibert", "longformer", "luke", "markuplm", "mpnet"),
     *("roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod"),
@@ -55,10 +57,10 @@ def detect_arch(folder: Path) -> str | None:
     sentence_transformer = read_json(folder / "config_sentence_transformers.json")
     if "document_length" in sentence_transformer or "HF_ColBERT" in architectures:
         return "colbert"
-    return "cross_encoder" if labels(folder) == 1 else None
+    return "cross_encoder" if label_count(folder) == 1 else None
 
 
-def labels(folder: Path) -> int | None:
+def label_count(folder: Path) -> int | None:
     """How many labels the model's classification head has; None if it has no such head."""
     config = read_json(folder / "config.json")
     architectures = config.get("architectures") or []

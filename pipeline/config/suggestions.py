@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 Keys = Mapping[str, tuple[str, ...]]
 """Key -> the options of its group that have it, ``("beir", "labelled")``; () if in no group."""
 
+BY_REFERENCE = "model"  # the option of base that a reference becomes: conf/base/model.yaml
 SHOWN = 3  # suggestions at most
 
 OTHERS = {
@@ -60,9 +61,9 @@ def added(config: Any, prefix: str = "") -> Iterator[str]:
 def no_such_option(group: str, option: str, options: Sequence[str]) -> str:
     """Describe an unknown option of a group in one line, with a similar one.
 
-    ``model`` is left out, the option of ``base`` that a reference becomes.
+    ``BY_REFERENCE`` is left out.
     """
-    options = [name for name in options if name != "model"]
+    options = [name for name in options if name != BY_REFERENCE]
     close = get_close_matches(option, options, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
     others = f"; {OTHERS[group]}" if group in OTHERS else ""

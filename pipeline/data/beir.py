@@ -14,7 +14,7 @@ from typing import NamedTuple
 from pipeline.config.bounds import require
 from pipeline.config.datasets import BeirConfig
 from pipeline.data.corpus import Corpus, CorpusWriter, DuplicateId
-from pipeline.data.drawing import groups_of, without_dev
+from pipeline.data.drawing import groups_of, split_off_dev
 from pipeline.data.judgments import never_negative
 from pipeline.data.readers.labels import EXPECTED, parse_label
 from pipeline.data.readers.lines import (
@@ -118,7 +118,7 @@ def _disjoint(
     most = len(train) // DRAWN_SHARE
     if config.max_dev_queries is not None:
         most = min(most, config.max_dev_queries)
-    train, dev = without_dev(groups, train, most / max(1, len(train)), config.seed)
+    train, dev = split_off_dev(groups, train, most / max(1, len(train)), config.seed)
     # A passage that is relevant to a dev query can be judged irrelevant to a training query.
     train = without_leaks(train, "train", corpus, {"dev": dev}, dropped)
     return {"train": train, "dev": dev, "test": test}

@@ -42,7 +42,7 @@ def divide(
     return share_out(groups, labels, shares, seed)
 
 
-def without_dev(
+def split_off_dev(
     groups: Sequence[Group], queries: QuerySet, share: float, seed: int
 ) -> tuple[QuerySet, QuerySet]:
     """Divide the queries of these groups into train and dev; ``share`` (0 to 1) is that of dev."""

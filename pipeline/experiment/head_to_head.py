@@ -75,7 +75,7 @@ def make_task(config: Config, machine: Hardware, cache: StageCache, mode: str, c
     return Task(shared.dataset, "retrieve", test.queries, test.qrels, candidates, at_cutoff)
 
 
-def held_out(task: Task, models: Mapping[str, Path]) -> Task:
+def without_seen(task: Task, models: Mapping[str, Path]) -> Task:
     """Leave out the queries that one of the ``models``, KEY=VALUE -> folder, has seen.
 
     Raises:

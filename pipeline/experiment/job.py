@@ -8,11 +8,10 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from pipeline.config import typed
+from pipeline.config.saved_models import MODEL
 from pipeline.infra.errors import one_line
 from pipeline.infra.imports import importing
 from pipeline.records import InputError
-
-MODEL = "model"  # in the folder of a run, and in that of the stage output "model"
 
 log = logging.getLogger("pipeline")
 

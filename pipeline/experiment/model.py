@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.config import Config
+from pipeline.config.saved_models import MODEL
 from pipeline.config.training import TrainConfig
 from pipeline.experiment.dev_score import dev_score, name_by_cutoff
-from pipeline.experiment.job import MODEL
 from pipeline.experiment.resources import load
 from pipeline.experiment.start import Start
 from pipeline.experiment.teacher import Teacher, find_teacher, teacher_scores
@@ -21,7 +21,7 @@ from pipeline.infra.hardware import measured
 from pipeline.infra.model_files import content_hash
 from pipeline.infra.stage_cache import content_key
 from pipeline.protocols import OnLog, Reranker
-from pipeline.records import TrainingExample
+from pipeline.records import START_KEPT, TrainingExample
 from pipeline.tracking import writer
 from pipeline.training.guards import check_gains
 from pipeline.training.schedule import Schedule, plan
@@ -219,7 +219,7 @@ def schedule(start: Start) -> Schedule:
 def _tags(outcome: Outcome) -> dict[str, str]:
     tags = {"best": outcome.kept, "train.batch_in_memory": str(outcome.batch_size)}
     if outcome.kept == "start":  # What is measured is neither fine-tuned nor trained from scratch.
-        tags["initialisation"] = "start_kept"
+        tags["initialisation"] = START_KEPT
     if outcome.warnings:
         tags["warnings"] = "; ".join(outcome.warnings)
     return tags

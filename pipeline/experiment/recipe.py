@@ -144,7 +144,7 @@ def compute(
         if pair_scores is not None and collapsed(pair_scores):
             log.warning("%s: try another train.learning_rate or more data", COLLAPSED)
             active.log_tags({"collapsed": COLLAPSED})
-        evaluation, weights = _evaluate(config, shared, pair_scores)
+        evaluation, fusion_weights = _evaluate(config, shared, pair_scores)
         calibrated, of_calibration = calibration.calibrate(config, shared.dataset, pair_scores)
         costs |= of_calibration
     timings: dict[str, float] = {}
@@ -153,7 +153,7 @@ def compute(
         with step("latency", spent):
             timings = latency.measure(start, trained_on=start.machine)
             active.log_tags(latency.tags(start.machine))
-    return Results(reranker, evaluation, weights, calibrated, costs, timings)
+    return Results(reranker, evaluation, fusion_weights, calibrated, costs, timings)
 
 
 def _tags(config: Config) -> dict[str, str]:
@@ -202,18 +202,18 @@ def _evaluate(
 ) -> tuple[Evaluation, FusionWeights]:
     """The evaluation on test queries, and the fusion weights chosen on dev queries."""
     dev, test = shared.dataset.dev, shared.dataset.test
-    weights: FusionWeights = {}
+    fusion_weights: FusionWeights = {}
     if pair_scores is not None:
         if dev.queries:
             on_dev = shared.dev_candidates(config.eval.candidates)
-            weights = choose_fusion_weights(on_dev, dev.qrels, config.eval, pair_scores)
+            fusion_weights = choose_fusion_weights(on_dev, dev.qrels, config.eval, pair_scores)
         else:
-            weights = _default_weights(config, shared)
+            fusion_weights = _default_fusion_weights(config, shared)
     on_test = shared.test_candidates()
-    return evaluate(on_test, test.qrels, config.eval, pair_scores, weights), weights
+    return evaluate(on_test, test.qrels, config.eval, pair_scores, fusion_weights), fusion_weights
 
 
-def _default_weights(config: Config, shared: Shared) -> FusionWeights:
+def _default_fusion_weights(config: Config, shared: Shared) -> FusionWeights:
     if config.eval.fusion.method == "rrf":
         return {}
     log.warning("no dev queries to choose fusion weights on, %s is used", DEFAULT_WEIGHT)

@@ -9,10 +9,10 @@ from omegaconf import OmegaConf
 
 from pipeline import data
 from pipeline.config import Config
+from pipeline.config.saved_models import MODEL
 from pipeline.evaluation.metrics import write_qrels, write_run
 from pipeline.evaluation.quality import Evaluation, FusionWeights
 from pipeline.experiment import calibration, samples, seen
-from pipeline.experiment.job import MODEL
 from pipeline.experiment.shared import Shared
 from pipeline.experiment.start import Start
 from pipeline.infra import provenance

@@ -19,7 +19,7 @@ def open_cache(config: Config) -> StageCache:
         return StageCache.of(config)
     # Points of a sweep share latencies, so those that this sweep has measured are not too old.
     parent = config.tracking.parent_run_id
-    since = reader.started(config.tracking, parent) if parent else time.time()
+    since = reader.start_time(config.tracking, parent) if parent else time.time()
     return StageCache.of(config, FORCED, since)
 
 

@@ -155,7 +155,7 @@ def _index(
     inputs = {
         "corpus": corpus_key,
         "embedder": model,
-        "weights": embedder.weights,
+        "weights": embedder.content_hash,
         "precision": embedder.hardware.precision,
         "index": settings,
         "code": code_version("index"),

@@ -12,13 +12,13 @@ from math import isnan, nan
 
 from pipeline.evaluation.metrics import PerQuery
 from pipeline.evaluation.significance import LEVEL
-from pipeline.records import FIRST_STAGE, SEARCHES
+from pipeline.records import SEARCHES
 from pipeline.report.depth import known, rerank_depth, timed_depth, with_depth
 from pipeline.report.format import GROUPS
 from pipeline.report.labels import labels
 from pipeline.report.points import MEASURES, Point, cutoffs, pool
 from pipeline.report.uncertainty import COLUMNS, Ends, Evidence, value_of, weigh
-from pipeline.tracking.reader import RunRecord
+from pipeline.tracking.reader import SEARCH_PARAMS, RunRecord
 
 UNKNOWN: Ends = nan, nan
 
@@ -134,7 +134,7 @@ def compare(
     )
 
 
-def by_first_stage(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
+def by_search(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
     """Group the runs that can be compared: on the same data set, searched in the same way.
 
     Returns title -> runs; at least one list, which may be empty. The title names the data set, and
@@ -144,11 +144,11 @@ def by_first_stage(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
     groups: dict[tuple[str, ...], list[RunRecord]] = {}
     for run in records:
         if "data.fingerprint" in run.params:
-            groups.setdefault(_first_stage(run), []).append(run)
+            groups.setdefault(_search_of(run), []).append(run)
     for run in records:
         if "data.fingerprint" not in run.params:
             same = (key for key in groups if key[0].rpartition(" ")[0] == dataset(run))
-            groups.setdefault(next(same, _first_stage(run)), []).append(run)
+            groups.setdefault(next(same, _search_of(run)), []).append(run)
     return {_title(key, list(groups)): runs for key, runs in groups.items()} or {"": []}
 
 
@@ -178,15 +178,15 @@ def ceilings(comparison: Comparison, quality: Quality) -> dict[int, dict[str, fl
     return dict(sorted(found.items()))
 
 
-def _first_stage(run: RunRecord) -> tuple[str, ...]:
-    return dataset(run), *(run.params.get(name, "") for name in FIRST_STAGE)
+def _search_of(run: RunRecord) -> tuple[str, ...]:
+    return dataset(run), *(run.params.get(name, "") for name in SEARCH_PARAMS)
 
 
 def _title(key: tuple[str, ...], keys: Sequence[tuple[str, ...]]) -> str:
     """``pydocs 94b1751e, embedder.max_length=128``: the data set, and what tells it apart."""
     rivals = [other for other in keys if other[0] == key[0]]
     parts = [key[0]]
-    for i, name in enumerate(FIRST_STAGE, start=1):
+    for i, name in enumerate(SEARCH_PARAMS, start=1):
         if len({other[i] for other in rivals}) > 1:
             parts.append(f"{name}={key[i] or '-'}")
     return ", ".join(parts)

@@ -3,6 +3,8 @@
 from datetime import timedelta
 from math import isnan
 
+from pipeline.records import START_KEPT
+
 MISSING = "-"
 SEARCH_NAMES = {"vector": "vector", "fts": "FTS", "hybrid": "hybrid"}
 GROUPS = {
@@ -11,7 +13,7 @@ GROUPS = {
     "dedicated": "Dedicated: published rerankers, as they are",
     "scratch": "From scratch: a base trained here",
     "finetuned": "Fine-tuned: a dedicated reranker trained further",
-    "start_kept": "Start kept: training did not raise the dev score and was undone",
+    START_KEPT: "Start kept: training did not raise the dev score and was undone",
 }
 
 

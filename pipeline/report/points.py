@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.evaluation.metrics import PerQuery, means
-from pipeline.records import SEARCHES
+from pipeline.records import SEARCHES, START_KEPT
 from pipeline.report.timed_on import timed_on
 from pipeline.tracking.artifacts import FACTS, TRAINED
 from pipeline.tracking.reader import RunRecord
@@ -44,7 +44,6 @@ INCIDENTAL = (
 FORM = {"rerank.vectors": "none", "rerank.token_pooling": "1", "rerank.variant": "torch"}
 """The parameters that say in which form a trained model is served, with the plain form's values."""
 
-START_KEPT = "start_kept"
 """The tag ``initialisation`` of a run whose training made its start worse and was undone."""
 
 DEPTH = ("eval.depth", "eval.overfetch")

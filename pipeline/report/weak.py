@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from math import isnan, nan
 
+from pipeline.records import START_KEPT
 from pipeline.report.comparison import Comparison, Quality
 from pipeline.report.format import SEARCH_NAMES, listed, span
 from pipeline.report.points import Point, identity
@@ -11,7 +12,7 @@ from pipeline.report.reads import BY_ARCH
 from pipeline.report.uncertainty import COLUMNS, Ends, mean_intervals, order_of
 
 LIMIT = 0.6  # of a search's own quality; a trained run below it needs an explanation
-TRAINED = ("scratch", "finetuned", "start_kept")
+TRAINED = ("scratch", "finetuned", START_KEPT)
 # The rates and the batch size of an architecture are only the defaults of those in train.
 DEFAULTS = ("arch.learning_rate", "arch.head_learning_rate", "arch.batch_size")
 
@@ -81,7 +82,7 @@ def _training(point: Point) -> list[str]:
         found.append("its scoring layer began with random weights")
     before, after = (point.metrics.get(f"train/dev_{when}") for when in ("before", "after"))
     if before is not None and after is not None:
-        undone = ", so it was undone" if point.group == "start_kept" else ""
+        undone = ", so it was undone" if point.group == START_KEPT else ""
         found.append(
             f"training took its score on the dev queries from {before:.3f} to {after:.3f}{undone}"
         )

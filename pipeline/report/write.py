@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from pipeline.config.stages import ReportConfig, TrackingConfig
-from pipeline.report.comparison import by_first_stage, compare
+from pipeline.report.comparison import by_search, compare
 from pipeline.report.csv_table import write_csv
 from pipeline.report.sections.cost import seconds_of, times
 from pipeline.report.study import Stored, Study
@@ -62,7 +62,7 @@ def show_runs(
         return []
     comparisons = [
         compare(part, lambda r: artifacts.read_per_query(config, r), report.baseline, title)
-        for title, part in by_first_stage(runs).items()
+        for title, part in by_search(runs).items()
     ]
     if report.baseline and not any(comparison.baseline for comparison in comparisons):
         log.warning("report.baseline=%s: no finished run of that name here", report.baseline)

@@ -22,7 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from pipeline.config.models import CrossEncoderConfig
-from pipeline.config.saved_models import labels
+from pipeline.config.saved_models import label_count
 from pipeline.infra.console import live_line
 from pipeline.infra.hardware import Hardware
 from pipeline.protocols import Effort, FitRequest, Scores
@@ -93,7 +93,7 @@ class CrossEncoderReranker:
             model_kwargs={
                 "use_safetensors": True,
                 "dtype": torch.float32,
-                "ignore_mismatched_sizes": labels(folder) not in (None, 1),
+                "ignore_mismatched_sizes": label_count(folder) not in (None, 1),
             },
         )
         ensure_padding(self.model, folder)

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from pipeline.config.models import ArchConfig, BaseConfig, ColbertConfig, CrossEncoderConfig
 from pipeline.config.saved_models import (
+    MODEL,
     check_lengths,
     check_weights,
     detect_arch,
-    labels,
+    label_count,
     lengths_of,
     most_tokens,
     read_json,
@@ -68,12 +69,12 @@ def load_saved(
     arch = saved_arch(folder)
     if arch is None:
         architectures = read_json(folder / "config.json").get("architectures")
-        several = labels(folder)
+        several = label_count(folder)
         raise InputError(
             f"{key}: {folder} holds no cross-encoder with one label and no ColBERT, but "
             f"{', '.join(architectures) if architectures else 'no transformer'}"
             + (f" with {several} labels; train a new head with base={folder}" if several else "")
-            + (f"; {folder / 'model'} exists" if (folder / "model").is_dir() else "")
+            + (f"; {folder / MODEL} exists" if (folder / MODEL).is_dir() else "")
         )
     check_weights(folder, key.partition("=")[0])
     if rerank is not None:
@@ -102,9 +103,9 @@ def announce_base(folder: Path, base: BaseConfig, arch: ArchConfig) -> None:
     if arch.name == "none":
         return
     saved = saved_arch(folder)
-    if arch.name == "cross_encoder" and (labels(folder) or 1) > 1:
+    if arch.name == "cross_encoder" and (label_count(folder) or 1) > 1:
         text = "base %s: its head for %d labels is replaced by a new one, which starts random"
-        log.warning(text, base.path, labels(folder))
+        log.warning(text, base.path, label_count(folder))
     elif saved is None and not base.path.startswith(("package:", "random:")):
         log.info("base %s: no %s yet, what it lacks starts random", base.path, arch.name)
     if saved is None or not base.dedicated:

@@ -52,7 +52,7 @@ class Embedder:
         batch = Batch(config.batch_size, config.max_length)
         self.hardware = settled(hardware, folder, batch, cache=cache)
         # The key of cached vectors: the files at the same path may change.
-        self.weights = content_hash(folder)
+        self.content_hash = content_hash(folder)
         self._model = SentenceTransformer(
             str(folder),
             device=hardware.device,

@@ -15,6 +15,7 @@ from pipeline.config.models import BaseConfig
 from pipeline.evaluation.bootstrap import interval
 from pipeline.evaluation.metrics import PerQuery, means
 from pipeline.records import SEARCHES, Dataset
+from pipeline.training.guards import undone
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 LIBRARY = {"cross_encoder": "sentence-transformers", "colbert": "PyLate"}
@@ -103,9 +104,8 @@ def _shared(dataset: Dataset) -> str:
 
 
 def _start_kept(costs: Mapping[str, float]) -> bool:
-    """Whether training did not raise the dev score, so that the weights are those of the base."""
-    before, after = costs.get("train/dev_before"), costs.get("train/dev_after")
-    return before is not None and after is not None and after <= before
+    """Whether the weights are those of the base, as the training was undone."""
+    return undone(costs.get("train/dev_before"), costs.get("train/dev_after"))
 
 
 def _training(config: Config, costs: Mapping[str, float]) -> str:

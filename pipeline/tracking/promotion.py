@@ -7,13 +7,13 @@ from statistics import fmean
 from pipeline.config.stages import TrackingConfig
 from pipeline.evaluation.significance import LEVEL, paired_difference
 from pipeline.infra.stage_cache import StageCache
-from pipeline.records import FIRST_STAGE, Refused
+from pipeline.records import Refused
 from pipeline.tracking import artifacts, reader, references, registry
-from pipeline.tracking.reader import RunRecord
+from pipeline.tracking.reader import SEARCH_PARAMS, RunRecord
 from pipeline.tracking.registry import ModelVersion
 
 MEASURE = "ndcg"
-SAME_CANDIDATES = ("data.fingerprint", *FIRST_STAGE, "eval.overfetch", "eval.depth")
+SAME_CANDIDATES = ("data.fingerprint", *SEARCH_PARAMS, "eval.overfetch", "eval.depth")
 """Params on which two runs agree if they have reranked the same candidates."""
 ANYWAY = "force=true promotes it all the same"
 

@@ -17,6 +17,25 @@ from pipeline.tracking.store import contact, every
 PAGE = 1000  # runs fetched at a time
 STAGE_TAG = "stage."  # + name of a stage; the value has the keys that the run used
 SWEEP = "tags.kind = 'sweep'"
+SEARCH_PARAMS = (
+    "embedder.path",
+    "embedder.max_length",
+    "embedder.query_prefix",
+    "embedder.passage_prefix",
+    "index.vector_index_above",
+    "index.fts.tokenizer",
+    "index.fts.language",
+    "index.fts.stem",
+    "index.fts.remove_stop_words",
+    "index.fts.stop_words",
+    "index.fts.ngram_min",
+    "index.fts.ngram_max",
+    "search.depth",
+    "machine.embedder_precision",
+    "eval.rrf_k",
+)
+"""MLflow params that are equal in two runs on the same data if their searches are the same."""
+
 FINISHED_POINT = "tags.kind = 'point' AND attributes.status = 'FINISHED'"
 
 
@@ -45,7 +64,7 @@ def read_run(config: TrackingConfig, run_id: str) -> RunRecord:
         return _record(client.get_run(run_id))
 
 
-def started(config: TrackingConfig, run_id: str) -> float:
+def start_time(config: TrackingConfig, run_id: str) -> float:
     """Return when a run began, in seconds since 1970.
 
     Raises:
@@ -185,7 +204,7 @@ def used_stages(config: TrackingConfig) -> set[str]:
     return used
 
 
-def running(config: TrackingConfig) -> RunRecord | None:
+def any_alive(config: TrackingConfig) -> RunRecord | None:
     """Return a run whose process may be alive, on whatever host, if the store has one."""
     with contact(config) as client:
         for experiment in _experiments(client):

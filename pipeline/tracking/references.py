@@ -11,12 +11,13 @@ the copy is used that promotion uploaded to the run's artifacts.
 
 from pathlib import Path
 
+from pipeline.config.saved_models import MODEL
 from pipeline.config.stages import TrackingConfig
 from pipeline.infra import model_files
 from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError
 from pipeline.tracking.reader import RunRecord, find_run
-from pipeline.tracking.registry import MODEL, find_version
+from pipeline.tracking.registry import find_version
 from pipeline.tracking.store import contact
 from pipeline.tracking.writer import MODEL_FOLDER
 

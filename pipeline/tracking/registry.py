@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from pipeline.config.saved_models import MODEL
 from pipeline.config.stages import TrackingConfig
 from pipeline.infra.redact import mask
 from pipeline.records import InputError
 from pipeline.tracking.reader import RunRecord
 from pipeline.tracking.store import contact, every
 
-MODEL = "model"  # folder among the artifacts of a promoted run
 UPLOADED = "model_uploaded"  # tag of a run whose folder MODEL is complete
 CHAMPION = "champion"
 PAGE = 100  # models or versions fetched at a time

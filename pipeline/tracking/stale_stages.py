@@ -60,6 +60,6 @@ def refuse_while_running(config: TrackingConfig) -> None:
         InputError: the tracking store is missing or can't be used.
         Refused: a run is at work.
     """
-    if alive := reader.running(config):
+    if alive := reader.any_alive(config):
         process = f"pid {alive.tags['pid']} on {alive.tags['host']}"
         raise Refused(f"{alive.name} is running, {process}: wait for it or stop it")

@@ -100,11 +100,11 @@ class Checkpoints(TrainerCallback):  # type: ignore[misc]
 
 def newest(folder: Path) -> Path | None:
     """Find the latest undamaged checkpoint in ``folder``; None if there is none."""
-    found = sorted(folder.glob(f"{PREFIX}*"), key=step_of, reverse=True)
+    found = sorted(folder.glob(f"{PREFIX}*"), key=trained_steps, reverse=True)
     return next((checkpoint for checkpoint in found if damage(checkpoint) is None), None)
 
 
-def step_of(checkpoint: Path) -> int:
+def trained_steps(checkpoint: Path) -> int:
     """Read the optimiser step of a checkpoint from its name."""
     return int(checkpoint.name.removeprefix(PREFIX))
 

@@ -15,6 +15,11 @@ LARGEST_GAIN = 60  # 2 to this, summed over a list, is far from the end of fp32
 MIN_CURVE = 4  # logged losses in a quarter of a curve; a shorter curve is not judged
 
 
+def undone(before: float | None, after: float | None) -> bool:
+    """Whether a training is undone: it did not raise the dev score. None: that was not measured."""
+    return before is not None and after is not None and after <= before
+
+
 class LossCurve:
     """Collects the logged losses and passes every log on; stops a training that diverges."""
 

@@ -14,7 +14,7 @@ from pipeline.infra.hardware import Hardware
 from pipeline.protocols import Effort, FitRequest, OnLog, Reranker
 from pipeline.records import InputError, TrainingExample
 from pipeline.training.best import snapshot
-from pipeline.training.guards import LossCurve, check_learning_rate
+from pipeline.training.guards import LossCurve, check_learning_rate, undone
 from pipeline.training.schedule import IN_BATCH, Schedule, warm_up
 
 log = logging.getLogger(__name__)
@@ -84,9 +84,9 @@ def train(
 
     batch_size, effort = _with_falling_batch_size(fit, config.batch_size)
     after = compare() if compare else None
-    worse = before is not None and after is not None and after <= before
+    kept = "start" if undone(before, after) else "trained"
     warnings = [*check_learning_rate(config.learning_rate), *curve.warnings()]
-    if worse:
+    if kept == "start":
         reranker.model.load_state_dict(start)
         warnings.append(
             f"training did not raise the dev NDCG (before {before:.3f}, after {after:.3f}), so the "
@@ -94,7 +94,7 @@ def train(
         )
     for warning in warnings:
         log.warning("%s", warning)
-    return Outcome("start" if worse else "trained", before, after, batch_size, warnings, effort)
+    return Outcome(kept, before, after, batch_size, warnings, effort)
 
 
 def _check_batch_size(batch_size: int) -> None:

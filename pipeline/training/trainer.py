@@ -20,7 +20,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 
 from pipeline.protocols import Effort, FitRequest
 from pipeline.training.best import DEV_METRIC, KeepBest
-from pipeline.training.checkpoints import Checkpoints, newest, step_of
+from pipeline.training.checkpoints import Checkpoints, newest, trained_steps
 from pipeline.training.deferred_signals import DeferredSignals
 from pipeline.training.layers import dropout, plain_attention
 from pipeline.training.progress import Progress
@@ -143,8 +143,8 @@ def _run(trainer: Trainer, request: FitRequest, longest: Sequence[int]) -> Effor
         return Effort(trainer.state.global_step, checkpoints.pairs(), spent=0.0)
     spent = checkpoints.resume(latest)
     best.resume(latest)
-    log.info("resuming from step %d of %d", step_of(latest), trainer.args.max_steps)
-    if best.stopped or step_of(latest) >= trainer.args.max_steps:
+    log.info("resuming from step %d of %d", trained_steps(latest), trainer.args.max_steps)
+    if best.stopped or trained_steps(latest) >= trainer.args.max_steps:
         _load_finished(trainer, latest)
     else:
         with signals.deferred():

@@ -8,7 +8,7 @@ import pytest
 from pipeline.config.compose import compose, with_named_base
 from pipeline.config.models import ColbertConfig, EmbedderConfig
 from pipeline.config.preflight import check_models
-from pipeline.config.saved_models import check_modules, labels, local_folder, most_tokens
+from pipeline.config.saved_models import check_modules, label_count, local_folder, most_tokens
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import TINY_TOKENIZER, locate
 from pipeline.records import InputError
@@ -59,9 +59,9 @@ def test_an_old_embedder_keeps_its_transformer_in_a_folder(tmp_path: Path) -> No
 def test_labels(tmp_path: Path) -> None:
     head = {"architectures": ["BertForSequenceClassification"]}
     three = {str(i): f"LABEL_{i}" for i in range(3)}
-    assert labels(model(tmp_path, **head, id2label=three)) == 3
-    assert labels(model(tmp_path, **head)) == 2  # the default, which is not written
-    assert labels(model(tmp_path, architectures=["BertModel"], id2label=three)) is None
+    assert label_count(model(tmp_path, **head, id2label=three)) == 3
+    assert label_count(model(tmp_path, **head)) == 2  # the default, which is not written
+    assert label_count(model(tmp_path, architectures=["BertModel"], id2label=three)) is None
 
 
 def test_a_model_that_is_here() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.evaluation.metrics import PerQuery, means
 from pipeline.evaluation.significance import max_t
 from pipeline.records import SEARCHES
-from pipeline.report.comparison import Comparison, by_first_stage, compare
+from pipeline.report.comparison import Comparison, by_search, compare
 from pipeline.report.document import Document, document
 from pipeline.report.page import html
 from pipeline.report.study import Stored, Study
@@ -114,5 +114,5 @@ def written_page(*comparisons: Comparison) -> str:
 
 
 def page(*runs: RunRecord) -> Page:
-    groups = by_first_stage(runs).items()
+    groups = by_search(runs).items()
     return Page(written_page(*(compare(group, read, title=title) for title, group in groups)))

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.evaluation.bootstrap import intervals, resampled_means, to_chosen
 from pipeline.records import SEARCHES
-from pipeline.report.comparison import Comparison, by_first_stage, compare, natural
+from pipeline.report.comparison import Comparison, by_search, compare, natural
 from pipeline.report.uncertainty import COLUMNS
 from tests.report.sample import RECORDS, VALUES, differences, p_values, read, whole
 
@@ -122,7 +122,7 @@ def test_a_run_that_failed_early_stays_with_its_data_set() -> None:
     tags = RECORDS[0].tags | {"dataset": "my data"}
     whole = replace(RECORDS[0], tags=tags, params={"data.fingerprint": "f" * 64})
     failed = replace(whole, run_id="failed", params={})
-    assert by_first_stage([failed, whole]) == {"my data ffffffff": [whole, failed]}
+    assert by_search([failed, whole]) == {"my data ffffffff": [whole, failed]}
 
 
 @pytest.mark.parametrize(
@@ -137,5 +137,5 @@ def test_a_run_that_failed_early_stays_with_its_data_set() -> None:
 def test_runs_of_another_search_have_a_table_of_their_own(param: str, value: str) -> None:
     first = replace(RECORDS[0], params={"data.fingerprint": "f" * 64, param: "as before"})
     other = replace(first, run_id="other", params=first.params | {param: value})
-    titles = list(by_first_stage([first, other]))
+    titles = list(by_search([first, other]))
     assert titles == [f"pydocs ffffffff, {param}={v}" for v in ("as before", value)]

@@ -5,7 +5,7 @@ from math import isnan
 
 import pytest
 
-from pipeline.report.comparison import Comparison, by_first_stage, compare
+from pipeline.report.comparison import Comparison, by_search, compare
 from pipeline.report.uncertainty import COLUMNS
 from pipeline.tracking.reader import RunRecord
 from tests.report.sample import RECORDS, VALUES, Stages, differences, p_values, record, stages
@@ -93,12 +93,12 @@ def test_only_what_starts_from_the_same_search_is_compared() -> None:
         )
     )
     early = replace(RECORDS[1], params={})
-    assert by_first_stage([long, short, other, early]) == {
+    assert by_search([long, short, other, early]) == {
         "pydocs aaaaaaaa, embedder.max_length=128": [long, early],
         "pydocs aaaaaaaa, embedder.max_length=48": [short],
         "pydocs bbbbbbbb": [other],
     }
-    assert by_first_stage([]) == {"": []}
+    assert by_search([]) == {"": []}
 
 
 def test_machines_do_not_keep_seeds_apart_but_latencies() -> None:

@@ -152,7 +152,7 @@ def test_a_sweep_that_lost_only_its_end_is_finished(
 @pytest.mark.slow
 def test_a_living_process_is_left_alone(config: TrackingConfig, dead: Mapping[str, str]) -> None:
     with writer.run(config, "sweep", sweep_tags(POINTS)) as parent:
-        running = reader.running(config)
+        running = reader.any_alive(config)
         assert running is not None
         assert running.run_id == parent.run_id
         with pytest.raises(Refused, match=f"is running: pid {os.getpid()} on .*force=true"):

@@ -52,7 +52,7 @@ def test_a_sweep_is_running_before_what_its_points_share_is_made(
         return found(config, keys)
 
     def prepare(*of: object) -> None:
-        running = reader.running(config)
+        running = reader.any_alive(config)
         assert running is not None
         runs.append(running.run_id)
         assert run(LINES) == 1

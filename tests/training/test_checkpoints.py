@@ -22,7 +22,7 @@ from pipeline.infra.model_files import prepare_base
 from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Effort, Reranker
 from pipeline.rerankers import load_reranker
-from pipeline.training.checkpoints import newest, step_of
+from pipeline.training.checkpoints import newest, trained_steps
 from pipeline.training.negatives import TrainingSet
 from pipeline.training.schedule import plan
 from pipeline.training.train import train
@@ -124,7 +124,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(
             trained(shared, small, machine, folder, *settings, killed_at=step)
         latest = newest(next(folder.glob("batch-*")))
         assert latest is not None
-        assert step_of(latest) == step - 1
+        assert trained_steps(latest) == step - 1
     resumed, again = trained(shared, small, machine, folder, *settings, efforts=efforts)
     assert same(resumed, whole)
     assert again == curve
@@ -162,7 +162,7 @@ def test_a_training_that_had_stopped_stops_again(
     whole, curve = trained(shared, small, machine, tmp_path, *patient)
     latest = newest(next(tmp_path.glob("batch-*")))
     assert latest is not None
-    assert step_of(latest) < 12  # patience was over before
+    assert trained_steps(latest) < 12  # patience was over before
     resumed, again = trained(shared, small, machine, tmp_path, *patient)
     assert same(resumed, whole)
     assert again == curve
@@ -245,6 +245,6 @@ def test_sigterm_writes_a_checkpoint_and_the_next_run_goes_on(
     (checkpoint,) = tmp_path.glob("outputs/cache/model/.unfinished-*/batch-16/checkpoint-*")
     caplog.set_level("INFO")
     recipe.run(compose_config([*point, f"output_dir={outputs}"]), tmp_path / "again")
-    assert f"from step {step_of(checkpoint)} of 80" in caplog.text
+    assert f"from step {trained_steps(checkpoint)} of 80" in caplog.text
     assert [run.info.status for run in runs_in(tmp_path)] == ["FINISHED", "KILLED"]
     assert not list(tmp_path.glob("outputs/cache/model/.unfinished-*"))

@@ -19,7 +19,7 @@ from pipeline.config.bounds import require
 from pipeline.config.datasets import LabelledConfig
 from pipeline.data import near_duplicates
 from pipeline.data.corpus import Corpus
-from pipeline.data.drawing import divide, groups_of, subset, without_dev
+from pipeline.data.drawing import divide, groups_of, split_off_dev, subset
 from pipeline.data.judgments import never_negative
 from pipeline.data.labelled.judged import ALL, Judged, read_judged
 from pipeline.data.readers.lines import file_facts
@@ -115,7 +115,7 @@ def _given(
     if "dev" in given:
         return train, given["dev"], test
     train = without_leaks(train, "train", corpus, {"test": test}, dropped, config.disjoint)
-    return *_without_dev(_groups(train, judged, corpus, config), train, config), test
+    return *_split_off_dev(_groups(train, judged, corpus, config), train, config), test
 
 
 def _drawn(
@@ -136,17 +136,17 @@ def _drawn(
             f"passage form only {len(groups)} groups that can be split (near duplicates, same "
             f"group or same relevant passage); more queries are needed"
         )
-    return *_without_dev(rest, whole, config), subset(test, whole)
+    return *_split_off_dev(rest, whole, config), subset(test, whole)
 
 
-def _without_dev(
+def _split_off_dev(
     groups: Sequence[Group], whole: QuerySet, config: LabelledConfig
 ) -> tuple[QuerySet, QuerySet]:
     """Divide the queries of these groups into train and dev of at most max_dev_queries."""
     share, count = config.dev_share, sum(map(len, groups))
     if config.max_dev_queries is not None and count:
         share = min(share, config.max_dev_queries / count)
-    return without_dev(groups, whole, share, config.seed)
+    return split_off_dev(groups, whole, share, config.seed)
 
 
 def _groups(

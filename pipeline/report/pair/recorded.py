@@ -11,7 +11,7 @@ from math import nan
 from pipeline.config.stages import TrackingConfig
 from pipeline.evaluation.metrics import PerQuery
 from pipeline.evaluation.metrics import means as averages
-from pipeline.records import FIRST_STAGE, Qrels
+from pipeline.records import Qrels
 from pipeline.report.comparison import natural
 from pipeline.report.pair.difference import (
     Difference,
@@ -25,7 +25,7 @@ from pipeline.report.pair.difference import (
 from pipeline.report.points import MEASURES, cutoffs
 from pipeline.report.uncertainty import COLUMNS
 from pipeline.tracking import artifacts
-from pipeline.tracking.reader import RunRecord
+from pipeline.tracking.reader import SEARCH_PARAMS, RunRecord
 
 COSTS = re.compile(
     r"train/(?:seconds|steps|pairs_seen|peak_mib)|eval/seconds"
@@ -157,7 +157,7 @@ def _about(
         return [*lines, f"{unpaired}: only means, not to be compared query by query"]
     data = f"{a.tags.get('dataset', '')} {a.params['data.fingerprint'][:8]}"
     lines.append(f"paired over {queries:,} queries of {data}")
-    searched = [f"{key} {one} and {other}" for key, one, other in changed if key in FIRST_STAGE]
+    searched = [f"{key} {one} and {other}" for key, one, other in changed if key in SEARCH_PARAMS]
     if searched:
         lines.append(f"the search differs too: {', '.join(searched)}")
     return lines
