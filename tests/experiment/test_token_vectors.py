@@ -1,10 +1,10 @@
 """A point that stores token vectors shares its model with the others, and is timed with them."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 import torch
@@ -21,23 +21,7 @@ from pipeline.tracking.reader import STAGE_TAG
 from tests.conftest import Trained
 from tests.points import compose_config
 from tests.shared import EMPTY
-
-TOKENS, SIZE = 20, 64  # of a passage, and numbers of a token
-
-
-class Zeros:
-    """Encodes every passage to ``TOKENS`` tokens of zeros."""
-
-    token_size = SIZE
-
-    def embed_queries(self, texts: Sequence[str]) -> list[torch.Tensor]:
-        return [torch.zeros(TOKENS, SIZE) for _ in texts]
-
-    def embed_passages(self, texts: Sequence[str], bar: Any = None) -> list[torch.Tensor]:
-        return self.embed_queries(texts)
-
-    def pool(self, passages: Sequence[torch.Tensor], factor: int) -> list[torch.Tensor]:
-        return [tokens[: -(-len(tokens) // factor)] for tokens in passages]
+from tests.token_embedders import Drawn
 
 
 @pytest.mark.slow
@@ -143,6 +127,6 @@ def test_a_passage_counts_once_on_disk(passages: int, machine: Hardware, tmp_pat
     corpus = {str(i): f"passage {i}" for i in range(passages)}
     shared = replace(EMPTY, dataset=replace(EMPTY.dataset, corpus=corpus))
     start = Start(config, model, shared, machine, StageCache(tmp_path / "cache"))
-    _, costs = served(start, cast(Reranker, Zeros()), model)
-    numbers_and_scales = TOKENS * (SIZE + 1) * 2 * 1000 / 1e6
+    _, costs = served(start, cast(Reranker, Drawn(tokens=20, token_size=64)), model)
+    numbers_and_scales = 20 * (64 + 1) * 2 * 1000 / 1e6
     assert costs["vectors/mb_per_1000_passages"] == pytest.approx(numbers_and_scales, rel=0.2)
