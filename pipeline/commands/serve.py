@@ -15,7 +15,8 @@ EPILOG = """\
 Answers POST /rerank (also /v1/rerank and /v2/rerank) as Cohere, Jina and text-embeddings-inference
 do, GET /health and GET /metrics. Scores are those of python -m pipeline score; a request with
 "probabilities": true gets probabilities, if the model is calibrated. Requests that wait are scored
-together. Ctrl-C or SIGTERM finishes the requests that have begun and ends with 0.
+together. With rerank.vectors a ColBERT encodes a document once: its vectors are kept in memory, up
+to 1 GiB. Ctrl-C or SIGTERM finishes the requests that have begun and ends with 0.
 
 If the environment variable RERANKER_TOKEN is set, clients must send the header
 Authorization: Bearer TOKEN. A --host that others can reach needs it.

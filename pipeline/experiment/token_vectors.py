@@ -85,7 +85,7 @@ def _stored(start: Start, rerank: RerankConfig, reranker: TokenEmbedder, model: 
         bar = live_line("encode passages", "passage", total=len(corpus), done=len(table))
         with bar, measured(start.machine.device) as usage:
             table.add(corpus, embed)
-            table.index()
+            table.index(alone=True)
         partial.rename(folder)
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         metrics = {

@@ -28,7 +28,8 @@ def computed(reranker: Reranker, config: RerankConfig) -> Reranker:
 def as_served(reranker: Reranker, config: RerankConfig) -> Scorer:
     """Return the scorer that ``config`` describes, with the weights of ``reranker`` and no table.
 
-    It scores in windows, by OpenVINO, or with token vectors rounded as they would be stored.
+    It scores in windows, by OpenVINO, or with token vectors rounded as they would be stored, which
+    it keeps in memory: the weights must not change while it is used.
     """
     reranker = computed(reranker, config)
     if config.vectors == "none":

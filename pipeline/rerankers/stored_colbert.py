@@ -4,10 +4,12 @@
     stored.add({"7": "Sorts the list in place."})
     Searches(table).reranked("vector", text, vector, LanceReranker(stored))
 
-A passage that the table lacks is encoded when it is scored, to the same vectors.
+A passage that the table lacks is encoded when it is first scored, to the same vectors, and then
+kept in memory.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -18,7 +20,8 @@ from pipeline.config.stages import RerankConfig
 from pipeline.infra.console import live_line
 from pipeline.protocols import Scores
 from pipeline.rerankers.maxsim import score_blocks
-from pipeline.rerankers.token_codec import TokenCodec, Vectors
+from pipeline.rerankers.token_cache import TokenCache
+from pipeline.rerankers.token_codec import Codes, TokenCodec, Vectors
 from pipeline.rerankers.token_table import TokenTable
 
 
@@ -46,16 +49,22 @@ class TokenEmbedder(Protocol):
 class StoredColbert:
     """Scores by MaxSim against stored token vectors.
 
-    ``table`` may lack passages, or be None: these are encoded when they are scored.
+    ``table`` may lack passages, or be None: these are encoded when they are first scored, and
+    ``cache`` keeps as many of them as it has room for. Only one thread may score at a time.
     """
 
     def __init__(
-        self, model: TokenEmbedder, config: RerankConfig, table: TokenTable | None = None
+        self,
+        model: TokenEmbedder,
+        config: RerankConfig,
+        table: TokenTable | None = None,
+        cache: TokenCache | None = None,
     ) -> None:
         self._model = model
         self._pooling = config.token_pooling
         self._codec = TokenCodec(config.vectors, model.token_size)
         self.table = table
+        self._cache = TokenCache() if cache is None else cache
 
     @classmethod
     def open(
@@ -111,9 +120,13 @@ class StoredColbert:
     def _read(self, passages: Mapping[str, str], bar: "tqdm[Any]") -> dict[str, Vectors]:
         found = self.table.read(passages) if self.table is not None else {}
         bar.update(len(found))
-        missing = [doc_id for doc_id in passages if doc_id not in found]
+        missing = {doc_id: text for doc_id, text in passages.items() if doc_id not in found}
         if missing:
-            encoded = self.vectors([passages[doc_id] for doc_id in missing], bar)
-            decoded = [self._codec.decode(self._codec.encode(vectors)) for vectors in encoded]
-            found |= dict(zip(missing, decoded, strict=True))
+            end = bar.n + len(missing)
+            codes = self._cache.read(list(missing.values()), partial(self._encode, bar=bar))
+            bar.update(end - bar.n)  # Encoding has counted those that were not kept.
+            found |= zip(missing, map(self._codec.decode, codes), strict=True)
         return found
+
+    def _encode(self, texts: Sequence[str], bar: "tqdm[Any]") -> list[Codes]:
+        return [self._codec.encode(vectors) for vectors in self.vectors(texts, bar)]

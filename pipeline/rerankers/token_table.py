@@ -6,6 +6,7 @@ stay. What made the vectors is written into the schema, and vectors of another m
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 
@@ -24,6 +25,9 @@ TABLE = "token_vectors"
 COLUMNS = ["id", "text_hash", "tokens", "scales"]
 BATCH = 512  # passages that are looked up, encoded and written at a time, bounds memory
 IN_MEMORY = 2**30  # bytes of a table up to which it is read once and kept
+REFRESHED = timedelta(minutes=1)  # how often a reader looks for a newer version
+# How long merged files stay on disk: a reader needs them until it looks for a newer version.
+KEPT = timedelta(hours=1)
 
 Embed = Callable[[Sequence[str]], Sequence[Vectors]]
 """Passage ids -> the token vectors of each."""
@@ -46,7 +50,7 @@ class TokenTable:
         self._fits: bool | None = None  # into memory; None: not looked at yet
         self._kept: _Rows | None = None
         made_by = {"kind": codec.kind, "size": str(codec.size), **made_by}
-        database = lancedb.connect(folder)
+        database = lancedb.connect(folder, read_consistency_interval=REFRESHED)
         if TABLE in database.table_names():
             self.table = database.open_table(TABLE)
             self._must_be(made_by)
@@ -76,9 +80,16 @@ class TokenTable:
             added += len(wanted)
         return added
 
-    def index(self) -> None:
-        """Index the ids of all rows, and merge small files."""
-        self.table.optimize()
+    def index(self, alone: bool = False) -> None:
+        """Index the ids of all rows, and merge small files.
+
+        The files that were merged stay on the disk: the next call after ``KEPT`` deletes them.
+        ``alone`` promises that nothing else has the table open; they are then deleted at once.
+        """
+        # At 0 LanceDB would warn that readers fail; there are none.
+        older = timedelta(milliseconds=1) if alone else KEPT
+        # Unverified files are those that an interrupted write has left.
+        self.table.optimize(cleanup_older_than=older, delete_unverified=alone)
         self.table.create_index("id", config=BTree())
 
     def read(self, passages: Mapping[str, str]) -> dict[str, Vectors]:

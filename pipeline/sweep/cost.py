@@ -11,7 +11,7 @@ MaxSim, embedding the corpus, mining, a teacher and timing are not counted.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from pipeline.config import Config
@@ -183,8 +183,9 @@ def disk(point: Config, model: Transformer | None) -> dict[str, int | None]:
     if point.epochs > 0:
         files[f"cache {trained}"] = weights
     if isinstance(point.arch, ColbertConfig) and point.rerank.vectors != "none":
-        # All other kinds are made of the vectors in fp16, which stay in the cache.
-        for rerank in (RerankConfig(vectors="fp16"), point.rerank):
+        # All other kinds are made of the vectors in fp16, which stay in the cache. Torch encodes
+        # the passages, whatever computes the queries.
+        for rerank in (RerankConfig(vectors="fp16"), replace(point.rerank, variant="torch")):
             size = _token_vectors(point, point.arch, rerank)
             files[f"vectors {trained} {rerank}"] = size
     return files

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -12,13 +13,15 @@ from mlflow import MlflowClient
 from pipeline.config.stages import LatencyConfig, RerankConfig
 from pipeline.experiment import latency, recipe
 from pipeline.experiment.start import Start
-from pipeline.experiment.token_vectors import inputs
+from pipeline.experiment.token_vectors import inputs, served
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.stage_cache import StageCache, content_key
+from pipeline.protocols import Reranker
 from pipeline.tracking.reader import STAGE_TAG
 from tests.conftest import Trained
 from tests.points import compose_config
 from tests.shared import EMPTY
+from tests.token_embedders import Drawn
 
 
 @pytest.mark.slow
@@ -112,3 +115,18 @@ def test_what_changes_the_vectors_is_in_their_key(
 
     assert key(change) != key()
     assert key("arch.learning_rate=0.1") == key()
+
+
+@pytest.mark.parametrize("passages", [500, 1100])
+def test_a_passage_counts_once_on_disk(passages: int, machine: Hardware, tmp_path: Path) -> None:
+    """The table is written in several pieces of 512 passages, which are merged."""
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "model.safetensors").write_bytes(b"weights")
+    config = compose_config(["arch=colbert", "rerank.vectors=fp16"])
+    corpus = {str(i): f"passage {i}" for i in range(passages)}
+    shared = replace(EMPTY, dataset=replace(EMPTY.dataset, corpus=corpus))
+    start = Start(config, model, shared, machine, StageCache(tmp_path / "cache"))
+    _, costs = served(start, cast(Reranker, Drawn(tokens=20, token_size=64)), model)
+    numbers_and_scales = 20 * (64 + 1) * 2 * 1000 / 1e6
+    assert costs["vectors/mb_per_1000_passages"] == pytest.approx(numbers_and_scales, rel=0.2)

@@ -1,7 +1,9 @@
 """A ColBERT with stored token vectors scores as one that encodes the passages for each query."""
 
 from pathlib import Path
+from typing import cast
 
+import httpx
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,7 @@ from pipeline.experiment.start import Start
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
 from pipeline.infra.stage_cache import StageCache
+from pipeline.protocols import Reranker
 from pipeline.records import SEARCHES, InputError
 from pipeline.rerankers import load_reranker
 from pipeline.rerankers.colbert import ColbertReranker
@@ -26,8 +29,11 @@ from pipeline.rerankers.stored_colbert import StoredColbert
 from pipeline.rerankers.token_codec import TokenCodec
 from pipeline.rerankers.token_table import TokenTable
 from pipeline.retrieval.searches import Searches
+from pipeline.serving.app import Served
 from tests.conftest import Compose
 from tests.points import compose_config
+from tests.servers import rerank_server
+from tests.token_embedders import Drawn
 
 STORED = [
     RerankConfig(vectors="fp16"),
@@ -103,6 +109,16 @@ def test_a_stored_passage_scores_as_one_encoded_now(
     exact = colbert.score_pairs(QUERIES, PASSAGES, PAIRS)
     assert np.abs(expected - exact).max() < {"fp16": 0.01, "int8": 0.1, "binary": 9}[config.vectors]
     assert stored.score_pairs(QUERIES, PASSAGES, []).shape == (0,)
+
+
+def test_the_server_encodes_a_document_once() -> None:
+    drawn = Drawn()
+    scorer = as_served(cast(Reranker, drawn), RerankConfig(vectors="int8"))
+    first, second = ({"query": "sort", "texts": [text, "copy"]} for text in ("list", "tuple"))
+    with rerank_server(Served(scorer, "drawn", "colbert", "fp32", "cpu")) as address:
+        answers = [httpx.post(f"{address}/rerank", json=r).json() for r in (first, first, second)]
+    assert drawn.encoded == ["list", "copy", "tuple"]
+    assert answers[0] == answers[1] != answers[2]
 
 
 def test_tokens_are_pooled_as_pylate_pools_them(colbert: ColbertReranker) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.records import InputError
+from pipeline.rerankers import token_table
 from pipeline.rerankers.token_codec import TokenCodec, Vectors
 from pipeline.rerankers.token_table import TokenTable
 
@@ -70,3 +71,18 @@ def test_other_vectors_are_refused(
     with pytest.raises(InputError, match=names) as refused:
         TokenTable(tmp_path, codec, made_by)
     assert str(tmp_path) in str(refused.value)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_merged_files_are_kept_for_readers(
+    alone: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(token_table, "BATCH", 1)  # a file for each passage
+    monkeypatch.setattr(token_table, "IN_MEMORY", 0)  # the reader reads the files
+    table, encoder = TokenTable(tmp_path, CODEC, MADE_BY), Encoder()
+    table.add(PASSAGES, encoder)
+    reader = TokenTable(tmp_path, CODEC, MADE_BY)
+    table.index(alone)
+    assert len(list(tmp_path.glob("*/data/*"))) == (1 if alone else 4)
+    if not alone:
+        assert len(reader.read(PASSAGES)) == 3

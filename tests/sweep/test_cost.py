@@ -137,6 +137,16 @@ def test_what_points_share_counts_once() -> None:
     assert both.disk_bytes == full.disk_bytes + signs.disk_bytes
 
 
+@pytest.mark.parametrize("vectors", ["fp16", "int8"])
+def test_engines_share_the_vectors_that_torch_stores(vectors: str) -> None:
+    words = ("arch=colbert", "hardware.device=cpu", f"rerank.vectors={vectors}")
+    variants = ("torch", "openvino", "openvino_int8")
+    torch, *others = costs(*(point(*words, f"rerank.variant={variant}") for variant in variants))
+    run = 22_534_656 * 4
+    assert [other.disk_bytes for other in others] == [run, run]
+    assert torch.disk_bytes is not None and torch.disk_bytes > run
+
+
 def test_one_unknown_point_makes_the_sum_unknown() -> None:
     known, unknown = costs(point(), point("base.path=org/model", "base.name=away"))
     assert known.flops is not None
