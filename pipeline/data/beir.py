@@ -15,7 +15,6 @@ from pipeline.config.bounds import require
 from pipeline.config.datasets import BeirConfig
 from pipeline.data.corpus import Corpus, CorpusWriter, DuplicateId
 from pipeline.data.drawing import groups_of, split_off_dev
-from pipeline.data.judgments import never_negative
 from pipeline.data.readers.labels import EXPECTED, parse_label
 from pipeline.data.readers.lines import (
     fail,
@@ -24,7 +23,7 @@ from pipeline.data.readers.lines import (
     numbered_objects,
     text_field,
 )
-from pipeline.data.splits import Splits, limit_corpus, limited, query_set, without_leaks
+from pipeline.data.splits import Splits, limit_corpus, query_set, within_limits, without_leaks
 from pipeline.data.text import leak_key
 from pipeline.infra.console import live_line
 from pipeline.records import InputError, Qrels, QuerySet
@@ -83,18 +82,9 @@ def build(config: BeirConfig, folder: Path) -> Splits:
         raise InputError(f"{files.qrels['test']}: no query has a passage with a score above 0")
 
     whole = _disjoint(given, corpus, config, dropped)
-    train = limited(whole["train"], config.max_train_queries, config.seed)
     drawn = 0 if "dev" in given else len(whole["dev"])
-    held_out = [part[name] for part in (given, whole) for name in ("dev", "test") if name in part]
-    splits = Splits(
-        train=train,
-        dev=limited(whole["dev"], config.max_dev_queries, config.seed),
-        test=limited(whole["test"], config.max_eval_queries, config.seed),
-        dropped={reason: count for reason, count in dropped.items() if count},
-        never_negative=never_negative(train, held_out, given.values(), corpus),
-        given_train=len(given["train"]) - drawn if "train" in given else 0,
-        kept_train=len(whole["train"]),
-    )
+    given_train = len(given["train"]) - drawn if "train" in given else 0
+    splits = within_limits(whole, given, config, corpus, dropped, given_train)
     limit_corpus(folder / "full", folder / "corpus", config.max_corpus, config.seed, splits[:3])
     return splits
 

@@ -45,8 +45,12 @@ def never_negative(
 
 def passage_keys(splits: Iterable[QuerySet], corpus: Mapping[str, str]) -> frozenset[bytes]:
     """Return the text keys of all passages that are relevant to a query of these splits."""
-    relevant = {doc_id for split in splits for docs in split.qrels.values() for doc_id in docs}
-    return frozenset(text_key(corpus[doc_id]) for doc_id in relevant)
+    return frozenset(text_key(corpus[doc_id]) for doc_id in relevant_ids(*splits))
+
+
+def relevant_ids(*splits: QuerySet) -> set[str]:
+    """Collect the ids of all documents that are relevant to a query of these splits."""
+    return {doc_id for split in splits for docs in split.qrels.values() for doc_id in docs}
 
 
 def judgments(split: QuerySet) -> Iterator[tuple[str, Iterable[str]]]:
@@ -85,7 +89,7 @@ def queries_with_trained_passage(
     for query_id, docs in test.qrels.items():
         for doc_id in docs:
             asked.setdefault(leak_key(corpus[doc_id]), []).append(query_id)
-    trained = {doc_id for docs in train.qrels.values() for doc_id in docs}
+    trained = relevant_ids(train)
     found: set[str] = set()
     # In the order of the corpus: looking up most of a large one takes three times as long.
     for doc_id, passage in train_corpus.items():

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.config.datasets import DatasetConfig
 from pipeline.data.corpus import Corpus, CorpusWriter
-from pipeline.data.judgments import NeverNegative
+from pipeline.data.judgments import NeverNegative, never_negative, relevant_ids
 from pipeline.data.text import leak_key, text_key
 from pipeline.records import InputError, Qrels, QuerySet
 
@@ -144,9 +145,30 @@ def without_leaks(
     return QuerySet(queries, qrels, irrelevant)
 
 
-def relevant_ids(*splits: QuerySet) -> set[str]:
-    """Collect the ids of all documents that are relevant to a query of these splits."""
-    return {doc_id for split in splits for docs in split.qrels.values() for doc_id in docs}
+def within_limits(
+    whole: Mapping[str, QuerySet],
+    given: Mapping[str, QuerySet],
+    config: DatasetConfig,
+    corpus: Mapping[str, str],
+    dropped: Mapping[str, int],
+    given_train: int,
+) -> Splits:
+    """Cut train, dev and test of ``whole``, which share nothing, to the limits of ``config``.
+
+    ``given`` are the splits of the source before any judgment was dropped, ``corpus`` holds their
+    passages, and ``given_train`` is how many of their queries were meant for training.
+    """
+    train = limited(whole["train"], config.max_train_queries, config.seed)
+    held_out = [part[name] for part in (given, whole) for name in ("dev", "test") if name in part]
+    return Splits(
+        train=train,
+        dev=limited(whole["dev"], config.max_dev_queries, config.seed),
+        test=limited(whole["test"], config.max_eval_queries, config.seed),
+        dropped={reason: count for reason, count in dropped.items() if count},
+        never_negative=never_negative(train, held_out, given.values(), corpus),
+        given_train=given_train,
+        kept_train=len(whole["train"]),
+    )
 
 
 def limit_corpus(

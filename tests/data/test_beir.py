@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.config.datasets import BeirConfig
 from pipeline.data import summary
-from pipeline.data.splits import relevant_ids
+from pipeline.data.judgments import relevant_ids
 from pipeline.data.text import bare
 from pipeline.records import Dataset, InputError, QuerySet
 from tests.data.beir_folder import CORPUS, QUERIES, TEST, config, jsonl, tsv, write

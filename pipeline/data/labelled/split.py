@@ -20,11 +20,10 @@ from pipeline.config.datasets import LabelledConfig
 from pipeline.data import near_duplicates
 from pipeline.data.corpus import Corpus
 from pipeline.data.drawing import divide, groups_of, split_off_dev, subset
-from pipeline.data.judgments import never_negative
 from pipeline.data.labelled.judged import ALL, Judged, read_judged
 from pipeline.data.readers.lines import file_facts
 from pipeline.data.readers.tables import name_end
-from pipeline.data.splits import Splits, limit_corpus, limited, without_leaks
+from pipeline.data.splits import Splits, limit_corpus, within_limits, without_leaks
 from pipeline.data.stratify import Group
 from pipeline.data.text import leak_key
 from pipeline.records import InputError, QuerySet
@@ -78,18 +77,8 @@ def build(config: LabelledConfig, folder: Path) -> Splits:
     # one can be judged irrelevant in another.
     dev = without_leaks(dev, "dev", corpus, {"test": test}, dropped, disjoint)
     train = without_leaks(train, "train", corpus, {"test": test, "dev": dev}, dropped, disjoint)
-    kept_train = len(train)
-    held_out = [dev, test, *(part for split, part in given.items() if split in ("dev", "test"))]
-    train = limited(train, config.max_train_queries, config.seed)
-    splits = Splits(
-        train=train,
-        dev=limited(dev, config.max_dev_queries, config.seed),
-        test=limited(test, config.max_eval_queries, config.seed),
-        dropped={reason: count for reason, count in dropped.items() if count},
-        never_negative=never_negative(train, held_out, given.values(), corpus),
-        given_train=given_train,
-        kept_train=kept_train,
-    )
+    whole = {"train": train, "dev": dev, "test": test}
+    splits = within_limits(whole, given, config, corpus, dropped, given_train)
     limit_corpus(folder / "full", folder / "corpus", config.max_corpus, config.seed, splits[:3])
     return splits
 
