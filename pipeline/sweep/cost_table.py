@@ -10,7 +10,8 @@ from pipeline.sweep.cost import Cost
 from pipeline.sweep.gpus import OnGpu
 
 NOTES = """\
-FLOPs: upper bounds, every text as long as the model reads; without embedding, mining and timing
+to score: candidates, training passages by a teacher, and the general data of the forgetting check
+FLOPs: upper bounds, every text as long as the model reads; of training and of scoring candidates
 GB to train: weights, gradients and AdamW's two moments in fp32; activations not counted
 MB on disk: vectors of the index, stored token vectors, models; what points share counts once"""
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.config import Config
-from pipeline.config.datasets import GooaqConfig, PydocsConfig
+from pipeline.config.datasets import DatasetConfig, GooaqConfig, PydocsConfig
+from pipeline.config.models import DISTILLING
 from pipeline.experiment.precision import of_reranker
 from pipeline.experiment.speed import invented
 from pipeline.experiment.work import Work, add_new, dev_pairs, time_work
@@ -41,15 +42,22 @@ def training_rows(point: Config) -> int | None:
 
 
 def candidate_pairs(point: Config) -> int | None:
-    """Pairs of query and candidate; None where only the data can tell how many queries there are.
+    """Pairs of query and candidate; None where only the data can tell how many queries there are."""
+    queries = test_queries(point.dataset)
+    if queries is None:
+        return None
+    return round(
+        SHARE * 3 * point.eval.candidates * (queries + (point.dataset.max_dev_queries or 0))
+    )
+
+
+def test_queries(dataset: DatasetConfig) -> int | None:
+    """Test queries; None where only the data can tell.
 
     A source of one's own may have fewer queries than its limits.
     """
-    dataset = point.dataset
-    if not isinstance(dataset, (PydocsConfig, GooaqConfig)) or dataset.max_eval_queries is None:
-        return None
-    queries = dataset.max_eval_queries + (dataset.max_dev_queries or 0)
-    return round(SHARE * 3 * point.eval.candidates * queries)
+    known = isinstance(dataset, (PydocsConfig, GooaqConfig))
+    return dataset.max_eval_queries if known else None
 
 
 def passages(point: Config) -> int | None:
@@ -76,7 +84,7 @@ def works(points: Sequence[Config]) -> list[Work | None]:
 def work(point: Config, counted: set[str]) -> Work | None:
     """Count what a point computes if nothing is cached; None where only the data can tell.
 
-    ``counted`` collects what points share: latencies, models, token vectors and scores.
+    ``counted`` collects what points share, such as models, token vectors and scores.
     """
     pairs = candidate_pairs(point)
     if pairs is None:
@@ -102,6 +110,7 @@ def _parts(point: Config, pairs: int) -> dict[str, Work | None]:
         schedule = planned(point)
         dev = schedule and dev_pairs(point, schedule, point.dataset.max_dev_queries or 0)
         parts[model] = Work(trained=schedule.pairs, dev=dev or 0) if schedule else None
+        parts |= _of_teacher(point) | _of_forgetting(point, model)
     if stored:
         corpus = passages(point)
         parts[f"vectors {model}"] = None if corpus is None else Work(encoded=corpus)
@@ -109,6 +118,28 @@ def _parts(point: Config, pairs: int) -> dict[str, Work | None]:
         searched = (point.embedder, point.index, point.eval.candidates, point.eval.rrf_k)
         parts[f"scores {model} {searched} {point.rerank}"] = Work(scored=pairs)
     return parts
+
+
+def _of_teacher(point: Config) -> dict[str, Work | None]:
+    """The training passages that a teacher scores; points that share its scores have one key."""
+    if point.arch.loss not in DISTILLING:
+        return {}
+    train, rows = point.train, training_rows(point)
+    scores = (point.dataset, train.teacher, train.teacher_fusion, train.queries, point.embedder)
+    pairs = None if rows is None else Work(taught=rows * (1 + point.negatives))
+    return {f"teacher {scores} {point.mining} {point.negatives}": pairs}
+
+
+def _of_forgetting(point: Config, model: str) -> dict[str, Work | None]:
+    """The candidates of the general data set, by vector search, before and after training."""
+    dataset = point.forgetting.dataset
+    if dataset is None:
+        return {}
+    queries = test_queries(dataset)
+    pairs = None if queries is None else Work(general=queries * point.eval.candidates)
+    before = str((point.base, point.arch.in_use(), point.seed))
+    searched = str((dataset, point.embedder, point.index, point.eval, point.rerank))
+    return dict.fromkeys((f"general {start} {searched}" for start in (before, model)), pairs)
 
 
 def is_here(point: Config) -> bool:
