@@ -42,13 +42,12 @@ def training_rows(point: Config) -> int | None:
 
 
 def candidate_pairs(point: Config) -> int | None:
-    """Pairs of query and candidate; None where only the data can tell how many queries there are."""
+    """Pairs of query and candidate; None where only the data can tell."""
     queries = test_queries(point.dataset)
     if queries is None:
         return None
-    return round(
-        SHARE * 3 * point.eval.candidates * (queries + (point.dataset.max_dev_queries or 0))
-    )
+    queries += point.dataset.max_dev_queries or 0
+    return round(SHARE * 3 * point.eval.candidates * queries)
 
 
 def test_queries(dataset: DatasetConfig) -> int | None:
