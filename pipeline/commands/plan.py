@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from pipeline.training.schedule import Schedule
 
 EPILOG = """\
-Composes and checks every point, and prints its pairs and steps. Loads no data: rows are those that
-the configuration names, before the splits are made disjoint. A ? stands where only the data or
-files that are not here can tell.
+Composes and checks every point, and prints its pairs and steps. A data set of your own (labelled,
+beir) is read and split as a sweep does, in a temporary folder; of the others no data are loaded:
+rows are those that the configuration names, before the splits are made disjoint. A ? stands where
+only files that are not here, or of more than 200 MB, can tell.
 
 FLOPs are upper bounds from the sizes in the base's config.json, which for a hub id is read from the
 hub's cache. The time on a GPU is these FLOPs by an assumed share of its peak, not measured. The
@@ -54,8 +55,8 @@ def main(words: Sequence[str]) -> None:
     """Print what the grid that ``words`` describe would do and cost.
 
     Raises:
-        InputError, HydraException, OmegaConfBaseException: a point or an option is not valid, or
-            there is no such run to start from.
+        InputError, HydraException, OmegaConfBaseException: a point, a data set or an option is not
+            valid, or there is no such run to start from.
     """
     parser = Parser("plan", "List what a sweep would do and cost, without doing it.", EPILOG)
     parser.add_overrides()
@@ -76,12 +77,15 @@ def main(words: Sequence[str]) -> None:
     prices = parse_prices(arguments.price)
     utilisation = check_utilisation(arguments.utilisation)
 
-    points = Grid(
-        arguments.overrides
-    ).points  # before the heavy imports, to report a mistake at once
+    # before the heavy imports, to report a mistake at once
+    points: Sequence[Config] = Grid(arguments.overrides).points
     with importing():
+        from pipeline.infra import quiet
         from pipeline.sweep import cost, plan
+        from pipeline.sweep.sizes import read_sizes
+    quiet.silence()
     check_references(points)
+    points = read_sizes(points)
     schedules = [plan.planned(point) if point.epochs > 0 else None for point in points]
     works = plan.works(points)
     costs = cost.of_grid(points, works)
@@ -162,7 +166,11 @@ def _print_time(
 def _unknown(points: Sequence[Config], works: Sequence["Work | None"]) -> str:
     """Why the time on this machine is not known; "" if it can be measured."""
     from pipeline.sweep import plan
+    from pipeline.sweep.sizes import LARGE, too_large
 
+    datasets = [d for p in points for d in (p.dataset, p.forgetting.dataset) if d is not None]
+    if large := {dataset.name: None for dataset in datasets if too_large(dataset)}:
+        return f"only a run reads {', '.join(large)}, with more than {LARGE / 1e6:.0f} MB"
     if None in works:
         return "only the data can tell how much there is to train and to score"
     away = {point.base.name: None for point in points if not plan.is_here(point)}
@@ -170,12 +178,10 @@ def _unknown(points: Sequence[Config], works: Sequence["Work | None"]) -> str:
 
 
 def _measured(points: Sequence[Config], works: Sequence["Work | None"]) -> list["Seconds"]:
-    from pipeline.infra import quiet
     from pipeline.infra.stage_cache import StageCache
     from pipeline.sweep import plan
     from pipeline.sweep.estimate import seconds
 
-    quiet.silence()
     known = [work for work in works if work is not None]
     with TemporaryDirectory() as folder:
         cache = StageCache(Path(folder))
