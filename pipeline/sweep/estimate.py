@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+
 from pipeline.config import Config
 from pipeline.config.models import ColbertConfig
 from pipeline.experiment.resources import open_cache
@@ -18,6 +20,7 @@ from pipeline.infra.hardware import Hardware
 from pipeline.sweep.clock import Clock, duration
 from pipeline.sweep.grid import Grid
 from pipeline.sweep.latency import elsewhere
+from pipeline.sweep.launch import at_once
 
 log = logging.getLogger("pipeline")
 
@@ -84,8 +87,29 @@ def expect(clock: Clock, grid: Grid, ready: Sequence[tuple[Config, Shared]]) -> 
         log.info("the points take %s", in_words(estimated))
     names = [point.run_name for point, _ in ready]
     before_timing = [sum(seconds) - seconds.time for seconds in estimated]
+    if estimated and (gpus := gpus_at_once(grid, len(ready))) > 1:
+        before_timing = side_by_side(before_timing, gpus)
+        log.info("on %d GPUs at once: about %s", gpus, duration(sum(before_timing)))
     after = sum(seconds.time for seconds in estimated)
     return clock.expecting(list(zip(names, before_timing, strict=False)), after)
+
+
+def gpus_at_once(grid: Grid, points: int) -> int:
+    """Count the GPUs that compute at the same time; 1 without a GPU.
+
+    Points that share a GPU, or the cores of the machine, are taken to be as slow as one by one.
+    """
+    if grid.config.fail_fast or grid.config.hardware.device not in ("auto", "cuda"):
+        return 1
+    beside = at_once(grid.master, len(grid.points))
+    return max(1, min(beside, points, torch.cuda.device_count()))
+
+
+def side_by_side(seconds: Sequence[float], places: int) -> list[float]:
+    """Divide the seconds of the points by ``places``, but not below the longest in their sum."""
+    whole = sum(seconds)
+    share = max(whole / places, max(seconds)) / whole
+    return [share * one for one in seconds]
 
 
 def of_sweep(ready: Sequence[tuple[Config, Shared]]) -> list[Seconds]:

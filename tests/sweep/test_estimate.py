@@ -11,8 +11,10 @@ from pipeline.experiment.work import Work
 from pipeline.infra.hardware import Hardware
 from pipeline.sweep import estimate
 from pipeline.sweep.clock import Clock
-from pipeline.sweep.estimate import Counted, Seconds, in_words, of_point, seconds
+from pipeline.sweep.estimate import Counted, Seconds, in_words, of_point, seconds, side_by_side
+from pipeline.sweep.grid import Grid
 from tests.points import compose_config
+from tests.shared import EMPTY
 
 CPU = Hardware("cpu", "fp32", 2, "test")
 NOTHING = Sample([], [], [], 1)
@@ -84,6 +86,23 @@ def test_the_estimate_is_a_sentence() -> None:
     assert in_words(points) == (
         "about 23 min: 11 min to train, 9 min to score, 2 min to time, 60 s for the rest"
     )
+
+
+def test_points_on_gpus_of_their_own_take_a_share_of_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    grid = Grid(["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "epochs=0", "seed=1,2,3"])
+    points = [(point, EMPTY) for point in grid.points]
+    estimated = [Seconds(100, 0, 20, 0), Seconds(60, 0, 0, 0), Seconds(40, 0, 0, 0)]
+    monkeypatch.setattr(estimate, "of_sweep", lambda ready: estimated)
+    wholes = []
+    for gpus in (0, 1, 2, 8):
+        monkeypatch.setattr("torch.cuda.device_count", lambda gpus=gpus: gpus)
+        wholes.append(estimate.expect(Clock(), grid, points).whole)
+    assert wholes == [220, 220, 120, 120]  # They are timed one by one.
+    grid.config.fail_fast = True
+    assert estimate.expect(Clock(), grid, points).whole == 220
+    assert side_by_side([90, 5, 5], 2) == pytest.approx([81, 4.5, 4.5])  # 90 in all
 
 
 def test_what_is_left_is_the_work_left_at_the_pace_so_far(
