@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,7 +31,7 @@ only files that are not here, or of more than 200 MB, can tell.
 FLOPs are upper bounds from the sizes in the base's config.json, which for a hub id is read from the
 hub's cache. The time on a GPU is these FLOPs by an assumed share of its peak, not measured. The
 time here is the work by the speed of this machine, measured for some seconds for every kind of
-point whose base is here, as if nothing were cached.
+point whose base is here, as if nothing were cached and the points ran one after another.
 
 examples:
   python -m pipeline plan experiment=report
@@ -92,7 +92,7 @@ def main(words: Sequence[str]) -> None:
     planned = Planned(points, schedules, works, costs, cost.total(costs))
     gpus = on_gpus(planned.total.flops, utilisation, prices)
     if arguments.json:
-        print(json.dumps(_as_object(planned, gpus, utilisation), indent=2))
+        print(json.dumps(_as_object(planned, gpus, utilisation, prices), indent=2))
         return
 
     from rich.console import Console
@@ -101,10 +101,14 @@ def main(words: Sequence[str]) -> None:
 
     console = Console(width=None if sys.stdout.isatty() else 140)
     _show_points(console, points, schedules)
-    cost_table.show(console, costs, planned.total)
+    unknown, seconds = _unknown(points, works), None
+    if not unknown:
+        console.print("measuring how fast this machine trains and scores", highlight=False)
+        seconds = _measured(points, works)
+    cost_table.show(console, costs, planned.total, seconds)
     for line in cost_table.gpu_lines(gpus, utilisation):
         console.print(line, highlight=False)
-    _print_time(console, points, works)
+    _print_time(console, works, seconds, unknown)
 
 
 def _show_points(
@@ -141,9 +145,12 @@ def _show_points(
 
 
 def _print_time(
-    console: "Console", points: Sequence[Config], works: Sequence["Work | None"]
+    console: "Console",
+    works: Sequence["Work | None"],
+    seconds: Sequence["Seconds"] | None,
+    unknown: str,
 ) -> None:
-    """Print how much work there is, and how long it takes here if that can be measured."""
+    """Print how much work there is, and how long it takes here or why that is not known."""
     from pipeline.experiment.work import Work
     from pipeline.sweep.estimate import in_words
 
@@ -155,12 +162,10 @@ def _print_time(
             f"{whole.served:,} to time{stored}",
             highlight=False,
         )
-    if reason := _unknown(points, works):
-        console.print(f"time: ?, {reason}", highlight=False)
-        return
-    console.print("measuring how fast this machine trains and scores", highlight=False)
-    time = in_words(_measured(points, works))
-    console.print(f"time: {time}, once data, index and negatives are made", highlight=False)
+    time = f"?, {unknown}"
+    if seconds is not None:
+        time = f"{in_words(seconds)}, once data, index and negatives are made"
+    console.print(f"time: {time}", highlight=False)
 
 
 def _unknown(points: Sequence[Config], works: Sequence["Work | None"]) -> str:
@@ -188,16 +193,22 @@ def _measured(points: Sequence[Config], works: Sequence["Work | None"]) -> list[
         return seconds([plan.with_speed(p, w, cache) for p, w in zip(points, known, strict=True)])
 
 
-def _as_object(planned: Planned, gpus: Sequence[OnGpu], utilisation: float) -> dict[str, object]:
+def _as_object(
+    planned: Planned, gpus: Sequence[OnGpu], utilisation: float, prices: Mapping[str, float]
+) -> dict[str, object]:
     """All that is printed, with null for a ?, in bytes, seconds and FLOPs."""
     points, works = planned.points, planned.works
     unknown = _unknown(points, works)
     seconds = None if unknown else [s._asdict() for s in _measured(points, works)]
+    of_points: Sequence[dict[str, float] | None] = seconds or [None] * len(points)
+    rows = zip(points, planned.schedules, planned.costs, of_points, strict=True)
     return {
         "dataset": points[0].dataset.name,
         "points": [
-            _settings(point, schedule) | asdict(cost)
-            for point, schedule, cost in zip(points, planned.schedules, planned.costs, strict=True)
+            _settings(point, schedule)
+            | asdict(cost)
+            | {"seconds": of_point, "gpus": _on_gpus(cost, utilisation, prices)}
+            for point, schedule, cost, of_point in rows
         ],
         "total": asdict(planned.total),
         "gpu": {
@@ -207,6 +218,14 @@ def _as_object(planned: Planned, gpus: Sequence[OnGpu], utilisation: float) -> d
         },
         "here": {"unknown": unknown or None, "seconds": seconds},
     }
+
+
+def _on_gpus(
+    cost: "Cost", utilisation: float, prices: Mapping[str, float]
+) -> list[dict[str, object]]:
+    """What the FLOPs of a point take on every GPU, and their money."""
+    found = on_gpus(cost.flops, utilisation, prices)
+    return [{"gpu": gpu.gpu, "seconds": gpu.seconds, "cost": gpu.cost} for gpu in found]
 
 
 def _settings(point: Config, schedule: "Schedule | None") -> dict[str, object]:

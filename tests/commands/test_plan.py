@@ -116,7 +116,7 @@ def test_the_time_is_the_work_by_the_speed(
 def test_the_cost_is_printed_as_text_and_as_one_object(
     elsewhere: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plan, "_measured", lambda *_: [Seconds(train=1, score=2, time=3, rest=4)])
+    monkeypatch.setattr(plan, "_measured", lambda *_: [Seconds(0, 2, 0, 5), Seconds(100, 20, 3, 5)])
     sizes = ("max_corpus=100", "max_train_queries=100", "max_dev_queries=0", "max_eval_queries=80")
     words = ["plan", *(f"dataset.{size}" for size in sizes), "eval.depth=10", "max_length=128"]
     words += ["--price", "L4=3600e6,H100=1", "base=minilm_l6", "--utilisation=0.5", "epochs=0,1"]
@@ -144,9 +144,19 @@ def test_the_cost_is_printed_as_text_and_as_one_object(
     seconds = (trained + 2 * 1488 * pair) / (121e12 / 2)
     assert l4["seconds"] == pytest.approx(seconds)
     assert l4["cost"] == pytest.approx(seconds * 1e6) and a10g["cost"] is None
-    assert found["here"]["seconds"] == [{"train": 1, "score": 2, "time": 3, "rest": 4}]
+    assert scratch["seconds"] == {"train": 100, "score": 20, "time": 3, "rest": 5}
+    assert found["here"]["seconds"] == [point["seconds"] for point in found["points"]]
+    for point in found["points"]:
+        on_l4, on_a10g, *_ = point["gpus"]
+        assert on_l4["seconds"] == pytest.approx(
+            (point["training_flops"] + point["scoring_flops"]) / (121e12 / 2)
+        )
+        assert on_l4["cost"] == pytest.approx(on_l4["seconds"] * 1e6) and on_a10g["cost"] is None
+    assert sum(point["gpus"][0]["cost"] for point in found["points"]) == pytest.approx(l4["cost"])
 
-    assert re.search(r"│ all +│ +200 │ +13 │ +2,976 │ +0\.624 │ +8\.54 │ +0\.361 │", text)
+    sums = r"│ all +│ +200 │ +13 │ +2,976 │ +0\.624 │ +8\.54 │ +0\.361 │ +\d+ │ +2 min │"
+    assert re.search(sums, text)
+    assert re.search(r"│ cross_encoder_minilm_l6_1neg_0ep │.* 10 s │$", text, re.M)
     assert re.search(r"ASSUMED 50% .*\n +L4 +\(121 TFLOP/s\): 0\.15 s, money: 150,000 at", text)
     assert re.search(r"A10G \(70 TFLOP/s\): 0\.26 s\n", text)
     assert list(elsewhere.iterdir()) == []
