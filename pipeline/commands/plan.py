@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,14 +23,15 @@ if TYPE_CHECKING:
     from pipeline.training.schedule import Schedule
 
 EPILOG = """\
-Composes and checks every point, and prints its pairs and steps. Loads no data: rows are those that
-the configuration names, before the splits are made disjoint. A ? stands where only the data or
-files that are not here can tell.
+Composes and checks every point, and prints its pairs and steps. A data set of your own (labelled,
+beir) is read and split as a sweep does, in a temporary folder; of the others no data are loaded:
+rows are those that the configuration names, before the splits are made disjoint. A ? stands where
+only files that are not here, or of more than 200 MB, can tell.
 
 FLOPs are upper bounds from the sizes in the base's config.json, which for a hub id is read from the
 hub's cache. The time on a GPU is these FLOPs by an assumed share of its peak, not measured. The
 time here is the work by the speed of this machine, measured for some seconds for every kind of
-point whose base is here, as if nothing were cached.
+point whose base is here, as if nothing were cached and the points ran one after another.
 
 examples:
   python -m pipeline plan experiment=report
@@ -54,8 +55,8 @@ def main(words: Sequence[str]) -> None:
     """Print what the grid that ``words`` describe would do and cost.
 
     Raises:
-        InputError, HydraException, OmegaConfBaseException: a point or an option is not valid, or
-            there is no such run to start from.
+        InputError, HydraException, OmegaConfBaseException: a point, a data set or an option is not
+            valid, or there is no such run to start from.
     """
     parser = Parser("plan", "List what a sweep would do and cost, without doing it.", EPILOG)
     parser.add_overrides()
@@ -76,19 +77,22 @@ def main(words: Sequence[str]) -> None:
     prices = parse_prices(arguments.price)
     utilisation = check_utilisation(arguments.utilisation)
 
-    points = Grid(
-        arguments.overrides
-    ).points  # before the heavy imports, to report a mistake at once
+    # before the heavy imports, to report a mistake at once
+    points: Sequence[Config] = Grid(arguments.overrides).points
     with importing():
+        from pipeline.infra import quiet
         from pipeline.sweep import cost, plan
+        from pipeline.sweep.sizes import read_sizes
+    quiet.silence()
     check_references(points)
+    points = read_sizes(points)
     schedules = [plan.planned(point) if point.epochs > 0 else None for point in points]
     works = plan.works(points)
     costs = cost.of_grid(points, works)
     planned = Planned(points, schedules, works, costs, cost.total(costs))
     gpus = on_gpus(planned.total.flops, utilisation, prices)
     if arguments.json:
-        print(json.dumps(_as_object(planned, gpus, utilisation), indent=2))
+        print(json.dumps(_as_object(planned, gpus, utilisation, prices), indent=2))
         return
 
     from rich.console import Console
@@ -97,10 +101,14 @@ def main(words: Sequence[str]) -> None:
 
     console = Console(width=None if sys.stdout.isatty() else 140)
     _show_points(console, points, schedules)
-    cost_table.show(console, costs, planned.total)
+    unknown, seconds = _unknown(points, works), None
+    if not unknown:
+        console.print("measuring how fast this machine trains and scores", highlight=False)
+        seconds = _measured(points, works)
+    cost_table.show(console, costs, planned.total, seconds)
     for line in cost_table.gpu_lines(gpus, utilisation):
         console.print(line, highlight=False)
-    _print_time(console, points, works)
+    _print_time(console, works, seconds, unknown)
 
 
 def _show_points(
@@ -137,9 +145,12 @@ def _show_points(
 
 
 def _print_time(
-    console: "Console", points: Sequence[Config], works: Sequence["Work | None"]
+    console: "Console",
+    works: Sequence["Work | None"],
+    seconds: Sequence["Seconds"] | None,
+    unknown: str,
 ) -> None:
-    """Print how much work there is, and how long it takes here if that can be measured."""
+    """Print how much work there is, and how long it takes here or why that is not known."""
     from pipeline.experiment.work import Work
     from pipeline.sweep.estimate import in_words
 
@@ -151,18 +162,20 @@ def _print_time(
             f"{whole.served:,} to time{stored}",
             highlight=False,
         )
-    if reason := _unknown(points, works):
-        console.print(f"time: ?, {reason}", highlight=False)
-        return
-    console.print("measuring how fast this machine trains and scores", highlight=False)
-    time = in_words(_measured(points, works))
-    console.print(f"time: {time}, once data, index and negatives are made", highlight=False)
+    time = f"?, {unknown}"
+    if seconds is not None:
+        time = f"{in_words(seconds)}, once data, index and negatives are made"
+    console.print(f"time: {time}", highlight=False)
 
 
 def _unknown(points: Sequence[Config], works: Sequence["Work | None"]) -> str:
     """Why the time on this machine is not known; "" if it can be measured."""
     from pipeline.sweep import plan
+    from pipeline.sweep.sizes import LARGE, too_large
 
+    datasets = [d for p in points for d in (p.dataset, p.forgetting.dataset) if d is not None]
+    if large := {dataset.name: None for dataset in datasets if too_large(dataset)}:
+        return f"only a run reads {', '.join(large)}, with more than {LARGE / 1e6:.0f} MB"
     if None in works:
         return "only the data can tell how much there is to train and to score"
     away = {point.base.name: None for point in points if not plan.is_here(point)}
@@ -170,28 +183,32 @@ def _unknown(points: Sequence[Config], works: Sequence["Work | None"]) -> str:
 
 
 def _measured(points: Sequence[Config], works: Sequence["Work | None"]) -> list["Seconds"]:
-    from pipeline.infra import quiet
     from pipeline.infra.stage_cache import StageCache
     from pipeline.sweep import plan
     from pipeline.sweep.estimate import seconds
 
-    quiet.silence()
     known = [work for work in works if work is not None]
     with TemporaryDirectory() as folder:
         cache = StageCache(Path(folder))
         return seconds([plan.with_speed(p, w, cache) for p, w in zip(points, known, strict=True)])
 
 
-def _as_object(planned: Planned, gpus: Sequence[OnGpu], utilisation: float) -> dict[str, object]:
+def _as_object(
+    planned: Planned, gpus: Sequence[OnGpu], utilisation: float, prices: Mapping[str, float]
+) -> dict[str, object]:
     """All that is printed, with null for a ?, in bytes, seconds and FLOPs."""
     points, works = planned.points, planned.works
     unknown = _unknown(points, works)
     seconds = None if unknown else [s._asdict() for s in _measured(points, works)]
+    of_points: Sequence[dict[str, float] | None] = seconds or [None] * len(points)
+    rows = zip(points, planned.schedules, planned.costs, of_points, strict=True)
     return {
         "dataset": points[0].dataset.name,
         "points": [
-            _settings(point, schedule) | asdict(cost)
-            for point, schedule, cost in zip(points, planned.schedules, planned.costs, strict=True)
+            _settings(point, schedule)
+            | asdict(cost)
+            | {"seconds": of_point, "gpus": _on_gpus(cost, utilisation, prices)}
+            for point, schedule, cost, of_point in rows
         ],
         "total": asdict(planned.total),
         "gpu": {
@@ -201,6 +218,14 @@ def _as_object(planned: Planned, gpus: Sequence[OnGpu], utilisation: float) -> d
         },
         "here": {"unknown": unknown or None, "seconds": seconds},
     }
+
+
+def _on_gpus(
+    cost: "Cost", utilisation: float, prices: Mapping[str, float]
+) -> list[dict[str, object]]:
+    """What the FLOPs of a point take on every GPU, and their money."""
+    found = on_gpus(cost.flops, utilisation, prices)
+    return [{"gpu": gpu.gpu, "seconds": gpu.seconds, "cost": gpu.cost} for gpu in found]
 
 
 def _settings(point: Config, schedule: "Schedule | None") -> dict[str, object]:

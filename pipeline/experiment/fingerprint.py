@@ -7,38 +7,19 @@ does not cover a model on the hub that changes under its name, nor the machine
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from pipeline import data
 from pipeline.config import Config
+from pipeline.config.identity import settings_of_result
 from pipeline.config.stages import TrackingConfig
 from pipeline.infra.code_version import STAGES, code_version
 from pipeline.infra.model_files import content_hash
 from pipeline.infra.stage_cache import content_key
 from pipeline.tracking import references
 
-RUNTIME = (
-    "tracking",
-    "report",
-    "output_dir",
-    "cache_uri",
-    "run_name",
-    "grid",
-    "force",
-    "fail_fast",
-    "retries",
-)
-"""Keys of the configuration that change nothing about a result."""
-
 BY_CONTENT = ("dataset", "forgetting")
 """Keys that the keys of the data sets stand for: the same data may lie at another path."""
-
-WITHOUT_EFFECT = {
-    "base": ("licence", "gpu_share"),
-    "train": ("checkpoint_minutes",),
-}
-"""Keys within a group that change nothing about a result."""
 
 
 def fingerprints(points: Sequence[Config]) -> list[str]:
@@ -56,14 +37,9 @@ def fingerprints(points: Sequence[Config]) -> list[str]:
 
 
 def _fingerprint(point: Config, data_keys: Mapping[str, str]) -> str:
-    settings = asdict(point)
-    for key in (*RUNTIME, *BY_CONTENT):
+    settings = settings_of_result(point)
+    for key in BY_CONTENT:
         del settings[key]
-    for group, names in WITHOUT_EFFECT.items():
-        for name in names:
-            del settings[group][name]
-    if point.epochs == 0:  # A control is one point, whatever the others train with.
-        del settings["train"], settings["mining"]
     datasets = (point.dataset, point.forgetting.dataset)
     return content_key(
         {

@@ -117,7 +117,7 @@ def prepare_shared(
     """
     with step("dataset", spent):
         dataset = data.load(config.dataset, cache)
-        _check_sizes(config, dataset)
+        check_sizes(config, dataset)
     with step("index", spent):
         embedder = Embedder(config.embedder, machine, cache)
         index = _index(dataset.corpus_fingerprint, dataset.corpus, embedder, config.index, cache)
@@ -240,7 +240,8 @@ def _negatives(
     return cache.get("negatives", inputs, build)
 
 
-def _check_sizes(config: Config, dataset: Dataset) -> None:
+def check_sizes(config: Config, dataset: Dataset) -> None:
+    """Raise InputError if there are too few passages, or no queries to train on."""
     if max(config.eval.top_k) > len(dataset.corpus):
         raise InputError(
             f"eval.top_k={config.eval.top_k}: data set {dataset.name} has only "

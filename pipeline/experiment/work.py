@@ -5,11 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.config import Config
+from pipeline import data
+from pipeline.config import KEYS, Config
+from pipeline.config.nested import named_in
 from pipeline.config.stages import LatencyConfig
 from pipeline.experiment import latency, model, scores, token_vectors
 from pipeline.experiment.shared import Shared
 from pipeline.experiment.start import Start
+from pipeline.experiment.teacher import find_teacher
 from pipeline.infra.model_files import content_hash
 from pipeline.infra.stage_cache import content_key
 from pipeline.records import SEARCHES
@@ -28,11 +31,18 @@ class Work(NamedTuple):
     encoded: int = 0  # passages whose token vectors are stored
     called: float = 0.0  # seconds in which several callers ask at once
     dev: int = 0  # pairs of dev candidates, to compare the checkpoints of a training
+    taught: int = 0  # pairs of training queries and passages that a teacher scores
+    general: int = 0  # pairs of the general data set that the forgetting check scores
+
+    @property
+    def ranked(self) -> int:
+        """Pairs of candidates, those of dev queries included."""
+        return self.scored + self.dev
 
     @property
     def to_score(self) -> int:
-        """Pairs of candidates, those of dev queries included."""
-        return self.scored + self.dev
+        """Pairs that are scored: of candidates, by a teacher and by the forgetting check."""
+        return self.ranked + self.taught + self.general
 
 
 def add_new(parts: Mapping[str, Work], counted: set[str]) -> Work:
@@ -49,6 +59,9 @@ def count(start: Start, counted: set[str]) -> Work:
     """Count the work of a point.
 
     ``counted`` collects the keys of what points share: latencies, models, token vectors, scores.
+
+    Raises:
+        InputError: the general data set of the forgetting check can't be found or used.
     """
     config, shared, cache = start.config, start.shared, start.cache
     parts: dict[str, Work] = {}
@@ -66,6 +79,9 @@ def count(start: Start, counted: set[str]) -> Work:
         schedule = model.schedule(start)
         dev = dev_pairs(config, schedule, len(shared.dataset.dev))
         parts[key] = Work() if folder else Work(trained=schedule.pairs, dev=dev)
+        if folder is None:
+            parts |= _of_teacher(start)
+        parts |= _of_forgetting(start, key, done=folder is not None)
     key = f"{key} {config.arch.in_use()} {config.seed}"
     if config.rerank.vectors == "none":
         of_scores = folder and scores.inputs(start, folder)
@@ -77,6 +93,41 @@ def count(start: Start, counted: set[str]) -> Work:
         found = cache.find("token_vectors", full) if full else None
         parts[f"vectors {key}"] = Work() if found else Work(encoded=len(shared.dataset.corpus))
     return add_new(parts, counted)
+
+
+def _of_teacher(start: Start) -> dict[str, Work]:
+    """What the teacher of an untrained model has to score, by the key of its scores.
+
+    It is estimated at the speed of the point, as measuring a teacher would take as long again.
+    """
+    teacher = find_teacher(start)
+    if teacher is None:
+        return {}
+    rows = start.training_set
+    pairs = len(rows) + rows.queries * start.config.negatives
+    found = start.cache.find("teacher", teacher.inputs)
+    return {f"teacher {content_key(teacher.inputs)}": Work() if found else Work(taught=pairs)}
+
+
+def _of_forgetting(start: Start, model_key: str, done: bool) -> dict[str, Work]:
+    """What the forgetting check scores before and after training, by what determines it.
+
+    The keys of these scores need the index of the general data set, which only the point makes. So
+    they count as cached if the model is (``done``): its point was checked around its training.
+    """
+    config, dataset = start.config, start.config.forgetting.dataset
+    if dataset is None:
+        return {}
+    pairs = 0
+    if not done:
+        with named_in("forgetting.dataset", KEYS):
+            general = data.load(dataset, start.cache)
+        pairs = len(general.test) * min(config.eval.candidates, len(general.corpus))
+    before = content_hash(start.base), config.arch.in_use(), config.seed
+    searched = str((dataset, config.embedder, config.index, config.eval, config.rerank))
+    return {
+        f"general {model} {searched}": Work(general=pairs) for model in (str(before), model_key)
+    }
 
 
 def candidate_pairs(shared: Shared) -> tuple[int, int]:

@@ -7,7 +7,7 @@ per token of a forward pass, 6N of training. Their term of the attention is half
 token of a decoder sees those before it only.
 
 All FLOPs are upper bounds: every text counts as long as the model may read. Embeddings, heads,
-MaxSim, embedding the corpus, mining, a teacher and timing are not counted.
+MaxSim, embedding the corpus, mining, a teacher, the forgetting check and timing are not counted.
 """
 
 from collections.abc import Iterable, Sequence
@@ -135,7 +135,7 @@ def scoring_flops(point: Config, model: Transformer | None, work: Work | None) -
     if model is None or point.rerank.windows is not None:
         return None
     if isinstance(point.arch, CrossEncoderConfig):
-        return forward(model, work.to_score, point.arch.tokens)
+        return forward(model, work.ranked, point.arch.tokens)
     assert isinstance(point.arch, ColbertConfig)
     queries, passages = _read_by_colbert(point, work)
     read = forward(model, queries, point.arch.query_length)

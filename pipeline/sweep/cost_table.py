@@ -7,21 +7,33 @@ from rich.table import Table
 
 from pipeline.sweep.clock import duration
 from pipeline.sweep.cost import Cost
+from pipeline.sweep.estimate import Seconds
 from pipeline.sweep.gpus import OnGpu
 
 NOTES = """\
-FLOPs: upper bounds, every text as long as the model reads; without embedding, mining and timing
+to score: candidates, training passages by a teacher, and the general data of the forgetting check
+FLOPs: upper bounds, every text as long as the model reads; of training and of scoring candidates
 GB to train: weights, gradients and AdamW's two moments in fp32; activations not counted
-MB on disk: vectors of the index, stored token vectors, models; what points share counts once"""
+MB on disk: vectors of the index, stored token vectors, models; what points share counts once
+time here: of points one after another, once data, index and negatives are made"""
 
 
-def show(console: Console, costs: Sequence[Cost], total: Cost) -> None:
-    """Print a table of the points and their total, and what its columns mean."""
+def show(
+    console: Console, costs: Sequence[Cost], total: Cost, seconds: Sequence[Seconds] | None
+) -> None:
+    """Print a table of the points and their total, and what its columns mean.
+
+    ``seconds`` has the time of every point on this machine; None where it is not known.
+    """
     table = Table("run", title="what is computed and kept", title_justify="left")
-    heads = ("to train", "steps", "to score", "TFLOP to train", "TFLOP to score")
-    for head in (*heads, "GB to train", "MB on disk"):
+    heads = ("to train", "steps", "to score", "TFLOP\nto train", "TFLOP\nto score")
+    for head in (*heads, "GB to\ntrain", "MB on\ndisk", "time\nhere"):
         table.add_column(head, justify="right")
-    for cost in (*costs, total):
+    times = ["?"] * (len(costs) + 1)
+    if seconds is not None:
+        each = [sum(of_point) for of_point in seconds]
+        times = [duration(time) for time in (*each, sum(each))]
+    for cost, time in zip((*costs, total), times, strict=True):
         if cost is total:
             table.add_section()
         counts = (cost.pairs_to_train, cost.steps, cost.pairs_to_score)
@@ -31,7 +43,7 @@ def show(console: Console, costs: Sequence[Cost], total: Cost) -> None:
             _figures(cost.memory_bytes, 1e9),
             _figures(cost.disk_bytes, 1e6),
         )
-        table.add_row(cost.run, *map(_count, counts), *sizes)
+        table.add_row(cost.run, *map(_count, counts), *sizes, time)
     console.print(table)
     console.print(NOTES, highlight=False)
 

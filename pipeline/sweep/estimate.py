@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+
 from pipeline.config import Config
+from pipeline.config.models import ColbertConfig
 from pipeline.experiment.resources import open_cache
 from pipeline.experiment.shared import Shared
 from pipeline.experiment.speed import Sample, Speed, measure, sample
@@ -17,6 +20,7 @@ from pipeline.infra.hardware import Hardware
 from pipeline.sweep.clock import Clock, duration
 from pipeline.sweep.grid import Grid
 from pipeline.sweep.latency import elsewhere
+from pipeline.sweep.launch import at_once
 
 log = logging.getLogger("pipeline")
 
@@ -48,11 +52,22 @@ class Counted:
 
     @property
     def kind(self) -> str:
-        """The same for points that train and score at the same speed per pair."""
-        config, train = self.config, self.config.train
-        steps = (train.batch_size, train.gradient_accumulation, train.lora_rank)
+        """The same for points that score at the same speed per pair."""
+        config = self.config
         scoring = (config.eval.batch_size, config.rerank, config.hardware)
-        return str((config.dataset, config.base, config.arch, steps, scoring))
+        return str((config.dataset, config.base, config.arch, scoring))
+
+    @property
+    def training(self) -> str:
+        """The same for points of a kind that train at the same speed per pair.
+
+        With more negatives a ColBERT reads a query, and mnrl passages of other rows, for more
+        pairs. Of other losses a pair takes as long.
+        """
+        config, train = self.config, self.config.train
+        steps = (train.batch_size, train.gradient_accumulation, train.lora_rank, train.dropout)
+        shares = isinstance(config.arch, ColbertConfig) or config.arch.loss == "mnrl"
+        return str((steps, config.negatives if shares else None))
 
 
 def expect(clock: Clock, grid: Grid, ready: Sequence[tuple[Config, Shared]]) -> Clock:
@@ -72,8 +87,29 @@ def expect(clock: Clock, grid: Grid, ready: Sequence[tuple[Config, Shared]]) -> 
         log.info("the points take %s", in_words(estimated))
     names = [point.run_name for point, _ in ready]
     before_timing = [sum(seconds) - seconds.time for seconds in estimated]
+    if estimated and (gpus := gpus_at_once(grid, len(ready))) > 1:
+        before_timing = side_by_side(before_timing, gpus)
+        log.info("on %d GPUs at once: about %s", gpus, duration(sum(before_timing)))
     after = sum(seconds.time for seconds in estimated)
     return clock.expecting(list(zip(names, before_timing, strict=False)), after)
+
+
+def gpus_at_once(grid: Grid, points: int) -> int:
+    """Count the GPUs that compute at the same time; 1 without a GPU.
+
+    Points that share a GPU, or the cores of the machine, are taken to be as slow as one by one.
+    """
+    if grid.config.fail_fast or grid.config.hardware.device not in ("auto", "cuda"):
+        return 1
+    beside = at_once(grid.master, len(grid.points))
+    return max(1, min(beside, points, torch.cuda.device_count()))
+
+
+def side_by_side(seconds: Sequence[float], places: int) -> list[float]:
+    """Divide the seconds of the points by ``places``, but not below the longest in their sum."""
+    whole = sum(seconds)
+    share = max(whole / places, max(seconds)) / whole
+    return [share * one for one in seconds]
 
 
 def of_sweep(ready: Sequence[tuple[Config, Shared]]) -> list[Seconds]:
@@ -96,16 +132,32 @@ def _counted(config: Config, shared: Shared, counted: set[str]) -> Counted:
 
 
 def seconds(points: Sequence[Counted]) -> list[Seconds]:
-    """Measure each kind of point once, and estimate every point by its work."""
+    """Measure each kind of point and of training once, and estimate every point by its work."""
     kinds: dict[str, list[Counted]] = {}
     for point in points:
         kinds.setdefault(point.kind, []).append(point)
     speeds: dict[str, Speed] = {}
+    trainings: dict[tuple[str, str], float] = {}  # seconds per pair
     for kind, members in kinds.items():
         most = Work(*map(max, zip(*(point.work for point in members), strict=True)))
         first = max(members, key=lambda point: point.work.trained)
-        speeds[kind] = measure(first.config, first.base, first.machine, most, first.texts())
-    return [of_point(point.work, speeds[point.kind]) for point in points]
+        speeds[kind] = _measured(first, most)
+        trainings[kind, first.training] = speeds[kind].train
+        for point in members:
+            if point.work.trained and (kind, point.training) not in trainings:
+                measured = _measured(point, Work(trained=point.work.trained))
+                trainings[kind, point.training] = measured.train
+    return [
+        of_point(
+            point.work,
+            speeds[point.kind]._replace(train=trainings.get((point.kind, point.training), 0.0)),
+        )
+        for point in points
+    ]
+
+
+def _measured(point: Counted, work: Work) -> Speed:
+    return measure(point.config, point.base, point.machine, work, point.texts())
 
 
 def of_point(work: Work, speed: Speed) -> Seconds:

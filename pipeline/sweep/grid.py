@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from pipeline.config import Config, conf_dir, register_schemas, typed
 from pipeline.config.compose import with_named_base
+from pipeline.config.identity import settings_of_result
 from pipeline.config.preflight import check_point
 
 
@@ -43,6 +44,8 @@ def expand(lines: Sequence[str], overrides: Sequence[str]) -> list[list[str]]:
 class Grid:
     """The composed grid: every point, its overrides, and the configuration of the launcher.
 
+    Of points with the same result only the first is kept: ``train.queries=100,200`` makes no second
+    control.
     Overrides of ``hydra`` apply to the launcher alone. ``config`` is that of the whole sweep.
     It has the first of several data sets, which names the experiment unless that is set.
     """
@@ -65,13 +68,14 @@ class Grid:
         of_points = [word for word in overrides if not word.lstrip("+~").startswith("hydra")]
         # As written: ${train.queries} in a line stands for the value of each point.
         lines = cast(list[str], OmegaConf.to_container(self.master.grid, resolve=False))
-        grid = expand(lines, of_points)
-        self.overrides = [with_named_base(point) for point in grid]
-        self.points: list[Config] = [
-            typed(self._compose(point, RunMode.RUN)) for point in self.overrides
-        ]
-        for config in self.points:
-            check_point(config)
+        distinct: dict[str, tuple[list[str], Config]] = {}
+        for words in map(with_named_base, expand(lines, of_points)):
+            point = typed(self._compose(words, RunMode.RUN))
+            distinct.setdefault(str(settings_of_result(point)), (words, point))
+        self.overrides = [words for words, _ in distinct.values()]
+        self.points: list[Config] = [point for _, point in distinct.values()]
+        for point in self.points:
+            check_point(point)
 
     def _compose(self, overrides: Sequence[str], mode: RunMode) -> DictConfig:
         loader = self.hydra.config_loader

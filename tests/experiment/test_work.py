@@ -2,22 +2,24 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
-from pipeline.config.stages import LatencyConfig
+from pipeline.config.stages import ForgettingConfig, LatencyConfig
 from pipeline.experiment.shared import Shared
 from pipeline.experiment.speed import invented, measure, sample
 from pipeline.experiment.start import Start
+from pipeline.experiment.teacher import find_teacher
 from pipeline.experiment.work import Work, candidate_pairs, count, dev_pairs, time_work
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import prepare_base
 from pipeline.infra.stage_cache import StageCache
 from pipeline.records import Dataset, Hit, QuerySet
 from pipeline.training.schedule import Schedule
-from tests.conftest import Compose, Trained
+from tests.conftest import Compose, Saved, Trained
 from tests.points import compose_config
 
 
@@ -79,6 +81,39 @@ def test_what_variants_share_is_counted_once(small: Compose, shared: Shared) -> 
         "fp16": Work(encoded=len(shared.dataset.corpus)),
         "int8": Work(),
     }
+
+
+@pytest.mark.slow
+def test_a_teacher_scores_the_training_passages_once(
+    small: Compose, shared: Shared, saved: Saved, tmp_path: Path
+) -> None:
+    words = ("arch=cross_encoder", "arch.loss=kl", "base=modernbert_tiny", "latency.enabled=false")
+    config = small(*words, f"train.teacher={saved('colbert')}", "negatives=2")
+    start = Start.of(config, StageCache(tmp_path), shared)
+    rows = start.training_set
+    counted: set[str] = set()
+    assert count(start, counted).taught == len(rows) + 2 * rows.queries > 0
+    assert count(replace(start, config=replace(config, seed=99)), counted).taught == 0
+    teacher = find_teacher(start)
+    assert teacher is not None
+    start.cache.get("teacher", teacher.inputs, lambda folder: None)
+    assert count(start, set()).taught == 0
+
+
+@pytest.mark.slow
+def test_the_forgetting_check_scores_before_and_after_training(
+    trained: Callable[[str], Trained], shared: Shared
+) -> None:
+    config = trained("cross_encoder").config
+    config = replace(config, forgetting=ForgettingConfig(config.dataset))
+    start = Start.of(config, StageCache.of(config), shared)
+    assert count(start, set()).general == 0  # The trained model was checked.
+    once = len(shared.dataset.test) * config.eval.candidates
+    counted: set[str] = set()
+    for epochs, general in ((1, 2 * once), (2, once), (1, 0)):
+        train = replace(config.train, max_steps=None)
+        other = replace(config, epochs=epochs, seed=99, train=train)
+        assert count(replace(start, config=other), counted).general == general
 
 
 @pytest.mark.slow

@@ -11,8 +11,10 @@ from pipeline.experiment.work import Work
 from pipeline.infra.hardware import Hardware
 from pipeline.sweep import estimate
 from pipeline.sweep.clock import Clock
-from pipeline.sweep.estimate import Counted, Seconds, in_words, of_point, seconds
+from pipeline.sweep.estimate import Counted, Seconds, in_words, of_point, seconds, side_by_side
+from pipeline.sweep.grid import Grid
 from tests.points import compose_config
+from tests.shared import EMPTY
 
 CPU = Hardware("cpu", "fp32", 2, "test")
 NOTHING = Sample([], [], [], 1)
@@ -35,21 +37,48 @@ def test_points_of_one_kind_are_measured_once(monkeypatch: pytest.MonkeyPatch) -
 
     def measure(config: Config, base: Path, machine: Hardware, work: Work, texts: Sample) -> Speed:
         measured.append((config.arch.name, config.negatives, work))
-        return Speed(1, 2, 3)
+        return Speed(config.negatives, 2, 3)
 
     monkeypatch.setattr(estimate, "measure", measure)
     found = seconds(
         [
+            counted(Work(0, 5), "arch=colbert", "negatives=1", "epochs=1"),  # found in the cache
             counted(Work(10, 5), "arch=colbert", "negatives=1", "epochs=1"),
+            counted(Work(20, 5), "arch=colbert", "negatives=1", "epochs=2"),
             counted(Work(40, 5), "arch=colbert", "negatives=2", "epochs=2", "seed=13"),
             counted(Work(0, 5, 7), "arch=colbert", "negatives=0", "epochs=0"),
             counted(Work(10, 5), "arch=cross_encoder"),
         ]
     )
-    assert measured == [("colbert", 2, Work(40, 5, 7)), ("cross_encoder", 1, Work(10, 5))]
+    # A ColBERT trains fewer pairs a second with fewer negatives, but scores as fast.
+    assert measured == [
+        ("colbert", 2, Work(40, 5, 7)),
+        ("colbert", 1, Work(10)),
+        ("cross_encoder", 1, Work(10, 5)),
+    ]
     start = estimate.TRAINER
-    assert [point.train for point in found] == [10 + start, 40 + start, 0, 10 + start]
-    assert found[2].time == 21
+    trained = [point.train for point in found]
+    assert trained == [0, 10 + start, 20 + start, 80 + start, 0, 10 + start]
+    assert found[4].time == 21
+
+
+@pytest.mark.parametrize(
+    ("arch", "words", "alike"),
+    [
+        ("cross_encoder", ("train.dropout=0.1",), False),
+        ("cross_encoder", ("train.batch_size=4",), False),
+        ("cross_encoder", ("negatives=3",), True),
+        ("cross_encoder", ("train.queries=9", "train.learning_rate=0.01"), True),
+        ("colbert", ("negatives=3",), False),
+    ],
+)
+def test_what_changes_the_speed_of_training_leaves_that_of_scoring(
+    arch: str, words: tuple[str, ...], alike: bool
+) -> None:
+    plain = counted(Work(1), f"arch={arch}", "negatives=1")
+    other = counted(Work(1), f"arch={arch}", "negatives=1", *words)
+    assert (plain.training == other.training) is alike
+    assert plain.kind == other.kind
 
 
 def test_the_estimate_is_a_sentence() -> None:
@@ -57,6 +86,23 @@ def test_the_estimate_is_a_sentence() -> None:
     assert in_words(points) == (
         "about 23 min: 11 min to train, 9 min to score, 2 min to time, 60 s for the rest"
     )
+
+
+def test_points_on_gpus_of_their_own_take_a_share_of_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    grid = Grid(["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "epochs=0", "seed=1,2,3"])
+    points = [(point, EMPTY) for point in grid.points]
+    estimated = [Seconds(100, 0, 20, 0), Seconds(60, 0, 0, 0), Seconds(40, 0, 0, 0)]
+    monkeypatch.setattr(estimate, "of_sweep", lambda ready: estimated)
+    wholes = []
+    for gpus in (0, 1, 2, 8):
+        monkeypatch.setattr("torch.cuda.device_count", lambda gpus=gpus: gpus)
+        wholes.append(estimate.expect(Clock(), grid, points).whole)
+    assert wholes == [220, 220, 120, 120]  # They are timed one by one.
+    grid.config.fail_fast = True
+    assert estimate.expect(Clock(), grid, points).whole == 220
+    assert side_by_side([90, 5, 5], 2) == pytest.approx([81, 4.5, 4.5])  # 90 in all
 
 
 def test_what_is_left_is_the_work_left_at_the_pace_so_far(

@@ -85,6 +85,18 @@ def test_an_interpolation_in_a_line_has_the_value_of_its_point() -> None:
     assert [point.run_name for point in grid.points] == ["n_20", "n_40"]
 
 
+def test_what_changes_no_result_makes_no_further_point() -> None:
+    grid = Grid(["experiment=curve", "train.queries=100,200"])
+    names = [point.run_name for point in grid.points]
+    assert names[0] == "none_none_0neg_0ep"
+    assert len(names) == len(set(names)) == len(grid.overrides) == 5
+    assert "train.queries=100" in grid.overrides[0]
+    # The same figures under other names
+    untrained = Grid(["epochs=0", "run_name=n_${train.queries}", "train.queries=100,200"])
+    assert [point.run_name for point in untrained.points] == ["n_100"]
+    assert len(Grid(["epochs=0", "seed=1,2"]).points) == 2
+
+
 def test_keys_of_hydra_can_be_appended() -> None:
     memory = "+hydra.launcher.ray.init.object_store_memory=null"
     master = Grid(["hydra/launcher=ray", memory, "grid=[]"]).master
