@@ -1,39 +1,37 @@
 """Compare this project with the stock way to do the same: ``make bench``.
 
-    python -m benchmarks.bench                    all of them, some 25 minutes on two cores
-    python -m benchmarks.bench scoring serving    those whose names begin so
+    python -m benchmarks.bench                   all of them, some 30 minutes on two cores
+    python -m benchmarks.bench scoring served    those whose names begin so
 
-The ways take turns in one process, and medians are compared, so that whatever else the machine does
-meets both. Writes outputs/bench/bench.json; exit code 1 if a target is missed.
+The ways take turns in one process, but for servers, and medians are compared, so that whatever else
+the machine does meets both. Writes outputs/bench/bench.json; exit code 1 if a target is missed.
 """
 
 import json
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
-from importlib import metadata
 from pathlib import Path
-
-import torch
 
 from benchmarks.bench.grid import grid
 from benchmarks.bench.overhead import overhead
-from benchmarks.bench.results import Finding
+from benchmarks.bench.results import Finding, environment
 from benchmarks.bench.roofline import roofline
 from benchmarks.bench.scoring import evaluation, pairs, stored
+from benchmarks.bench.served import TARGET, served
 from benchmarks.bench.training import training
 from pipeline.config.stages import HardwareConfig
 from pipeline.infra import quiet
 from pipeline.infra.hardware import resolve
 
 FILE = Path("outputs/bench/bench.json")
-LIBRARIES = ("lancedb", "pylate", "sentence-transformers", "torch", "transformers")
 BENCHMARKS: dict[str, Callable[[], Iterable[Finding]]] = {
     "evaluation, cross_encoder": partial(evaluation, "cross_encoder", 9),
     "evaluation, colbert": partial(evaluation, "colbert", 10),
     "scoring, cross_encoder": partial(pairs, "cross_encoder", 2),
     "scoring, colbert": partial(pairs, "colbert", 2),
     "serving, colbert with stored vectors": partial(stored, 20),
+    "served, cross_encoder": partial(served, TARGET),
     "training, cross_encoder in fp32": partial(training, "cross_encoder", "fp32", 1.3),
     "training, colbert in fp32": partial(training, "colbert", "fp32", 1.3),
     "training, cross_encoder in the fastest precision": partial(
@@ -57,10 +55,7 @@ def main(words: list[str]) -> int:
     quiet.silence()
     machine = resolve(HardwareConfig())
     print(f"{machine.name}, {machine.threads} threads")
-    record: dict[str, object] = {
-        "machine": {"name": machine.name, "threads": torch.get_num_threads()},
-        "versions": {library: metadata.version(library) for library in LIBRARIES},
-    }
+    record = environment()
     FILE.parent.mkdir(parents=True, exist_ok=True)
     results: list[Finding] = []
     for number, name in enumerate(chosen, start=1):

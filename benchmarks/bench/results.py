@@ -3,10 +3,25 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from importlib import metadata
 from statistics import median
 from typing import Protocol
 
+import torch
+
+from pipeline.config.stages import HardwareConfig
+from pipeline.infra.hardware import resolve
+
 ROUNDS = 3  # after one that warms up
+LIBRARIES = (
+    "fastapi",
+    "lancedb",
+    "pylate",
+    "sentence-transformers",
+    "torch",
+    "transformers",
+    "uvicorn",
+)
 
 
 class Finding(Protocol):
@@ -32,7 +47,7 @@ class Result:
 
     name: str
     target: float
-    ours: list[float]  # seconds of each round
+    ours: list[float]  # seconds of each round, or of a request in it
     stock: list[float]
     same: str
     passed: bool = True
@@ -92,6 +107,15 @@ class Share:
     def record(self) -> dict[str, object]:
         """All fields, with whether the target is met."""
         return asdict(self) | {"met": self.met}
+
+
+def environment() -> dict[str, object]:
+    """The machine and the versions of the libraries, as JSON."""
+    machine = resolve(HardwareConfig())
+    return {
+        "machine": {"name": machine.name, "threads": torch.get_num_threads()},
+        "versions": {library: metadata.version(library) for library in LIBRARIES},
+    }
 
 
 def alternate(

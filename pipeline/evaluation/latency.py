@@ -62,6 +62,9 @@ class Stack:
 def measure(queries: Sequence[str], stack: Stack, config: LatencyConfig) -> dict[str, float]:
     """Return metrics named ``latency/vector_20/total_p50_ms``: p50, p95, p99, mean of every part.
 
+    The total and what reranking adds also have the ends of their 95% intervals, as
+    ``latency/vector_20/rerank_p95_low_ms``.
+
     ``queries`` are texts. The first ``config.warmup`` of them are not timed; if there are no more
     than that, all are warmed up and then timed. A limit is done as soon as the medians
     of its searches are precise; the metric ``latency/vector_20/queries`` is how many were timed.
@@ -93,7 +96,9 @@ def measure(queries: Sequence[str], stack: Stack, config: LatencyConfig) -> dict
             break
     for (search, limit), cell in times.items():
         prefix = f"latency/{search}_{limit}"
-        metrics |= summary(prefix, cell) | interval_metrics(f"{prefix}/total", cell["total"])
+        metrics |= summary(prefix, cell)
+        for part in ("total", "rerank") if stack.reranker else ("total",):
+            metrics |= interval_metrics(f"{prefix}/{part}", cell[part])
         metrics[f"{prefix}/queries"] = len(cell["total"])
         metrics[f"{prefix}/queries_per_s"] = 1000 / float(np.mean(cell["total"]))
     return metrics

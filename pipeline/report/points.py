@@ -130,9 +130,12 @@ def identity(run: RunRecord) -> frozenset[tuple[str, str]]:
 
 
 def model_of(point: Point) -> object:
-    """Return what points of one trained model have in common, in any ``FORM`` and at any depth."""
-    left_out = (*FORM, *DEPTH, "run_name")
-    return point.group, frozenset(i for i in identity(point) if i[0] not in left_out)
+    """Return what points of one trained model have in common, in any ``FORM`` and at any depth.
+
+    A model is also the same however it is timed.
+    """
+    left_out = (*FORM, *DEPTH, "run_name", "latency.")
+    return point.group, frozenset(i for i in identity(point) if not i[0].startswith(left_out))
 
 
 def is_plain(point: Point) -> bool:

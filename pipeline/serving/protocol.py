@@ -136,15 +136,16 @@ class DocumentsRequest(BaseModel):
 class TextsRequest(BaseModel):
     """The form of text-embeddings-inference.
 
-    With ``raw_scores`` false the scores are probabilities if the model is calibrated. Else the
-    logit of a cross-encoder goes through a sigmoid.
+    With ``raw_scores`` false, the default there too, the scores are probabilities if the model is
+    calibrated. Else the logit of a cross-encoder goes through a sigmoid, and the MaxSim of a
+    ColBERT stays.
     """
 
     model_config = ConfigDict(strict=True)
 
     query: Text
     texts: Annotated[list[Text], Field(fail_fast=True)]
-    raw_scores: bool = True
+    raw_scores: bool = False
     return_text: bool = False
     needs_calibration: ClassVar[bool] = False
 
@@ -154,7 +155,7 @@ class TextsRequest(BaseModel):
         return self.texts
 
     def answer(self, scores: Sequence[float], model: str, normalise: Normalise) -> list[ScoredText]:
-        """Rank the texts by their ``scores``; show these or, on request, normalised ones."""
+        """Rank the texts by their ``scores``; show normalised ones or, on request, these."""
         shown = scores if self.raw_scores else normalise(scores)
         return [
             ScoredText(index=i, score=shown[i], text=self.texts[i] if self.return_text else None)

@@ -75,9 +75,9 @@ def test_each_part_has_its_own_time_and_the_total_is_their_sum(
     """Only hybrid search is reranked, and the others take its time over; FTS embeds nothing."""
     clock = Clock()
     monkeypatch.setattr(latency, "time", clock)
-    config = LatencyConfig(limits=[4], queries=3, warmup=0, rerank_modes=["hybrid"])
+    config = LatencyConfig(limits=[4], queries=6, warmup=0, rerank_modes=["hybrid"])
     stack = Stack(table, 100, 60, SlowEmbedder(clock), SlowReranker(clock), machine)
-    metrics = measure([f"graphs {n}" for n in range(3)], stack, config)
+    metrics = measure([f"graphs {n}" for n in range(6)], stack, config)
     for search, expected in {
         "vector": [2, 0, 30, 32],
         "fts": [0, 0, 30, 30],
@@ -85,6 +85,12 @@ def test_each_part_has_its_own_time_and_the_total_is_their_sum(
     }.items():
         found = [metrics[f"latency/{search}_4/{part}_mean_ms"] for part in PARTS]
         assert found == pytest.approx(expected)
+        known = [f"latency/{search}_4/{part}_p50_low_ms" in metrics for part in PARTS]
+        assert known == [False, False, True, True]
+    assert metrics["latency/hybrid_4/rerank_p50_low_ms"] == pytest.approx(30)
+    assert metrics["latency/hybrid_4/rerank_p50_high_ms"] == pytest.approx(30)
+    assert metrics["latency/hybrid_4/rerank_p95_low_ms"] == pytest.approx(30)
+    assert "latency/hybrid_4/rerank_p95_high_ms" not in metrics  # of 6 queries
     assert metrics["latency/first_query_ms"] == pytest.approx(32)
     assert metrics["latency/hybrid_4/queries_per_s"] == pytest.approx(1000 / 32)
 
@@ -142,6 +148,7 @@ def test_a_limit_is_timed_until_its_medians_are_precise(
     assert metrics["latency/first_query_ms"] == 3000
     assert metrics["latency/vector_20/total_mean_ms"] == pytest.approx(100)
     assert (metrics["latency/fts_20/queries"], metrics["latency/vector_50/queries"]) == (20, 100)
+    assert "latency/fts_50/rerank_p50_low_ms" not in metrics  # nothing reranks
     assert metrics["latency/fts_50/total_p50_low_ms"] == pytest.approx(100)
     assert metrics["latency/fts_50/total_p50_high_ms"] == pytest.approx(200)
     # 100 queries were timed, and 20.

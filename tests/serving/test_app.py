@@ -70,14 +70,16 @@ def test_documents_as_objects_and_in_the_answer(client: httpx.Client) -> None:
 def test_texts_as_of_text_embeddings_inference(
     arch: str, client: httpx.Client, expected: list[tuple[str, float]]
 ) -> None:
-    found = client.post("/rerank", json=TEI | {"truncate": True}).json()
-    assert [item["score"] for item in found] == [score for _, score in expected]
+    raw = [score for _, score in expected]
+    found = client.post("/rerank", json=TEI | {"truncate": True, "raw_scores": True}).json()
+    assert [item["score"] for item in found] == raw
     assert all(item.keys() == {"index", "score"} for item in found)
     found = client.post("/rerank", json=TEI | {"raw_scores": False, "return_text": True}).json()
     assert [item["text"] for item in found] == [text for text, _ in expected]
-    raw = [score for _, score in expected]
     wanted = [1 / (1 + math.exp(-s)) for s in raw] if arch == "cross_encoder" else raw
     assert [item["score"] for item in found] == pytest.approx(wanted)
+    by_default = client.post("/rerank", json=TEI | {"return_text": True}).json()
+    assert by_default == found
 
 
 def test_probabilities_are_the_calibrated_scores(
@@ -93,10 +95,12 @@ def test_probabilities_are_the_calibrated_scores(
         assert [DOCUMENTS[r["index"]] for r in results] == [text for text, _ in expected]
         found = client.post("/rerank", json=TEI | {"raw_scores": False}).json()
         assert [item["score"] for item in found] == wanted
-        # Without asking for them the scores stay.
+        # By default each form answers as its original: here scores, there probabilities.
         results = client.post("/rerank", json=COHERE).json()["results"]
         assert [r["relevance_score"] for r in results] == raw
-        assert [item["score"] for item in client.post("/rerank", json=TEI).json()] == raw
+        assert client.post("/rerank", json=TEI).json() == found
+        found = client.post("/rerank", json=TEI | {"raw_scores": True}).json()
+        assert [item["score"] for item in found] == raw
 
 
 def test_a_model_without_calibration_refuses_probabilities(client: httpx.Client) -> None:

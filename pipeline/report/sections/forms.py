@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from math import nan
 
 from pipeline.records import SEARCHES
 from pipeline.report.blocks import Section, Table
 from pipeline.report.comparison import Comparison
-from pipeline.report.format import MISSING, SEARCH_NAMES, duration, milliseconds, number, span
+from pipeline.report.format import MISSING, SEARCH_NAMES, duration, number, span
 from pipeline.report.points import DEPTH, FORM, Column, Point, is_plain, model_of
+from pipeline.report.sections.latency import with_interval
 from pipeline.report.study import Study
 from pipeline.report.uncertainty import mean_intervals
 
@@ -40,12 +40,14 @@ def section(study: Study) -> Section | None:
     text = (
         f"The columns of the searches have {comparison.qualities[0].name} of the reranker's order "
         "minus that of the plain form, and the 95% interval of the difference. Reranking takes the "
-        "time that it adds to a search."
+        "time that it adds to a search, here with 95% intervals; the upper end for p95 needs 72 "
+        "queries."
     )
     limit = _limit(comparison.points)
     rows = [row for family in families for row in _rows(comparison, family, limit)]
     heads = ["run", "MB of 1,000 passages", "encoding", *SEARCH_NAMES.values()]
-    heads += [f"reranking, {p} of {limit}" for p in ("p50", "p95")] if limit else []
+    if limit:
+        heads += [*(f"reranking, {p} of {limit}" for p in ("p50", "p95")), "queries timed"]
     return Section(TITLE, [" ".join([*texts, text]), Table(TITLE, heads, rows)])
 
 
@@ -67,9 +69,10 @@ def _rows(comparison: Comparison, family: Sequence[Point], limit: int | None) ->
         seconds = point.metrics.get("vectors/encoding_seconds")
         row = [names[point.run_id], number(size, ".1f"), duration(seconds)]
         row += _losses(point, base, comparison.qualities[0].metric)
-        for statistic in ("p50", "p95") if limit else ():
-            name = f"latency/hybrid_{limit}/rerank_{statistic}_ms"
-            row.append(milliseconds(point.metrics.get(name, nan)))
+        if limit:
+            timed = f"latency/hybrid_{limit}"
+            row += [with_interval(point, f"{timed}/rerank_{p}") for p in ("p50", "p95")]
+            row.append(number(point.metrics.get(f"{timed}/queries"), ".0f"))
         rows.append(row)
     return rows
 

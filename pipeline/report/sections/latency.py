@@ -135,22 +135,24 @@ def _timed(comparison: Comparison, i: int) -> list[Timed]:
 def _cells(point: Point, total: str) -> dict[str, str]:
     """Return the quantiles that were logged, each as ``545 ms (540 to 551)``."""
     return {
-        quantile: milliseconds(point.metrics[name]) + _interval(point, f"{total}_{quantile}")
+        quantile: with_interval(point, f"{total}_{quantile}")
         for quantile in QUANTILES
-        if (name := f"{total}_{quantile}_ms") in point.metrics
+        if f"{total}_{quantile}_ms" in point.metrics
     }
 
 
-def _interval(point: Point, quantile: str) -> str:
-    """Return `` (540 to 551)``, the 95% interval of a quantile, empty if it was not logged.
+def with_interval(point: Point, quantile: str) -> str:
+    """Return ``545 ms (540 to 551)``: a quantile with its 95% interval, if that was logged.
 
-    Of few queries only the lower end is known: `` (at least 540)``.
+    ``quantile`` is such as ``latency/hybrid_50/total_p95``. Of few queries only the lower end is
+    known: ``545 ms (at least 540)``.
     """
+    value = milliseconds(point.metrics.get(f"{quantile}_ms", nan))
     ends = [point.metrics.get(f"{quantile}_{end}_ms", nan) for end in ("low", "high")]
     low, high = (milliseconds(end).removesuffix(" ms") for end in ends)
     if MISSING not in (low, high):
-        return f" ({low} to {high})"
-    return "" if low == MISSING else f" (at least {low})"
+        return f"{value} ({low} to {high})"
+    return value if low == MISSING else f"{value} (at least {low})"
 
 
 def _front(systems: Sequence[Timed]) -> list[Timed]:

@@ -35,18 +35,22 @@ def test_each_form_shows_what_it_loses_adds_and_takes() -> None:
     int8 = stored(
         "int8",
         latency__hybrid_50__rerank_p50_ms=9.5,
+        latency__hybrid_50__rerank_p50_low_ms=9.0,
+        latency__hybrid_50__rerank_p50_high_ms=10.0,
         latency__hybrid_50__rerank_p95_ms=12.25,
+        latency__hybrid_50__rerank_p95_low_ms=11.0,
+        latency__hybrid_50__queries=20,
         vectors__mb_per_1000_passages=14.04,
         vectors__encoding_seconds=75.0,
     )
     shown = Page(written_page(compare([exact, int8], VALUES.__getitem__)))
-    _, first, second = shown.table("MB of 1,000 passages", "reranking, p95 of 50")
+    _, first, second = shown.table("MB of 1,000 passages", "reranking, p95 of 50", "queries timed")
     assert (first[0], second[0]) == (NAME, f"{NAME}_int8")
-    assert first[1:] == ["-", "-", "-", "-", "-", "140 ms", "-"]
+    assert first[1:] == ["-", "-", "-", "-", "-", "140 ms", "-", "-"]
     assert second[1:3] == ["14.0", "0:01:15"]
     # 0.25 less in one of 60 queries.
     assert second[3].startswith("-0.0042 (-0.0")
-    assert second[6:] == ["9.5 ms", "12.2 ms"]
+    assert second[6:] == ["9.5 ms (9.0 to 10.0)", "12.2 ms (at least 11.0)", "20"]
     assert "ColBERT" in shown.text and "OpenVINO" not in shown.text
 
 
@@ -60,6 +64,14 @@ def test_another_engine_is_a_form_of_the_same_model() -> None:
     assert "OpenVINO" in shown.text
     assert "Training all models took 0:01:40, scoring 0:00:00." in shown.text
     assert "next reranker" not in judge(both, 100).sentences[0]
+
+
+def test_forms_that_are_timed_in_another_way_are_of_the_same_model() -> None:
+    longer = served("int8", {"rerank.vectors": "int8", "latency.fewest_queries": "100"})
+    plain = served("none", {"latency.fewest_queries": "20"})
+    shown = Page(written_page(compare([plain, longer], VALUES.__getitem__)))
+    *_, second = shown.table("MB of 1,000 passages")
+    assert second[3].startswith("-0.0042 (-0.0")
 
 
 def test_nothing_is_shown_where_nothing_is_stored() -> None:
