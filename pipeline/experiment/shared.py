@@ -242,12 +242,9 @@ def _negatives(
 
 def check_sizes(config: Config, dataset: Dataset) -> None:
     """Raise InputError if there are too few passages, or no queries to train on."""
-    if max(config.eval.top_k) > len(dataset.corpus):
-        raise InputError(
-            f"eval.top_k={config.eval.top_k}: data set {dataset.name} has only "
-            f"{len(dataset.corpus)} passages"
-        )
+    top_k, passages, name = config.eval.top_k, len(dataset.corpus), dataset.name
+    if max(top_k) > passages:
+        raise InputError(f"eval.top_k={top_k}: data set {name} has only {passages} passages")
     if config.epochs > 0 and not dataset.train:
-        raise InputError(
-            f"epochs={config.epochs}: data set {dataset.name} has no training queries, use epochs=0"
-        )
+        problem = f"data set {name} has no training queries, use epochs=0"
+        raise InputError(f"epochs={config.epochs}: {problem}")

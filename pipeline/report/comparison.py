@@ -18,7 +18,8 @@ from pipeline.report.format import GROUPS
 from pipeline.report.labels import labels
 from pipeline.report.points import MEASURES, Point, cutoffs, pool
 from pipeline.report.uncertainty import COLUMNS, Ends, Evidence, value_of, weigh
-from pipeline.tracking.reader import SEARCH_PARAMS, RunRecord
+from pipeline.tracking.reader import RunRecord
+from pipeline.tracking.search_params import SEARCH_PARAMS
 
 UNKNOWN: Ends = nan, nan
 

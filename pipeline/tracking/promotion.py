@@ -9,8 +9,9 @@ from pipeline.evaluation.significance import LEVEL, paired_difference
 from pipeline.infra.stage_cache import StageCache
 from pipeline.records import Refused
 from pipeline.tracking import artifacts, reader, references, registry
-from pipeline.tracking.reader import SEARCH_PARAMS, RunRecord
+from pipeline.tracking.reader import RunRecord
 from pipeline.tracking.registry import ModelVersion
+from pipeline.tracking.search_params import SEARCH_PARAMS
 
 MEASURE = "ndcg"
 SAME_CANDIDATES = ("data.fingerprint", *SEARCH_PARAMS, "eval.overfetch", "eval.depth")

@@ -17,25 +17,6 @@ from pipeline.tracking.store import contact, every
 PAGE = 1000  # runs fetched at a time
 STAGE_TAG = "stage."  # + name of a stage; the value has the keys that the run used
 SWEEP = "tags.kind = 'sweep'"
-SEARCH_PARAMS = (
-    "embedder.path",
-    "embedder.max_length",
-    "embedder.query_prefix",
-    "embedder.passage_prefix",
-    "index.vector_index_above",
-    "index.fts.tokenizer",
-    "index.fts.language",
-    "index.fts.stem",
-    "index.fts.remove_stop_words",
-    "index.fts.stop_words",
-    "index.fts.ngram_min",
-    "index.fts.ngram_max",
-    "search.depth",
-    "machine.embedder_precision",
-    "eval.rrf_k",
-)
-"""MLflow params that are equal in two runs on the same data if their searches are the same."""
-
 FINISHED_POINT = "tags.kind = 'point' AND attributes.status = 'FINISHED'"
 
 

@@ -25,7 +25,8 @@ from pipeline.report.pair.difference import (
 from pipeline.report.points import MEASURES, cutoffs
 from pipeline.report.uncertainty import COLUMNS
 from pipeline.tracking import artifacts
-from pipeline.tracking.reader import SEARCH_PARAMS, RunRecord
+from pipeline.tracking.reader import RunRecord
+from pipeline.tracking.search_params import SEARCH_PARAMS
 
 COSTS = re.compile(
     r"train/(?:seconds|steps|pairs_seen|peak_mib)|eval/seconds"
