@@ -20,9 +20,11 @@ OnLog = Callable[[int, Mapping[str, float]], None]
 class FitRequest:
     """Everything that a trainer needs beside the model.
 
-    ``rows`` are iterated once. ``arguments`` are fields of transformers.TrainingArguments; the
+    ``rows`` are iterated once. ``loss`` is one that the architecture has, and ``negatives`` the
+    number of each row. ``arguments`` are fields of transformers.TrainingArguments; the
     layers that the base lacks learn at ``head_learning_rate`` instead (None: at the same rate).
-    ``dropout`` is that of all layers while training (None: each its own).
+    ``dropout`` is that of all layers while training (None: each its own). With ``lora_rank`` only
+    low-rank adapters and new layers learn (None: all weights). ``on_log`` gets every log entry.
     ``dev_score`` measures the current weights on the dev queries, higher is better; None: never.
     With it the best weights remain, and training stops after ``patience`` evaluations without a
     better score (None: never); the last step is evaluated as well. A checkpoint is written to the
@@ -65,7 +67,10 @@ class Scorer(Protocol):
         pairs: Sequence[tuple[str, str]],
         progress: bool = False,
     ) -> Scores:
-        """Score each (query id, passage id), shape (len(pairs),), in any finite range."""
+        """Score each (query id, passage id), shape (len(pairs),), in any finite range.
+
+        ``progress`` shows a bar, or lines in a log.
+        """
         ...
 
 

@@ -68,7 +68,7 @@ class RerankConfig:
         require(pools, "rerank.token_pooling", self.token_pooling, wanted)
 
     def must_fit(self, arch: ArchConfig) -> None:
-        """Check that the model reads a whole window, and that it can be kept or computed this way.
+        """Check that a model of ``arch`` can be scored so: its windows, vectors and engine.
 
         Raises:
             InputError: a window leaves no room for the query, or is longer than what is read;

@@ -68,7 +68,7 @@ def measure(start: Start, trained_on: Hardware) -> dict[str, float]:
 
 
 def inputs(start: Start) -> dict[str, object]:
-    """What determines the timings, for the key of the stage output: what ``measure`` passes on."""
+    """What determines the timings, for the key of the stage output: all that ``measure`` reads."""
     config, shared = start.config, start.shared
     reranker = None
     if config.arch.name != "none":

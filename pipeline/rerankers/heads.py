@@ -32,7 +32,11 @@ def head_weights(model: PreTrainedModel) -> str:
 
 
 def head_of(model: torch.nn.Module) -> torch.nn.Module:
-    """Find the layers that turn the encoded pair into a score."""
+    """Find the layers that turn the encoded pair into a score.
+
+    Raises:
+        InputError: the model has none of the known names.
+    """
     for name in HEADS:
         if isinstance(head := getattr(model, name, None), torch.nn.Module):
             return head
@@ -43,7 +47,11 @@ def head_of(model: torch.nn.Module) -> torch.nn.Module:
 
 
 def ensure_padding(model: CrossEncoder, folder: Path) -> None:
-    """Pad with the end-of-text token if the model has no padding token, as decoders have none."""
+    """Pad with the end-of-text token if the model has no padding token, as decoders have none.
+
+    Raises:
+        InputError: its tokenizer has neither.
+    """
     tokenizer = model.tokenizer
     if tokenizer.pad_token is None:
         if tokenizer.eos_token is None:

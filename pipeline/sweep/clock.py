@@ -10,7 +10,9 @@ TRUST = 0.2  # of the estimated time: how much of it must pass until the estimat
 
 @dataclass(frozen=True)
 class Clock:
-    """``started`` is when this attempt began, in seconds since 1970; ``earlier`` what others took.
+    """Counts the seconds of a sweep over its attempts, and estimates those that are left.
+
+    ``started`` is when this attempt began, in seconds since 1970; ``earlier`` what others took.
 
     A sweep's time is logged whenever a point has ended. An attempt that is killed loses the time
     since then, and nothing is counted twice.

@@ -23,10 +23,10 @@ ENDED = "ended.txt"
 
 @dataclass(frozen=True)
 class Reported:
-    """``pipeline.experiment.job.job``, followed by a line such as
+    """Runs a point as ``pipeline.experiment.job.job`` does, and logs one line when it has ended.
 
-    ``[5/18] colbert_minilm_l6_2neg_1ep: vector_reranked hit@10 0.703, NDCG@10 0.591 (1:40; about
-    24 min left)``.
+    The line is ``[5/18] colbert_minilm_l6_2neg_1ep: vector_reranked hit@10 0.703, NDCG@10 0.591
+    (1:40; about 24 min left)``.
 
     Ended points are counted as lines of a file in the sweep's folder, because a launcher may run
     them in several processes. Machines that share no disk count their own points.
