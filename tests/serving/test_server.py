@@ -57,7 +57,8 @@ def test_the_schema_says_which_paths_need_the_token(served: Served) -> None:
 
 def test_many_clients_at_once_get_their_own_scores(watched: Watched, address: str) -> None:
     def ask(i: int) -> list[float]:
-        body = {"query": f"query {i}", "texts": [f"text {i}", f"another {i}"]}
+        texts = [f"text {i}", f"another {i}"]
+        body = {"query": f"query {i}", "texts": texts, "raw_scores": True}
         found = httpx.post(f"{address}/rerank", json=body, timeout=60).json()
         return [item["score"] for item in sorted(found, key=lambda item: item["index"])]
 
