@@ -97,7 +97,7 @@ def name_of(reference: str) -> str:
         path = Path(reference).resolve()
         run = re.sub(r"^(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(-\d{6})?|\d+)_", "", path.parent.name)
         text = run if path.name == MODEL else path.name
-    return re.sub(r"[^A-Za-z0-9_.-]+", "_", text).strip("_.") or BY_REFERENCE
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", text).strip("_.") or MODEL
 
 
 def _reference(word: str) -> str | None:

@@ -41,7 +41,7 @@ class Step:
 
     @property
     def doublings(self) -> float:
-        """How often ``start`` doubles until ``end``."""
+        """Return how often ``start`` doubles until ``end``."""
         return log2(self.end / self.start)
 
 

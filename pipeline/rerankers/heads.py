@@ -22,12 +22,12 @@ An embedder that takes the mean over tokens has one, too, but never trained it.
 
 
 def behind_encoder(model: PreTrainedModel) -> dict[str, torch.nn.Module]:
-    """Name -> layer, of those that follow the encoder: ``head``, ``drop`` and ``classifier``."""
+    """Return the layers that follow the encoder by name, as ``head`` and ``classifier``."""
     return {n: layer for n, layer in model.named_children() if n != model.base_model_prefix}
 
 
 def head_weights(model: PreTrainedModel) -> str:
-    """The names of the weights that the base lacks or never trained, as a regular expression."""
+    """Return a regular expression for the weights that the base lacks or never trained."""
     return rf"\b({'|'.join([*behind_encoder(model), POOLER])})\."
 
 

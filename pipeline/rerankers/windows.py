@@ -49,7 +49,7 @@ class Parts:
         self.pairs += [(query_id, name) for name in names]
 
     def best(self, scores: Scores) -> Scores:
-        """The largest score of each added pair, of those of its parts in the order of ``pairs``."""
+        """Return the best score of each added pair; ``scores`` are those of ``pairs``, in order."""
         pooled: Scores = np.maximum.reduceat(scores, self._starts) if self._starts else scores
         return pooled
 

@@ -19,7 +19,7 @@ BATCH = 256  # queries embedded and searched at a time
 FILE = "candidates.parquet"
 SCHEMA = pa.schema(
     [
-        pa.field("search", pa.string()),  # the search
+        pa.field("search", pa.string()),
         pa.field("query_id", pa.string()),
         pa.field("doc_id", pa.string()),
         pa.field("score", pa.float64()),
