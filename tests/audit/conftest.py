@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from pipeline.config.datasets import PydocsConfig
+from pipeline.data.docstrings import read_pairs
 from pipeline.data.near_duplicates import groups
-from pipeline.data.pydocs import read_pairs
 
 Row = dict[str, Any]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.datasets import PydocsConfig
-from pipeline.data import pydocs
+from pipeline.data import docstrings
 from pipeline.data.text import bare
 from pipeline.records import Dataset, InputError
 from tests.points import load
@@ -67,7 +67,7 @@ def test_lengths(dataset: Dataset) -> None:
 @pytest.mark.slow
 def test_a_known_docstring(tmp_path: Path) -> None:
     place = "networkx/algorithms/core.py:k_shell"
-    pairs = {pair.place: pair for pair in pydocs.read_pairs(config(), Counter())}
+    pairs = {pair.place: pair for pair in docstrings.read_pairs(config(), Counter())}
     assert pairs[place].query == "Returns the k-shell of G."
     assert pairs[place].passage.startswith("The k-shell is the subgraph induced by nodes with")
     assert not any("/tests/" in name for name in pairs)
@@ -125,7 +125,7 @@ def test_nothing_is_imported(tmp_path: Path) -> None:
 def test_parsing_is_quiet_and_leaves_other_warnings_alone() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        pydocs._parse(b'"""an \\d escape"""\nx = 1 if 1is 1 else 2\n')
+        docstrings._parse(b'"""an \\d escape"""\nx = 1 if 1is 1 else 2\n')
         with pytest.raises(UserWarning):
             warnings.warn("mine", UserWarning, stacklevel=1)
 
@@ -172,7 +172,7 @@ class Shape:
 
 
 def test_definitions_of_one_file() -> None:
-    pairs = list(pydocs._pairs_of("pkg/m.py", pydocs._parse(SOURCE.encode()), config()))
+    pairs = list(docstrings._pairs_of("pkg/m.py", docstrings._parse(SOURCE.encode()), config()))
     assert [(pair.place, pair.query) for pair in pairs] == [
         ("pkg/m.py", "How a module is described here."),
         ("pkg/m.py:Shape", "A shape that has an area."),
@@ -199,7 +199,7 @@ def test_repeats_and_broken_files_are_counted(
     dropped: Counter[str] = Counter()
 
     places = [
-        pair.place for pair in pydocs.read_pairs(config(packages=["pkg-under-test"]), dropped)
+        pair.place for pair in docstrings.read_pairs(config(packages=["pkg-under-test"]), dropped)
     ]
 
     # "again" repeats the query of "area", the class the passage of the module
