@@ -5,10 +5,12 @@ at import time.
 """
 
 import ast
+import gc
 import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -16,8 +18,10 @@ from typing import NamedTuple
 from pipeline.config.datasets import PydocsConfig
 from pipeline.data.text import text_key
 from pipeline.infra.console import live_line
+from pipeline.infra.processes import in_processes
 from pipeline.records import InputError
 
+FILES = 64  # that a process reads at a time
 TEST_PARTS = {"test", "tests", "testing", "_testing", "conftest.py"}
 
 
@@ -37,13 +41,13 @@ def read_pairs(config: PydocsConfig, dropped: Counter[str]) -> Iterator[Pair]:
     """
     queries: set[bytes] = set()
     passages: set[bytes] = set()
-    for name, path in live_line("reading docstrings", "file", source_files(config.packages)):
-        try:
-            tree = _parse(path.read_bytes())
-        except (OSError, SyntaxError, ValueError):
+    files = source_files(config.packages)
+    read = in_processes(partial(pairs_of_file, config), files, FILES)
+    for pairs in live_line("reading docstrings", "file", read, total=len(files)):
+        if pairs is None:
             dropped["unreadable_file"] += 1
             continue
-        for pair in _pairs_of(name, tree, config):
+        for pair in pairs:
             query, passage = text_key(pair.query), text_key(pair.passage)
             if query in queries:
                 dropped["repeated_query"] += 1
@@ -82,6 +86,18 @@ def distribution(name: str) -> metadata.Distribution:
         raise InputError(
             f"dataset.packages: {name} is not installed; install it or leave it out"
         ) from None
+
+
+def pairs_of_file(config: PydocsConfig, file: tuple[str, Path]) -> list[Pair] | None:
+    """Return the pairs of one file, (name, path), in its order; None if it does not parse."""
+    name, path = file
+    gc.disable()  # Collecting the millions of objects of the trees would triple the time.
+    try:
+        return list(_pairs_of(name, _parse(path.read_bytes()), config))
+    except (OSError, SyntaxError, ValueError):
+        return None
+    finally:
+        gc.enable()
 
 
 def _parse(source: bytes) -> ast.Module:

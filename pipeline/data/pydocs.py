@@ -4,10 +4,7 @@ A query has one relevant passage, the rest of its docstring. The same locked pac
 data on every machine.
 """
 
-import gc
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -51,8 +48,7 @@ def build(config: PydocsConfig, folder: Path) -> Splits:
         InputError: nothing is left for training, or the corpus limit is too small.
     """
     dropped: Counter[str] = Counter()
-    with _garbage_collector_off():
-        pairs = {pair.place: pair for pair in read_pairs(config, dropped)}
+    pairs = {pair.place: pair for pair in read_pairs(config, dropped)}
     with CorpusWriter(folder / "full") as writer:
         for pair in pairs.values():
             writer.add(pair.place, pair.passage)
@@ -91,13 +87,3 @@ def build(config: PydocsConfig, folder: Path) -> Splits:
         (splits.test, splits.dev, splits.train),
     )
     return splits
-
-
-@contextmanager
-def _garbage_collector_off() -> Iterator[None]:
-    """Pause garbage collection: syntax trees are millions of objects, and it triples the time."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()

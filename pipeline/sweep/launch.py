@@ -22,9 +22,9 @@ from omegaconf import DictConfig, open_dict
 from pipeline.config.compose import quoted
 from pipeline.config.stages import TrackingConfig
 from pipeline.infra.errors import one_line
+from pipeline.infra.processes import cores
 from pipeline.sweep.clock import Clock
 from pipeline.sweep.grid import Grid
-from pipeline.sweep.places import cores
 from pipeline.sweep.resume import KILLED
 from pipeline.sweep.task import Reported
 from pipeline.tracking import reader

@@ -5,12 +5,13 @@ process takes the first free place by a lock, which the operating system frees w
 """
 
 import os
-import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+from pipeline.infra.processes import cores
 
 
 def take_share(folder: Path, at_once: int) -> int:
@@ -33,13 +34,6 @@ def _share(folder: Path, at_once: int) -> tuple[int, FileLock]:
 
     torch.set_num_threads(max(1, cores() // at_once))
     return place, lock
-
-
-def cores() -> int:
-    """Count the cores that this process may use, which a scheduler can limit."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _take_place(folder: Path, at_once: int) -> tuple[int, FileLock]:

@@ -18,11 +18,11 @@ from mlflow import MlflowClient
 from omegaconf import OmegaConf
 
 from pipeline.config.stages import TrackingConfig
+from pipeline.infra.processes import cores
 from pipeline.sweep import launch
 from pipeline.sweep import run as sweep
 from pipeline.sweep.grid import Grid
 from pipeline.sweep.launch import at_once
-from pipeline.sweep.places import cores
 from pipeline.sweep.resume import KILLED
 from pipeline.tracking import reader
 from tests.conftest import Prepare
