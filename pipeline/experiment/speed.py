@@ -33,8 +33,8 @@ from pipeline.training.train import train
 SECONDS = 0.6  # that a measurement takes at least
 ROUNDS = 3  # of scoring at least; the median counts, as other work may delay one
 STEPS = 6  # of the training at most
-PAIRS = 64  # scored at a time
-QUERIES = 8  # of these pairs at most
+QUERIES = 8  # that passages are scored for at most
+WARM_UP = 8  # pairs of a first pass, which is slower
 
 
 class Speed(NamedTuple):
@@ -67,23 +67,24 @@ def sample(config: Config, shared: Shared) -> Sample:
     return Sample(
         examples=examples,
         queries=sorted(shared.dataset.test.queries.values(), key=tie_key)[:QUERIES],
-        passages=texts[:PAIRS],
+        passages=texts[: config.eval.batch_size],
         shared_by=round(pairs / max(passages, 1)),
     )
 
 
 def invented(config: Config, shared_by: int) -> Sample:
     """Make up texts that are longer than any model reads."""
-    passages = [f"{n} the order of the nodes in a graph and its edges " * 99 for n in range(PAIRS)]
+    size = config.eval.batch_size
+    passages = [f"{n} the order of the nodes in a graph and its edges " * 99 for n in range(size)]
     queries = [f"how are the nodes of graph {n} ordered" for n in range(QUERIES)]
     rows = STEPS * config.train.batch_size
     examples = [
         TrainingExample(
             query=f"{queries[n % QUERIES]} {n}",
-            positive=f"{n} {passages[n % PAIRS]}",
+            positive=f"{n} {passages[n % size]}",
             gain=1,
             label=1.0,
-            negatives=[f"{n} {k} {passages[n % PAIRS]}" for k in range(config.negatives)],
+            negatives=[f"{n} {k} {passages[n % size]}" for k in range(config.negatives)],
         )
         for n in range(rows)
     ]
@@ -116,7 +117,7 @@ def _seconds_a_pair(scorer: Scorer, queries: Sequence[str], passages: Sequence[s
     by_number = {f"q{n}": query for n, query in enumerate(queries)}
     texts = {f"d{n}": passage for n, passage in enumerate(passages)}
     pairs = [(query, passage) for query in by_number for passage in texts]
-    scorer.score_pairs(by_number, texts, pairs[:PAIRS])  # The first pass is slower.
+    scorer.score_pairs(by_number, texts, pairs[:WARM_UP])
     rounds: list[float] = []
     while len(rounds) < ROUNDS or sum(rounds) < SECONDS:
         start = time.perf_counter()

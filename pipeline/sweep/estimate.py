@@ -52,9 +52,12 @@ class Counted:
 
     @property
     def kind(self) -> str:
-        """The same for points that score at the same speed per pair."""
+        """The same for points that score at the same speed per pair.
+
+        Passages are encoded at the same speed to be scored and to be stored.
+        """
         config = self.config
-        scoring = (config.eval.batch_size, config.rerank, config.hardware)
+        scoring = (config.eval.batch_size, config.rerank.windows, config.hardware)
         return str((config.dataset, config.base, config.arch, scoring))
 
     @property

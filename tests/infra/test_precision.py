@@ -107,6 +107,25 @@ def test_measuring_changes_neither_random_numbers_nor_threads() -> None:
 
 
 @pytest.mark.parametrize(
+    ("seconds", "rounds"), [(0.0, 1), (60.0, 1 + layer_speed.ROUNDS)], ids=["slow", "fast"]
+)
+def test_a_first_round_that_takes_long_is_the_only_one(
+    seconds: float, rounds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed: list[str] = []
+
+    def score(layer: object, hidden: torch.Tensor, precision: str) -> float:
+        timed.append(precision)
+        return {"fp32": 1.0, "bf16": 6.0}[precision] if len(timed) <= 2 else 2.0
+
+    monkeypatch.setattr(layer_speed, "_seconds_to_score", score)
+    monkeypatch.setattr(layer_speed, "SECONDS", seconds)
+    speedup = layer_speed.measured_speedup("cpu", "bf16", SMALL, Batch(2, 8), False)
+    assert timed == ["fp32", "bf16"] * rounds
+    assert speedup == (1 / 6 if rounds == 1 else 1)
+
+
+@pytest.mark.parametrize(
     ("config", "sizes"),
     [
         (

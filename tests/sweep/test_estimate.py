@@ -47,19 +47,23 @@ def test_points_of_one_kind_are_measured_once(monkeypatch: pytest.MonkeyPatch) -
             counted(Work(20, 5), "arch=colbert", "negatives=1", "epochs=2"),
             counted(Work(40, 5), "arch=colbert", "negatives=2", "epochs=2", "seed=13"),
             counted(Work(0, 5, 7), "arch=colbert", "negatives=0", "epochs=0"),
+            counted(Work(encoded=9), "arch=colbert", "epochs=0", "rerank.vectors=fp16"),
             counted(Work(10, 5), "arch=cross_encoder"),
+            counted(Work(0, 5), "arch=cross_encoder", "epochs=0", "rerank.windows=64"),
         ]
     )
     # A ColBERT trains fewer pairs a second with fewer negatives, but scores as fast.
     assert measured == [
-        ("colbert", 2, Work(40, 5, 7)),
+        ("colbert", 2, Work(40, 5, 7, encoded=9)),
         ("colbert", 1, Work(10)),
         ("cross_encoder", 1, Work(10, 5)),
+        ("cross_encoder", 1, Work(0, 5)),
     ]
     start = estimate.TRAINER
     trained = [point.train for point in found]
-    assert trained == [0, 10 + start, 20 + start, 80 + start, 0, 10 + start]
+    assert trained == [0, 10 + start, 20 + start, 80 + start, 0, 0, 10 + start, 0]
     assert found[4].time == 21
+    assert found[5].score == 9 * 3
 
 
 @pytest.mark.parametrize(
