@@ -6,6 +6,7 @@ memory does not grow with the training set.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -49,44 +50,48 @@ def mine_negatives(
         InputError: no query has enough negatives.
         RuntimeError: a score of ``filter_by`` is not finite.
     """
-    dropped = most = 0
-    query_ids = iter(dataset.train.queries)
     chooser = Chooser(dataset, config, seed, filter_by)
+    counts: Counter[int] = Counter()  # negatives found -> queries with so many
+    query_ids = iter(dataset.train.queries)
     with (
         pq.ParquetWriter(folder / FILE, SCHEMA) as writer,
         live_line("mine negatives", "query", total=len(dataset.train)) as bar,
     ):
         while chunk := list(islice(query_ids, config.chunk_size)):
-            rows: list[TrainingRow] = []
-            vectors = embedder.encode_queries([dataset.train.queries[q] for q in chunk])
-            found = table.search_vector(vectors, config.last_rank)
-            ranked = dict(zip(chunk, found, strict=True))
-            similar = {}
-            if config.margin is not None or config.relative_margin is not None:
-                similar = _similarity(ranked, vectors, dataset, embedder)
-            windows = {q: _window(hits, similar.get(q), config) for q, hits in ranked.items()}
-            for query_id, negatives in chooser.choose(windows).items():
-                most = max(most, len(negatives))
-                if len(negatives) < config.depth:
-                    dropped += 1
-                    continue
-                relevant = dataset.train.qrels[query_id]
-                rows += [TrainingRow(query_id, positive, negatives) for positive in relevant]
-            rows.sort()
+            negatives = chooser.choose(_windows(chunk, dataset, table, embedder, config))
+            counts.update(map(len, negatives.values()))
+            rows = sorted(
+                TrainingRow(query_id, positive, of_query)
+                for query_id, of_query in negatives.items()
+                if len(of_query) >= config.depth
+                for positive in dataset.train.qrels[query_id]
+            )
             writer.write_table(pa.Table.from_pylist([r._asdict() for r in rows], schema=SCHEMA))
             bar.update(len(chunk))
-    if dropped == len(dataset.train):
+    _report_dropped(counts, len(table), config)
+
+
+def _report_dropped(counts: Counter[int], passages: int, config: MiningConfig) -> None:
+    """Log how many queries have too few negatives; ``counts`` maps negatives to queries.
+
+    Raises:
+        InputError: all have too few.
+    """
+    queries = counts.total()
+    dropped = sum(count for negatives, count in counts.items() if negatives < config.depth)
+    if dropped == queries:
         raise InputError(
-            f"mining.depth={config.depth}: none of the {dropped} training queries has that many "
-            f"negatives, the most is {most} (of {len(table)} passages, {_limits(config)}); lower "
-            "mining.depth and negatives, or mining.first_rank, or add passages to search"
+            f"mining.depth={config.depth}: none of the {queries} training queries has that many "
+            f"negatives, the most is {max(counts, default=0)} (of {passages} passages, "
+            f"{_limits(config)}); lower mining.depth and negatives, or mining.first_rank, or add "
+            "passages to search"
         )
     if dropped:
         log.warning(
             "mining: %d of %d training queries dropped, fewer than mining.depth=%d negatives "
             "(%s); lower mining.depth or mining.first_rank to keep them",
             dropped,
-            len(dataset.train),
+            queries,
             config.depth,
             _limits(config),
         )
@@ -101,6 +106,23 @@ def _limits(config: MiningConfig) -> str:
     return ", ".join(
         f"mining.{name}={value}" for name, value in limits.items() if value is not None
     )
+
+
+def _windows(
+    query_ids: Sequence[str],
+    dataset: Dataset,
+    table: PassageTable,
+    embedder: Embedder,
+    config: MiningConfig,
+) -> dict[str, list[str]]:
+    """Search for the queries; return the passages that may be negatives of each, best first."""
+    vectors = embedder.encode_queries([dataset.train.queries[q] for q in query_ids])
+    found = table.search_vector(vectors, config.last_rank)
+    ranked = dict(zip(query_ids, found, strict=True))
+    similar = {}
+    if config.margin is not None or config.relative_margin is not None:
+        similar = _similarity(ranked, vectors, dataset, embedder)
+    return {q: _window(hits, similar.get(q), config) for q, hits in ranked.items()}
 
 
 def _similarity(
