@@ -1,12 +1,20 @@
 """Measure a model on held-out queries: ``python -m pipeline evaluate model=REF``."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
+from typing import TYPE_CHECKING
 
 from pipeline.commands.arguments import Parser, check_choice, model_of, own_keys
 from pipeline.records import SEARCHES, InputError
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
+    from pipeline.experiment.head_to_head import Order, Task
+    from pipeline.protocols import Scorer
+    from pipeline.report.pair.difference import Difference
+    from pipeline.report.pair.measured import Setting
 
 EPILOG = """\
 keys:
@@ -107,42 +115,66 @@ def evaluate(request: Request, min_gain: float | None, json: bool) -> None:
 
     config = compose([*request.overrides, "epochs=0"])
     check_files(config)
+    task, models = _load(request, config, gated=min_gain is not None)
 
-    from pipeline.experiment.head_to_head import (
-        LABELLED,
-        make_task,
-        measure,
-        searches_alone,
-        without_seen,
-    )
+    from pipeline.experiment.head_to_head import LABELLED, measure, searches_alone
+    from pipeline.report.pair.measured import as_json, gate
+    from pipeline.report.pair.terminal import show
+
+    search = LABELLED if task.mode == "rerank" else request.search or SEARCHES[0]
+    orders = {key: measure(task, request.metric, model) for key, model in models.items()}
+    if alone := searches_alone(task, request.metric):
+        orders["alone"] = alone
+    setting, difference = _compare(request, task, search, orders)
+    (gated,) = (row for row in difference.rows if row.name == search)
+    if json:
+        print(as_json(difference, setting, gated, min_gain))
+    else:
+        show(difference)
+    if min_gain is not None:
+        gate(gated, request.metric, min_gain, setting.ranks_nothing)
+
+
+def _load(request: Request, config: "Config", gated: bool) -> "tuple[Task, dict[str, Scorer]]":
+    """Load the model and the baseline, if there is one, and make the task that both get.
+
+    The models are loaded first, so that a folder without a reranker is reported at once.
+    """
+    from pipeline.experiment.head_to_head import make_task, without_seen
     from pipeline.experiment.saved_scorer import find_scorer
     from pipeline.infra import hardware, quiet
     from pipeline.infra.stage_cache import StageCache
-    from pipeline.report.pair.difference import Texts
-    from pipeline.report.pair.measured import Setting, as_json, differ, gate, system
-    from pipeline.report.pair.terminal import show
 
     quiet.silence()
     cache = StageCache.of(config)
-    references = {"model": request.model, "baseline": request.baseline}
     machine = hardware.resolve(config.hardware)
-    # Both are found and loaded first, so that a folder without a reranker is reported at once.
+    references = {"model": request.model, "baseline": request.baseline}
     found = {key: find_scorer(key, ref, config, cache) for key, ref in references.items() if ref}
     models = {key: scorer.load(config.rerank) for key, scorer in found.items()}
     task = make_task(config, machine, cache, request.mode, request.cutoff)
     if task.mode == "rerank" and request.search:
         raise InputError(f"search={request.search}: mode=rerank searches nothing, leave it out")
-    if task.mode == "rerank" and min_gain is not None and request.baseline is None:
+    if task.mode == "rerank" and gated and request.baseline is None:
         raise InputError("--min-gain: in mode=rerank it needs baseline=REF")
-    task = without_seen(task, {scorer.name: scorer.folder for scorer in found.values()})
-    search = LABELLED if task.mode == "rerank" else request.search or SEARCHES[0]
-    orders = {key: measure(task, request.metric, model) for key, model in models.items()}
-    if alone := searches_alone(task, request.metric):
-        orders["alone"] = alone
+    return without_seen(task, {scorer.name: scorer.folder for scorer in found.values()}), models
+
+
+def _compare(
+    request: Request, task: "Task", search: str, orders: "Mapping[str, Mapping[str, Order]]"
+) -> "tuple[Setting, Difference]":
+    """Describe what was measured, and compare the model with the baseline or the search alone.
+
+    ``orders`` are by "model", "baseline" and "alone", then by search. The worst queries are those
+    of ``search``.
+    """
+    from pipeline.report.pair.difference import Texts
+    from pipeline.report.pair.measured import Setting, differ, system
+
     systems = {
         key: system({name: order.values for name, order in of.items()}, of[search].ranking)
         for key, of in orders.items()
     }
+    alone = systems.get("alone")
     setting = Setting(
         model=request.model,
         baseline=request.baseline or ("no reranking" if alone else None),
@@ -153,18 +185,6 @@ def evaluate(request: Request, min_gain: float | None, json: bool) -> None:
         queries=len(task.queries),
         ranks_nothing=tuple(key for key, of in orders.items() if of[search].ranks_nothing),
     )
-    difference = differ(
-        setting,
-        search,
-        systems["model"],
-        systems.get("baseline", systems.get("alone")),
-        systems.get("alone"),
-        Texts(task.queries, task.dataset.corpus, task.qrels),
-    )
-    (gated,) = (row for row in difference.rows if row.name == search)
-    if json:
-        print(as_json(difference, setting, gated, min_gain))
-    else:
-        show(difference)
-    if min_gain is not None:
-        gate(gated, request.metric, min_gain, setting.ranks_nothing)
+    texts = Texts(task.queries, task.dataset.corpus, task.qrels)
+    baseline = systems.get("baseline", alone)
+    return setting, differ(setting, search, systems["model"], baseline, alone, texts)

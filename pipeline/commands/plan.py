@@ -42,13 +42,17 @@ examples:
 
 @dataclass(frozen=True)
 class Planned:
-    """The points of a grid with what each does and costs; None where only the data can tell."""
+    """The points of a grid with what each does and costs; None where only the data can tell.
+
+    ``unknown`` says why the time on this machine can't be measured; "" if it can.
+    """
 
     points: Sequence[Config]
     schedules: Sequence["Schedule | None"]
     works: Sequence["Work | None"]
     costs: Sequence["Cost"]
     total: "Cost"
+    unknown: str
 
 
 def main(words: Sequence[str]) -> None:
@@ -78,7 +82,16 @@ def main(words: Sequence[str]) -> None:
     utilisation = check_utilisation(arguments.utilisation)
 
     # before the heavy imports, to report a mistake at once
-    points: Sequence[Config] = Grid(arguments.overrides).points
+    planned = _plan(Grid(arguments.overrides).points)
+    gpus = on_gpus(planned.total.flops, utilisation, prices)
+    if arguments.json:
+        print(json.dumps(_as_object(planned, gpus, utilisation, prices), indent=2))
+    else:
+        _show(planned, gpus, utilisation)
+
+
+def _plan(points: Sequence[Config]) -> Planned:
+    """Count what the points do and cost."""
     with importing():
         from pipeline.infra import quiet
         from pipeline.sweep import cost, plan
@@ -89,35 +102,32 @@ def main(words: Sequence[str]) -> None:
     schedules = [plan.planned(point) if point.epochs > 0 else None for point in points]
     works = plan.works(points)
     costs = cost.of_grid(points, works)
-    planned = Planned(points, schedules, works, costs, cost.total(costs))
-    gpus = on_gpus(planned.total.flops, utilisation, prices)
-    if arguments.json:
-        print(json.dumps(_as_object(planned, gpus, utilisation, prices), indent=2))
-        return
+    return Planned(points, schedules, works, costs, cost.total(costs), _unknown(points, works))
 
+
+def _show(planned: Planned, gpus: Sequence[OnGpu], utilisation: float) -> None:
+    """Print the plan as tables; the first is there before the time on this machine is measured."""
     from rich.console import Console
 
     from pipeline.sweep import cost_table
 
     console = Console(width=None if sys.stdout.isatty() else 140)
-    _show_points(console, points, schedules)
-    unknown, seconds = _unknown(points, works), None
-    if not unknown:
+    _show_points(console, planned)
+    if not planned.unknown:
         console.print("measuring how fast this machine trains and scores", highlight=False)
-        seconds = _measured(points, works)
-    cost_table.show(console, costs, planned.total, seconds)
+    seconds = _measured(planned)
+    cost_table.show(console, planned.costs, planned.total, seconds)
     for line in cost_table.gpu_lines(gpus, utilisation):
         console.print(line, highlight=False)
-    _print_time(console, works, seconds, unknown)
+    _print_time(console, planned, seconds)
 
 
-def _show_points(
-    console: "Console", points: Sequence[Config], schedules: Sequence["Schedule | None"]
-) -> None:
+def _show_points(console: "Console", planned: Planned) -> None:
     from rich.table import Table
 
     from pipeline.sweep.plan import model_key
 
+    points, schedules = planned.points, planned.schedules
     table = Table("#", "run", "start", "negatives", "epochs", "batch", "lr", "pairs", "steps")
     for column in table.columns[3:]:
         column.justify = "right"
@@ -144,25 +154,21 @@ def _show_points(
     console.print(f"{counted} on {points[0].dataset.name}, {pairs}")
 
 
-def _print_time(
-    console: "Console",
-    works: Sequence["Work | None"],
-    seconds: Sequence["Seconds"] | None,
-    unknown: str,
-) -> None:
+def _print_time(console: "Console", planned: Planned, seconds: Sequence["Seconds"] | None) -> None:
     """Print how much work there is, and how long it takes here or why that is not known."""
     from pipeline.experiment.work import Work
     from pipeline.sweep.estimate import in_words
 
-    if None not in works:
-        whole = Work(*map(sum, zip(*(work for work in works if work), strict=True)))
+    known = [work for work in planned.works if work is not None]
+    if len(known) == len(planned.works):
+        whole = Work(*map(sum, zip(*known, strict=True)))
         stored = f"; {whole.encoded:,} passages to encode" if whole.encoded else ""
         console.print(
             f"{whole.trained:,} pairs to train, {whole.to_score:,} to score, "
             f"{whole.served:,} to time{stored}",
             highlight=False,
         )
-    time = f"?, {unknown}"
+    time = f"?, {planned.unknown}"
     if seconds is not None:
         time = f"{in_words(seconds)}, once data, index and negatives are made"
     console.print(f"time: {time}", highlight=False)
@@ -182,28 +188,31 @@ def _unknown(points: Sequence[Config], works: Sequence["Work | None"]) -> str:
     return f"the speed of {', '.join(away)} is not known here (not local)" if away else ""
 
 
-def _measured(points: Sequence[Config], works: Sequence["Work | None"]) -> list["Seconds"]:
+def _measured(planned: Planned) -> list["Seconds"] | None:
+    """Measure how long the points take on this machine; None where that is not known."""
     from pipeline.infra.stage_cache import StageCache
     from pipeline.sweep import plan
     from pipeline.sweep.estimate import seconds
 
-    known = [work for work in works if work is not None]
+    if planned.unknown:
+        return None
+    works = [work for work in planned.works if work is not None]
+    points = zip(planned.points, works, strict=True)
     with TemporaryDirectory() as folder:
         cache = StageCache(Path(folder))
-        return seconds([plan.with_speed(p, w, cache) for p, w in zip(points, known, strict=True)])
+        return seconds([plan.with_speed(point, work, cache) for point, work in points])
 
 
 def _as_object(
     planned: Planned, gpus: Sequence[OnGpu], utilisation: float, prices: Mapping[str, float]
 ) -> dict[str, object]:
     """All that is printed, with null for a ?, in bytes, seconds and FLOPs."""
-    points, works = planned.points, planned.works
-    unknown = _unknown(points, works)
-    seconds = None if unknown else [s._asdict() for s in _measured(points, works)]
-    of_points: Sequence[dict[str, float] | None] = seconds or [None] * len(points)
-    rows = zip(points, planned.schedules, planned.costs, of_points, strict=True)
+    measured = _measured(planned)
+    seconds = None if measured is None else [of_point._asdict() for of_point in measured]
+    each: Sequence[dict[str, float] | None] = seconds or [None] * len(planned.points)
+    rows = zip(planned.points, planned.schedules, planned.costs, each, strict=True)
     return {
-        "dataset": points[0].dataset.name,
+        "dataset": planned.points[0].dataset.name,
         "points": [
             _settings(point, schedule)
             | asdict(cost)
@@ -216,7 +225,7 @@ def _as_object(
             "measured": False,
             "gpus": [gpu._asdict() for gpu in gpus],
         },
-        "here": {"unknown": unknown or None, "seconds": seconds},
+        "here": {"unknown": planned.unknown or None, "seconds": seconds},
     }
 
 

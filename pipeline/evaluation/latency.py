@@ -12,7 +12,7 @@ little, and a slow reranker takes a second for each.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -71,37 +71,48 @@ def measure(queries: Sequence[str], stack: Stack, config: LatencyConfig) -> dict
     ``queries_per_s`` is 1 / mean total, with one client. ``latency/first_query_ms`` is the total of
     the first query of all, once, in the first search that is reranked, at the first limit.
     """
-    times: dict[tuple[str, int], dict[str, list[float]]] = {
-        (search, limit): {part: [] for part in PARTS}
-        for search in SEARCHES
-        for limit in config.limits
-    }
     searches = {limit: stack.searches(limit) for limit in config.limits}
-    warmup = list(islice(cycle(queries), config.warmup))
-    timed = queries[config.warmup :] or queries
-    limits = list(config.limits)
-    cold = _serve(queries[0], limits[0], searches[limits[0]], stack, config)
+    first = config.limits[0]
+    cold = _serve(queries[0], first, searches[first], stack, config)
+    times = _times(queries, searches, stack, config)
     metrics = {"latency/first_query_ms": next(iter(cold.values()))["total"] * 1000}
-    for number, text in enumerate(live_line("latency", "query", [*warmup, *timed]), -len(warmup)):
+    for (search, limit), parts in times.items():
+        prefix = f"latency/{search}_{limit}"
+        metrics |= summary(prefix, parts)
+        for part in ("total", "rerank") if stack.reranker else ("total",):
+            metrics |= interval_metrics(f"{prefix}/{part}", parts[part])
+        metrics[f"{prefix}/queries"] = len(parts["total"])
+        metrics[f"{prefix}/queries_per_s"] = 1000 / float(np.mean(parts["total"]))
+    return metrics
+
+
+def _times(
+    queries: Sequence[str], searches: Mapping[int, Searches], stack: Stack, config: LatencyConfig
+) -> dict[tuple[str, int], dict[str, list[float]]]:
+    """Serve the queries after a warm-up; return (search, limit) -> part -> milliseconds.
+
+    ``searches`` are by limit. A limit is done as soon as the medians of its searches are precise.
+    """
+    times: dict[tuple[str, int], dict[str, list[float]]] = {
+        (search, limit): {part: [] for part in PARTS} for search in SEARCHES for limit in searches
+    }
+    warmup = list(islice(cycle(queries), config.warmup))
+    texts = [*warmup, *(queries[config.warmup :] or queries)]
+    limits = list(config.limits)
+    # The first query after the warm-up has the number 1.
+    for number, text in enumerate(live_line("latency", "query", texts), 1 - len(warmup)):
         for limit in limits:
-            measured = _serve(text, limit, searches[limit], stack, config)
-            if number >= 0:
-                for search, parts in measured.items():
+            served = _serve(text, limit, searches[limit], stack, config)
+            if number > 0:
+                for search, parts in served.items():
                     for part, seconds in parts.items():
                         times[search, limit][part].append(seconds * 1000)
-        if number + 1 >= config.fewest_queries and (number + 1) % STEP == 0:
-            cells = {limit: [times[s, limit]["total"] for s in SEARCHES] for limit in limits}
-            limits = [limit for limit in limits if not all(map(precise, cells[limit]))]
+        if number >= config.fewest_queries and number % STEP == 0:
+            totals = {limit: [times[s, limit]["total"] for s in SEARCHES] for limit in limits}
+            limits = [limit for limit in limits if not all(map(precise, totals[limit]))]
         if not limits:
             break
-    for (search, limit), cell in times.items():
-        prefix = f"latency/{search}_{limit}"
-        metrics |= summary(prefix, cell)
-        for part in ("total", "rerank") if stack.reranker else ("total",):
-            metrics |= interval_metrics(f"{prefix}/{part}", cell[part])
-        metrics[f"{prefix}/queries"] = len(cell["total"])
-        metrics[f"{prefix}/queries_per_s"] = 1000 / float(np.mean(cell["total"]))
-    return metrics
+    return times
 
 
 class TimedReranker(LanceDBReranker):  # type: ignore[misc]
@@ -115,11 +126,9 @@ class TimedReranker(LanceDBReranker):  # type: ignore[misc]
 
     @contextmanager
     def _clock(self) -> Iterator[None]:
-        self._hardware.synchronize()
-        start = time.perf_counter()
+        start = _now(self._hardware)
         yield
-        self._hardware.synchronize()
-        self.seconds += time.perf_counter() - start
+        self.seconds += _now(self._hardware) - start
 
     def rerank_vector(self, query: str, vector_results: pa.Table) -> pa.Table:
         """Rerank the rows of a vector search."""
@@ -143,30 +152,37 @@ def _serve(
     text: str, limit: int, searches: Searches, stack: Stack, config: LatencyConfig
 ) -> dict[str, dict[str, float]]:
     """Serve one query by every search; return search -> part -> seconds."""
-    reranker, hardware = stack.reranker, stack.hardware
     measured: dict[str, dict[str, float]] = {}
     # The searches that are reranked come first, as the others take their time over.
     for search in sorted(SEARCHES, key=lambda search: search not in config.rerank_modes):
-        reranks = reranker is not None and search in config.rerank_modes
-        served = stack.reranking(reranker if reranks else None, limit)
-        timed = TimedReranker(served, hardware) if reranks else None
-        hardware.synchronize()
-        start = time.perf_counter()
-        vector = stack.embedder.encode_queries([text])[0] if search != "fts" else None
-        hardware.synchronize()
-        embedded = time.perf_counter()
-        searches.reranked(search, text, vector, timed or served).to_arrow()
-        hardware.synchronize()
-        end = time.perf_counter()
-        embedding = embedded - start
-        reranking = timed.seconds if timed else 0.0
-        searching = end - embedded - reranking
-        if reranker is not None and timed is None:
-            reranking = measured[config.rerank_modes[0]]["rerank"]
-        measured[search] = {
-            "embed": embedding,
-            "search": searching,
-            "rerank": reranking,
-            "total": embedding + searching + reranking,
-        }
+        reranks = stack.reranker is not None and search in config.rerank_modes
+        parts = _serve_by(search, text, limit, searches, stack, reranks)
+        if stack.reranker is not None and not reranks:
+            parts["rerank"] = measured[config.rerank_modes[0]]["rerank"]
+        measured[search] = parts | {"total": sum(parts.values())}
     return measured
+
+
+def _serve_by(
+    search: str, text: str, limit: int, searches: Searches, stack: Stack, reranks: bool
+) -> dict[str, float]:
+    """Serve one query by one search; return part -> seconds, without the total."""
+    reranker = stack.reranking(stack.reranker if reranks else None, limit)
+    timed = TimedReranker(reranker, stack.hardware) if reranks else None
+    start = _now(stack.hardware)
+    vector = stack.embedder.encode_queries([text])[0] if search != "fts" else None
+    embedded = _now(stack.hardware)
+    searches.reranked(search, text, vector, timed or reranker).to_arrow()
+    end = _now(stack.hardware)
+    reranking = timed.seconds if timed else 0.0
+    return {
+        "embed": embedded - start,
+        "search": end - embedded - reranking,
+        "rerank": reranking,
+    }
+
+
+def _now(hardware: Hardware) -> float:
+    """Read the clock, in seconds, once the device has done its work."""
+    hardware.synchronize()
+    return time.perf_counter()

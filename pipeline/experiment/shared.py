@@ -28,7 +28,8 @@ from pipeline.retrieval.candidates import (
 )
 from pipeline.retrieval.embedder import Embedder
 from pipeline.retrieval.index import PassageTable, build_table
-from pipeline.training.negatives import TrainingSet, mine_negatives
+from pipeline.training.negatives import mine_negatives
+from pipeline.training.training_set import TrainingSet
 
 log = logging.getLogger(__name__)
 

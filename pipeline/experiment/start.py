@@ -13,7 +13,7 @@ from pipeline.infra.hardware import Hardware
 from pipeline.infra.stage_cache import StageCache
 from pipeline.infra.steps import step
 from pipeline.rerankers.saved import check_base
-from pipeline.training.negatives import TrainingSet
+from pipeline.training.training_set import TrainingSet
 
 
 @dataclass(frozen=True)

@@ -6,36 +6,24 @@ memory does not grow with the training set.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
-from hashlib import sha256
-from heapq import nsmallest
-from itertools import groupby, islice
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
 from pipeline.config.training import MiningConfig
-from pipeline.data.text import text_key
 from pipeline.infra.console import live_line
 from pipeline.protocols import Scorer
-from pipeline.records import Dataset, Hit, InputError, TrainingExample, TrainingRow
+from pipeline.records import Dataset, Hit, InputError, TrainingRow
 from pipeline.retrieval.embedder import Embedder, Vectors
 from pipeline.retrieval.index import PassageTable
 from pipeline.training.choice import Chooser
+from pipeline.training.training_set import FILE, SCHEMA
 
 log = logging.getLogger(__name__)
-
-FILE = "negatives.parquet"
-SCHEMA = pa.schema(
-    [
-        pa.field("query_id", pa.string()),
-        pa.field("positive_id", pa.string()),
-        pa.field("negative_ids", pa.list_(pa.string())),
-    ]
-)
 
 
 def mine_negatives(
@@ -62,44 +50,48 @@ def mine_negatives(
         InputError: no query has enough negatives.
         RuntimeError: a score of ``filter_by`` is not finite.
     """
-    dropped = most = 0
-    query_ids = iter(dataset.train.queries)
     chooser = Chooser(dataset, config, seed, filter_by)
+    counts: Counter[int] = Counter()  # negatives found -> queries with so many
+    query_ids = iter(dataset.train.queries)
     with (
         pq.ParquetWriter(folder / FILE, SCHEMA) as writer,
         live_line("mine negatives", "query", total=len(dataset.train)) as bar,
     ):
         while chunk := list(islice(query_ids, config.chunk_size)):
-            rows: list[TrainingRow] = []
-            vectors = embedder.encode_queries([dataset.train.queries[q] for q in chunk])
-            found = table.search_vector(vectors, config.last_rank)
-            ranked = dict(zip(chunk, found, strict=True))
-            similar = {}
-            if config.margin is not None or config.relative_margin is not None:
-                similar = _similarity(ranked, vectors, dataset, embedder)
-            windows = {q: _window(hits, similar.get(q), config) for q, hits in ranked.items()}
-            for query_id, negatives in chooser.choose(windows).items():
-                most = max(most, len(negatives))
-                if len(negatives) < config.depth:
-                    dropped += 1
-                    continue
-                relevant = dataset.train.qrels[query_id]
-                rows += [TrainingRow(query_id, positive, negatives) for positive in relevant]
-            rows.sort()
+            negatives = chooser.choose(_windows(chunk, dataset, table, embedder, config))
+            counts.update(map(len, negatives.values()))
+            rows = sorted(
+                TrainingRow(query_id, positive, of_query)
+                for query_id, of_query in negatives.items()
+                if len(of_query) >= config.depth
+                for positive in dataset.train.qrels[query_id]
+            )
             writer.write_table(pa.Table.from_pylist([r._asdict() for r in rows], schema=SCHEMA))
             bar.update(len(chunk))
-    if dropped == len(dataset.train):
+    _report_dropped(counts, len(table), config)
+
+
+def _report_dropped(counts: Counter[int], passages: int, config: MiningConfig) -> None:
+    """Log how many queries have too few negatives; ``counts`` maps negatives to queries.
+
+    Raises:
+        InputError: all have too few.
+    """
+    queries = counts.total()
+    dropped = sum(count for negatives, count in counts.items() if negatives < config.depth)
+    if dropped == queries:
         raise InputError(
-            f"mining.depth={config.depth}: none of the {dropped} training queries has that many "
-            f"negatives, the most is {most} (of {len(table)} passages, {_limits(config)}); lower "
-            "mining.depth and negatives, or mining.first_rank, or add passages to search"
+            f"mining.depth={config.depth}: none of the {queries} training queries has that many "
+            f"negatives, the most is {max(counts, default=0)} (of {passages} passages, "
+            f"{_limits(config)}); lower mining.depth and negatives, or mining.first_rank, or add "
+            "passages to search"
         )
     if dropped:
         log.warning(
             "mining: %d of %d training queries dropped, fewer than mining.depth=%d negatives "
             "(%s); lower mining.depth or mining.first_rank to keep them",
             dropped,
-            len(dataset.train),
+            queries,
             config.depth,
             _limits(config),
         )
@@ -114,6 +106,23 @@ def _limits(config: MiningConfig) -> str:
     return ", ".join(
         f"mining.{name}={value}" for name, value in limits.items() if value is not None
     )
+
+
+def _windows(
+    query_ids: Sequence[str],
+    dataset: Dataset,
+    table: PassageTable,
+    embedder: Embedder,
+    config: MiningConfig,
+) -> dict[str, list[str]]:
+    """Search for the queries; return the passages that may be negatives of each, best first."""
+    vectors = embedder.encode_queries([dataset.train.queries[q] for q in query_ids])
+    found = table.search_vector(vectors, config.last_rank)
+    ranked = dict(zip(query_ids, found, strict=True))
+    similar = {}
+    if config.margin is not None or config.relative_margin is not None:
+        similar = _similarity(ranked, vectors, dataset, embedder)
+    return {q: _window(hits, similar.get(q), config) for q, hits in ranked.items()}
 
 
 def _similarity(
@@ -156,84 +165,3 @@ def _window(hits: Sequence[Hit], positive: float | None, config: MiningConfig) -
     if config.relative_margin is not None:
         margins.append(config.relative_margin * abs(positive))
     return [hit.doc_id for hit in window if hit.score <= positive - max(margins)]
-
-
-class TrainingSet:
-    """The mined rows on disk, with as many queries and negatives as a run takes."""
-
-    def __init__(
-        self, folder: Path, dataset: Dataset, negatives: int, queries: int | None = None
-    ) -> None:
-        """Open the rows in ``folder``; ``negatives`` is at most the depth that was mined.
-
-        Of more than ``queries`` queries, those remain whose ids have the lowest hashes. So the
-        choice is random, and larger ones contain smaller ones.
-        """
-        self._file = folder / FILE
-        self._dataset = dataset
-        self._taken = self._lowest_hashes(queries)
-        self.negatives = negatives
-
-    def _lowest_hashes(self, queries: int | None) -> frozenset[str] | None:
-        """Choose the ids of ``queries`` queries; None: all queries that there are."""
-        if queries is None:
-            return None
-        ids = self._query_ids()
-        if queries >= len(ids):
-            return None
-        return frozenset(nsmallest(queries, ids, key=lambda i: sha256(i.encode()).digest()))
-
-    def _query_ids(self) -> list[str]:
-        column = pads.dataset(self._file).to_table(["query_id"])["query_id"]
-        found: list[str] = column.unique().to_pylist()
-        return found
-
-    def __len__(self) -> int:
-        if self._taken is None:
-            return int(pq.read_metadata(self._file).num_rows)
-        return sum(1 for _ in self)
-
-    def __iter__(self) -> Iterator[TrainingRow]:
-        for batch in pads.dataset(self._file).to_batches():
-            columns = batch.to_pydict()
-            for query_id, positive_id, ids in zip(*columns.values(), strict=True):
-                if self._taken is None or query_id in self._taken:
-                    yield TrainingRow(query_id, positive_id, tuple(ids[: self.negatives]))
-
-    @property
-    def complete(self) -> bool:
-        """Whether it has every query that was mined."""
-        return self._taken is None
-
-    @cached_property
-    def queries(self) -> int:
-        """How many queries the rows belong to."""
-        return len(self._query_ids() if self._taken is None else self._taken)
-
-    @property
-    def largest_gain(self) -> int:
-        """The largest gain of a passage for a training query."""
-        judged = self._dataset.train.qrels.values()
-        return max((gain for gains in judged for gain in gains.values()), default=1)
-
-    def examples(self) -> Iterator[TrainingExample]:
-        """Yield every row as texts, the rows of a query together."""
-        train, corpus = self._dataset.train, self._dataset.train_corpus
-        largest = self.largest_gain
-        for query_id, rows in groupby(self, key=lambda row: row.query_id):
-            gains = train.qrels[query_id]
-            keys = {doc_id: text_key(corpus[doc_id]) for doc_id in gains}
-            others = self._dataset.also_relevant.get(query_id, ())
-            relevant = (*keys.values(), *others)
-            for row in rows:
-                gain = gains[row.positive_id]
-                yield TrainingExample(
-                    query=train.queries[query_id],
-                    positive=corpus[row.positive_id],
-                    gain=gain,
-                    label=gain / largest,
-                    negatives=[corpus[doc_id] for doc_id in row.negative_ids],
-                    relevant=relevant,
-                    held_out=keys[row.positive_id] in self._dataset.held_out,
-                    query_id=query_id,
-                )

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 from pipeline.infra.console import live_line
 from pipeline.protocols import Scorer
 from pipeline.records import Dataset, TrainingExample
-from pipeline.training.negatives import TrainingSet
 from pipeline.training.passage_scores import score_passages
+from pipeline.training.training_set import TrainingSet
 
 FILE = "teacher.parquet"
 SCHEMA = pa.schema(

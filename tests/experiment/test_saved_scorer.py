@@ -11,8 +11,8 @@ from pipeline.infra.hardware import Hardware
 from pipeline.infra.model_files import content_hash
 from pipeline.infra.stage_cache import StageCache
 from pipeline.rerankers.saved import load_saved
-from pipeline.training.negatives import TrainingSet
 from pipeline.training.passage_scores import score_passages
+from pipeline.training.training_set import TrainingSet
 from tests.conftest import Compose, Trained
 
 

@@ -18,8 +18,8 @@ from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError
 from pipeline.rerankers.saved import load_saved
 from pipeline.tracking import reader
-from pipeline.training.negatives import TrainingSet
 from pipeline.training.teacher import with_teacher
+from pipeline.training.training_set import TrainingSet
 from tests.conftest import Compose, Trained
 from tests.points import BRIEF
 

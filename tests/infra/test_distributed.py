@@ -19,9 +19,9 @@ from pipeline.infra.stage_cache import StageCache
 from pipeline.records import InputError
 from pipeline.rerankers import load_reranker
 from pipeline.tracking import writer
-from pipeline.training.negatives import TrainingSet
 from pipeline.training.schedule import plan
 from pipeline.training.train import train
+from pipeline.training.training_set import TrainingSet
 from tests.conftest import Compose, NewStore, Prepare
 from tests.points import CHILD, SMALL, compose_config, tracked
 from tests.servers import free_port

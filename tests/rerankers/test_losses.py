@@ -17,9 +17,9 @@ from pipeline.records import TrainingExample
 from pipeline.rerankers import load_reranker
 from pipeline.rerankers.cross_encoder import CrossEncoderReranker
 from pipeline.rerankers.lce import LceLoss
-from pipeline.training.negatives import TrainingSet
 from pipeline.training.schedule import plan
 from pipeline.training.train import train
+from pipeline.training.training_set import TrainingSet
 from tests.conftest import Compose
 
 

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 from pipeline.config.stages import TrackingConfig
 from pipeline.infra.errors import exit_code
 from pipeline.records import InputError
-from pipeline.sweep import estimate, resume
+from pipeline.sweep import attempt, estimate, resume
 from pipeline.sweep import run as sweep
 from pipeline.sweep.clock import Clock
 from pipeline.tracking import reader, writer
@@ -60,7 +60,7 @@ def test_a_sweep_is_running_before_what_its_points_share_is_made(
 
     found = resume.find
     monkeypatch.setattr(resume, "find", find)
-    monkeypatch.setattr(sweep, "_prepare", prepare)
+    monkeypatch.setattr(attempt, "_prepare", prepare)
     assert run(LINES) == 2
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith("refused: sweep (")
@@ -89,7 +89,7 @@ def test_lines_in_another_order_are_the_same_sweep(
         return exit_code(lambda: sweep.run([*words, f"grid={list(lines)}"]))
 
     monkeypatch.setattr("pipeline.sweep.clock.time", SimpleNamespace(time=lambda: 1050.0))
-    monkeypatch.setattr(sweep, "Clock", partial(Clock, 1000.0))
+    monkeypatch.setattr(attempt, "Clock", partial(Clock, 1000.0))
     monkeypatch.setattr(
         estimate, "expect", lambda clock, *of: clock.expecting([("a", 100.0)], 20.0)
     )

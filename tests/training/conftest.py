@@ -12,9 +12,9 @@ from pipeline.infra.model_files import prepare_base
 from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Reranker
 from pipeline.rerankers import load_reranker
-from pipeline.training.negatives import TrainingSet
 from pipeline.training.schedule import plan
 from pipeline.training.train import Outcome, train
+from pipeline.training.training_set import TrainingSet
 from tests.conftest import Compose
 
 Train = Callable[..., tuple[Reranker, Outcome]]

@@ -23,9 +23,9 @@ from pipeline.infra.stage_cache import StageCache
 from pipeline.protocols import Effort, Reranker
 from pipeline.rerankers import load_reranker
 from pipeline.training.checkpoints import newest, trained_steps
-from pipeline.training.negatives import TrainingSet
 from pipeline.training.schedule import plan
 from pipeline.training.train import train
+from pipeline.training.training_set import TrainingSet
 from tests.conftest import Compose, Prepare
 from tests.points import CHILD, TINY, compose_config, tracked
 

@@ -12,7 +12,8 @@ from pipeline.data.text import text_key
 from pipeline.records import Dataset, InputError, QuerySet
 from pipeline.retrieval.index import PassageTable, build_table
 from pipeline.training.choice import Chooser
-from pipeline.training.negatives import TrainingSet, mine_negatives
+from pipeline.training.negatives import mine_negatives
+from pipeline.training.training_set import TrainingSet
 from tests.embedders import Cosines
 from tests.scorers import OfPassage
 

@@ -10,8 +10,8 @@ from pipeline.config.models import DISTILLING
 from pipeline.data.text import text_key
 from pipeline.records import Dataset, QuerySet, TrainingExample, TrainingRow
 from pipeline.training.examples import columns
-from pipeline.training.negatives import FILE, SCHEMA, TrainingSet
 from pipeline.training.schedule import LISTWISE
+from pipeline.training.training_set import FILE, SCHEMA, TrainingSet
 
 ROWS = [
     TrainingExample("q", "good", 2, 1.0, ["bad", "worse"], teacher=(3.0, 1.0, 0.5)),

@@ -7,7 +7,7 @@ from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss
 
 from pipeline.experiment.shared import Shared
 from pipeline.protocols import Effort, FitRequest, Reranker
-from pipeline.training.negatives import TrainingSet
+from pipeline.training.training_set import TrainingSet
 from tests.texts import PAIRS, PASSAGES, QUERIES
 from tests.training.conftest import Curve, Train
 

@@ -9,7 +9,8 @@ from pipeline.config.training import MiningConfig
 from pipeline.data.text import text_key
 from pipeline.experiment.shared import Shared
 from pipeline.records import Dataset, InputError, QuerySet
-from pipeline.training.negatives import TrainingSet, mine_negatives
+from pipeline.training.negatives import mine_negatives
+from pipeline.training.training_set import TrainingSet
 
 # All need the small experiment, which takes seconds to make.
 pytestmark = pytest.mark.slow

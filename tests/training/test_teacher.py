@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.records import Dataset, QuerySet
-from pipeline.training import negatives, teacher
-from pipeline.training.negatives import TrainingSet
+from pipeline.training import teacher, training_set
 from pipeline.training.teacher import with_teacher, write_scores
+from pipeline.training.training_set import TrainingSet
 from tests.scorers import OfPassage
 
 CORPUS = {"a": "first", "b": "second", "c": "third", "n": "none", "m": "nor"}
@@ -21,9 +21,9 @@ ROWS = [("q", "a", ["n", "m"]), ("q", "b", ["n", "m"]), ("r", "c", ["m", "n"])]
 def dataset(tmp_path: Path) -> Dataset:
     """Two training queries, the first with two relevant passages; their rows are in the folder."""
     train = QuerySet({"q": "query", "r": "other"}, {"q": {"a": 3, "b": 1}, "r": {"c": 4}})
-    rows = [dict(zip(negatives.SCHEMA.names, row, strict=True)) for row in ROWS]
-    table = pa.Table.from_pylist(rows, schema=negatives.SCHEMA)
-    pq.write_table(table, tmp_path / negatives.FILE)
+    rows = [dict(zip(training_set.SCHEMA.names, row, strict=True)) for row in ROWS]
+    table = pa.Table.from_pylist(rows, schema=training_set.SCHEMA)
+    pq.write_table(table, tmp_path / training_set.FILE)
     nothing = QuerySet({}, {})
     return Dataset("tiny", "f" * 64, CORPUS, CORPUS, train, nothing, nothing)
 

@@ -7,8 +7,8 @@ tabs, commas and bars are tried. Excel's first line ``sep=;`` is obeyed.
 import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
-from typing import IO
+from itertools import chain, islice, tee
+from typing import IO, NamedTuple
 
 from pipeline.data.readers.lines import require_distinct, utf8_lines
 from pipeline.data.text import SURROGATE
@@ -20,6 +20,16 @@ BROKEN = "broken_csv"
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 DELIMITERS = (";", "\t", ",", "|")
 TOLD = re.compile(r'"?sep=(.)"?\s*')  # Excel's own line before the header
+
+
+class Row(NamedTuple):
+    """A row as it stands in the file, over the lines ``first`` to ``last``."""
+
+    first: int
+    last: int
+    cells: list[str]
+    lines: list[str]  # with the quotes and separators
+    error: str = ""  # why it can't be read
 
 
 def separated_rows(
@@ -35,60 +45,82 @@ def separated_rows(
             columns alike.
     """
     csv.field_size_limit(LONGEST)
-    taken: list[str] = []  # lines of one row
-    lines = _decoded(utf8_lines(file, name), taken)
-    blank = 0  # lines before the header
-    first = next(lines, "")
-    if told := TOLD.fullmatch(first):
-        blank, first = 1, next(lines, "")
-    while first and not first.strip():
-        blank, first = blank + 1, next(lines, "")
+    lines = (line.decode("utf-8", "surrogateescape") for line in utf8_lines(file, name))
+    before, first, delimiter = _start(lines, name, delimiter)
+    header: list[str] = []
+    for row in _rows(chain([first], lines), delimiter, before):
+        if row.error:
+            yield row.first, (BROKEN, row.error)
+        elif not header:
+            header = _header(row, name)
+        elif problem := _misfit(row, header, delimiter):
+            yield row.first, (BROKEN, problem)
+        else:
+            if row.last > row.first and (problem := _open_quote(row, delimiter)):
+                yield row.first, ("row_in_quotes", problem)
+            yield row.first, dict(zip(header, row.cells, strict=True))
+
+
+def _start(lines: Iterator[str], name: str, usual: str) -> tuple[int, str, str]:
+    """Return how many lines precede the header, its first line, and the separator."""
+    before, header = 0, next(lines, "")
+    if told := TOLD.fullmatch(header):
+        before, header = 1, next(lines, "")
+    while header and not header.strip():
+        before, header = before + 1, next(lines, "")
     try:
-        delimiter = told[1] if told else _delimiter(first, delimiter)
+        return before, header, told[1] if told else _delimiter(header, usual)
     except csv.Error:
         problem = "the header can't be read; end every line with LF or CRLF, not with CR alone"
-        raise InputError(f"{name}:{blank + 1}: {problem}") from None
-    reader = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
-    header: list[str] = []
+        raise InputError(f"{name}:{before + 1}: {problem}") from None
+
+
+def _rows(lines: Iterable[str], delimiter: str, before: int) -> Iterator[Row]:
+    """Yield the rows that are not blank; ``before`` is the number of the line before them."""
+    parsed, kept = tee(lines)
+    reader = csv.reader(parsed, delimiter=delimiter, strict=True)
     while True:
-        line = blank + reader.line_num + 1
+        start = reader.line_num
+        cells, error = [], ""
         try:
-            row = next(reader, None)
-        except csv.Error as error:
-            yield line, (BROKEN, f"broken row ({error})")
-            taken.clear()
-            continue
-        if row is None:
+            cells = next(reader)
+        except StopIteration:
             return
-        last, ends = blank + reader.line_num, (taken[0], taken[-1]) if taken else ()
-        taken.clear()
-        if not any(row):
-            continue
-        if not header:
-            header = [column.strip() for column in row]
-            if SURROGATE.search("".join(header)):
-                raise InputError(f"{name}:{line}: not UTF-8; save the file as UTF-8")
-            require_distinct(header, f"{name}:{line}")
-        elif delimiter == "\t" and last > line:
-            problem = f"a quote that opens here closes on line {last}; a row of TSV is one line"
-            yield line, (BROKEN, problem)
-        elif len(row) != len(header):
-            problem = f"{len(row)} columns instead of {len(header)} ({', '.join(header)})"
-            yield line, (BROKEN, problem[:200])
-        else:
-            if last > line and all(_like(row, end, delimiter) for end in ends):
-                problem = (
-                    f"a quote that opens here closes on line {last}; both look like whole rows"
-                )
-                yield line, ("row_in_quotes", problem)
-            yield line, dict(zip(header, row, strict=True))
+        except csv.Error as why:
+            error = f"broken row ({why})"
+        own = list(islice(kept, reader.line_num - start))
+        if error or any(cells):
+            yield Row(before + start + 1, before + reader.line_num, cells, own, error)
 
 
-def _decoded(lines: Iterable[bytes], taken: list[str]) -> Iterator[str]:
-    """Decode the lines, and keep each in ``taken`` until that is cleared."""
-    for line in lines:
-        taken.append(line.decode("utf-8", "surrogateescape"))
-        yield taken[-1]
+def _header(row: Row, name: str) -> list[str]:
+    """Return the names of the columns.
+
+    Raises:
+        InputError: they are not UTF-8, or two are alike.
+    """
+    header = [column.strip() for column in row.cells]
+    if SURROGATE.search("".join(header)):
+        raise InputError(f"{name}:{row.first}: not UTF-8; save the file as UTF-8")
+    require_distinct(header, f"{name}:{row.first}")
+    return header
+
+
+def _misfit(row: Row, header: Sequence[str], delimiter: str) -> str:
+    """Why a row can't be used; "" if it can."""
+    if delimiter == "\t" and row.last > row.first:
+        return f"a quote that opens here closes on line {row.last}; a row of TSV is one line"
+    if len(row.cells) != len(header):
+        problem = f"{len(row.cells)} columns instead of {len(header)} ({', '.join(header)})"
+        return problem[:200]
+    return ""
+
+
+def _open_quote(row: Row, delimiter: str) -> str:
+    """What suggests that a quote was left open in a row of several lines; "" if nothing does."""
+    if not all(_like(row.cells, line, delimiter) for line in (row.lines[0], row.lines[-1])):
+        return ""
+    return f"a quote that opens here closes on line {row.last}; both look like whole rows"
 
 
 def _like(row: Sequence[str], line: str, delimiter: str) -> bool:
