@@ -7,7 +7,7 @@ from typing import Self
 
 from omegaconf import MISSING
 
-from pipeline.config.bounds import at_least, one_of, require
+from pipeline.config.bounds import at_least, counts, one_of, require
 from pipeline.config.datasets import DatasetConfig
 from pipeline.config.models import (
     ArchConfig,
@@ -133,8 +133,7 @@ class EvalConfig:
     fusion: FusionConfig = field(default_factory=FusionConfig)
 
     def __post_init__(self) -> None:
-        valid = bool(self.top_k) and all(k >= 1 for k in self.top_k)
-        require(valid, "eval.top_k", self.top_k, "needs one or more numbers >= 1")
+        counts("eval.top_k", self.top_k)
         at_least("eval.overfetch", self.overfetch, 1)
         at_least("eval.dev_depth", self.dev_depth, 1)
         at_least("eval.rrf_k", self.rrf_k, 1)
@@ -171,8 +170,7 @@ class LatencyConfig:
     )  # timed; others share the first
 
     def __post_init__(self) -> None:
-        valid = bool(self.limits) and all(limit >= 1 for limit in self.limits)
-        require(valid, "latency.limits", self.limits, "needs one or more numbers >= 1")
+        counts("latency.limits", self.limits)
         known = bool(self.rerank_modes) and set(self.rerank_modes) <= set(SEARCHES)
         require(known, "latency.rerank_modes", self.rerank_modes, f"one or more of {SEARCHES}")
         at_least("latency.queries", self.queries, 1)

@@ -70,6 +70,12 @@ def test_utf_16_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         read(path)
 
 
+def test_a_broken_header_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('"query"x,text,label\na,b,1\nc,d,0\n')
+    with pytest.raises(InputError, match=r"a\.csv:1: the header can't be read: broken row"):
+        read(tmp_path / "a.csv")
+
+
 def test_a_quote_that_swallows_a_row_of_tsv(tmp_path: Path) -> None:
     path = tmp_path / "a.tsv"
     path.write_text('query\ttext\tlabel\na\tb\t1\n"c\td\t1\ne"\tf\t0\ng\th\t1\n')

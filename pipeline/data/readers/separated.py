@@ -41,18 +41,18 @@ def separated_rows(
     row follows. A wrong byte becomes half a surrogate pair.
 
     Raises:
-        InputError: broken UTF-16, or a header that ends in CR alone, is not UTF-8 or names two
-            columns alike.
+        InputError: broken UTF-16, or a header that is broken, ends in CR alone, is not UTF-8 or
+            names two columns alike.
     """
     csv.field_size_limit(LONGEST)
     lines = (line.decode("utf-8", "surrogateescape") for line in utf8_lines(file, name))
     before, first, delimiter = _start(lines, name, delimiter)
     header: list[str] = []
     for row in _rows(chain([first], lines), delimiter, before):
-        if row.error:
-            yield row.first, (BROKEN, row.error)
-        elif not header:
+        if not header:
             header = _header(row, name)
+        elif row.error:
+            yield row.first, (BROKEN, row.error)
         elif problem := _misfit(row, header, delimiter):
             yield row.first, (BROKEN, problem)
         else:
@@ -97,8 +97,10 @@ def _header(row: Row, name: str) -> list[str]:
     """Return the names of the columns.
 
     Raises:
-        InputError: they are not UTF-8, or two are alike.
+        InputError: the row is broken, they are not UTF-8, or two are alike.
     """
+    if row.error:
+        raise InputError(f"{name}:{row.first}: the header can't be read: {row.error}")
     header = [column.strip() for column in row.cells]
     if SURROGATE.search("".join(header)):
         raise InputError(f"{name}:{row.first}: not UTF-8; save the file as UTF-8")
