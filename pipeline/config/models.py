@@ -119,7 +119,7 @@ class ColbertConfig(ArchConfig):
     """Query and passage embedded apart, token by token, scored by MaxSim."""
 
     loss: str = "contrastive"
-    query_length: int = 32  # tokens
+    query_length: int = 96  # tokens
     document_length: int = 180  # tokens
     training_document_length: int | None = None  # tokens while training; null: document_length
     embedding_size: int = 128  # of one token

@@ -12,8 +12,10 @@ from pipeline.audit.counts import Counts
 from pipeline.audit.facts import facts
 from pipeline.audit.findings import snippet
 from pipeline.audit.lengths import Lengths, histogram, percentiles
+from pipeline.config.models import ColbertConfig
 from pipeline.data.labelled.rows import LabelledRow
 from pipeline.infra.model_files import TINY_TOKENIZER, locate
+from tests.points import compose_config
 
 
 def row(line: int, query: str, text: str, label: int = 1) -> LabelledRow:
@@ -93,13 +95,16 @@ def test_a_colbert_reads_query_and_passage_apart(tokenizer: Any) -> None:
 
 
 def test_a_cross_encoder_cuts_no_query_but_a_colbert_would(tokenizer: Any) -> None:
+    reads = compose_config(["arch=colbert"]).arch
+    assert isinstance(reads, ColbertConfig)
     lengths = Lengths(tokenizer, max_length=256)
-    r = row(1, "dog " * 30, "the red dog")  # with 3 more, 33 tokens
+    words = reads.query_length - 2  # with 3 more, one token too many
+    r = row(1, "dog " * words, "the red dog")
     counts = Counts(0.8)
     lengths.add([(r, *counts.add(r))])
     (queries,) = findings(counts, lengths)
     assert (queries.kind, queries.severity, queries.count) == ("cut_queries", "info", 1)
-    assert "arch.query_length=32" in queries.message
+    assert f"arch.query_length={reads.query_length}" in queries.message
 
 
 def test_a_tokenizer_written_in_python_counts_but_sees_no_cut() -> None:
