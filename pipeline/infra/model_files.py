@@ -109,7 +109,7 @@ def prepare_base(base: BaseConfig, cache: StageCache, find: Finder = locate) -> 
     code = code_version("base")
     if base.path == "random:modernbert":
         tiny = partial(build_modernbert, sizes=TINY)
-        return cache.get("base", {"path": base.path, "code": code}, tiny)
+        return cache.get("base", {"path": base.path, "code": code}, tiny, quick=True)
     source = find("base.path", base.path)
     if base.dedicated or not (base.keep_layers or base.path.startswith("package:")):
         return source
@@ -131,7 +131,7 @@ def prepare_base(base: BaseConfig, cache: StageCache, find: Finder = locate) -> 
         if (source / SEEN_QUERIES).is_file():
             shutil.copy(source / SEEN_QUERIES, folder)
 
-    return cache.get("base", inputs, build)
+    return cache.get("base", inputs, build, quick=True)
 
 
 def content_hash(folder: Path) -> str:

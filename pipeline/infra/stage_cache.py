@@ -81,14 +81,17 @@ class StageCache:
         cache._hold()
         return cache
 
-    def get(self, stage: str, inputs: Inputs, build: Callable[[Path], None]) -> Path:
+    def get(
+        self, stage: str, inputs: Inputs, build: Callable[[Path], None], quick: bool = False
+    ) -> Path:
         """Return the folder ``STAGE/KEY``; if it is missing, ``build(folder)`` fills it.
 
         ``inputs`` must hold everything that the content depends on; it is stored as
         ``inputs.json``. A damaged folder is renamed to ``KEY.broken-N``, with a warning, and built
         again; one that is too old (``forced``) is replaced. If ``build`` raises, only the folder
         ``unfinished`` is left, for the next attempt; it is removed after a success, and before a
-        build if it is too old. The modification time of the folder is that of its last use.
+        build if it is too old. The modification time of the folder is that of its last use. A
+        ``quick`` build takes seconds and is not announced.
         """
         final = self._final(stage, inputs)
         name = f"{stage}/{final.name}"
@@ -97,7 +100,7 @@ class StageCache:
             self._hold()
             with only_builder(final):
                 self._drop_old_partial(final, self.unfinished(stage, inputs))
-                self._build_or_fetch(final, name, inputs, build)
+                self._build_or_fetch(final, name, inputs, build, quick)
                 shutil.rmtree(self.unfinished(stage, inputs), ignore_errors=True)
         if self.remote is not None:
             self.remote.put(final, name)
@@ -127,7 +130,12 @@ class StageCache:
         return self.folder / stage / content_key(inputs)
 
     def _build_or_fetch(
-        self, final: Path, name: str, inputs: Inputs, build: Callable[[Path], None]
+        self,
+        final: Path,
+        name: str,
+        inputs: Inputs,
+        build: Callable[[Path], None],
+        quick: bool,
     ) -> None:
         """Fill ``final`` under its lock, unless another process has done so in the meantime."""
         if final.is_dir() and (fault := self._damage(final)):
@@ -139,7 +147,8 @@ class StageCache:
         forced = final.parent.name in self.forced
         with self._temporary(final) as folder:
             if forced or self.remote is None or not self.remote.get(name, folder):
-                announce(f"{final.parent.name}: computing")
+                if not quick:
+                    announce(f"{final.parent.name}: computing")
                 with working(final.parent.name):
                     build(folder)
                 (folder / "inputs.json").write_text(json.dumps(inputs, indent=2, sort_keys=True))

@@ -190,6 +190,7 @@ def test_quiet_when_nothing_is_wrong(tmp_path: Path, caplog: pytest.LogCaptureFi
     caplog.set_level(logging.INFO)
     for _ in range(2):
         StageCache(tmp_path).get("index", INPUTS, write)
+        StageCache(tmp_path).get("base", INPUTS, write, quick=True)
     assert caplog.messages == ["index: computing"]
 
 
