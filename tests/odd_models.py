@@ -1,8 +1,11 @@
 """Tiny models of the kinds that users bring: decoders, other heads, half-precision weights."""
 
+import json
 from pathlib import Path
 
 import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.models import Pooling, Transformer
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import (
     AutoTokenizer,
@@ -47,6 +50,16 @@ def encoder(folder: Path, dtype: torch.dtype = torch.float32, labels: int | None
     model.to(dtype).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def bi_encoder(folder: Path, dtype: torch.dtype = torch.float32, **saved: object) -> Path:
+    """The BERT of ``encoder`` as an embedder below ``folder``; ``saved`` changes its settings."""
+    transformer = Transformer(str(encoder(folder / "plain", dtype)))
+    pooling = Pooling(transformer.get_word_embedding_dimension())
+    SentenceTransformer(modules=[transformer, pooling]).save(str(folder / "embedder"))
+    file = folder / "embedder" / "config_sentence_transformers.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | saved))
+    return folder / "embedder"
 
 
 def decoder(folder: Path, kind: str) -> Path:

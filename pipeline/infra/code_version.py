@@ -16,6 +16,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent
 TRANSFORMER = ("numpy", "tokenizers", "torch", "transformers")
+MACHINE = ("infra.batches", "infra.hardware")  # modules of all that computes by a model
 SEARCH = (*TRANSFORMER, "lancedb", "sentence-transformers")
 RERANKER = (*TRANSFORMER, "pylate", "sentence-transformers")
 SERVED = (*RERANKER, "openvino")
@@ -39,7 +40,7 @@ STAGES = {
     ),
     "index": Code(
         (
-            "infra.hardware",
+            *MACHINE,
             "retrieval.embedder",
             "retrieval.index",
             "retrieval.stop_words",
@@ -48,12 +49,12 @@ STAGES = {
         SEARCH,
     ),
     "candidates": Code(
-        ("data.own_documents", "data.text", "infra.hardware", "records", "retrieval"), SEARCH
+        ("data.own_documents", "data.text", *MACHINE, "records", "retrieval"), SEARCH
     ),
     "negatives": Code(
         (
             "data.text",
-            "infra.hardware",
+            *MACHINE,
             "records",
             "retrieval",
             "training.choice",
@@ -65,7 +66,7 @@ STAGES = {
     ),
     "teacher": Code(
         (
-            "infra.hardware",
+            *MACHINE,
             "records",
             "rerankers",
             "retrieval.embedder",
@@ -77,7 +78,7 @@ STAGES = {
         RERANKER,
     ),
     "model": Code(
-        ("data", "experiment.model", "infra.hardware", "rerankers", "retrieval", "training"),
+        ("data", "experiment.model", *MACHINE, "rerankers", "retrieval", "training"),
         TRAINING,
     ),
     # A part of the key of models whose best weights the dev score decides.
@@ -85,17 +86,17 @@ STAGES = {
         ("evaluation.metrics", "evaluation.quality", "experiment.dev_score"), ("ir-measures",)
     ),
     "token vectors": Code(
-        ("experiment.token_vectors", "infra.hardware", "rerankers", "retrieval.ties"),
+        ("experiment.token_vectors", *MACHINE, "rerankers", "retrieval.ties"),
         (*RERANKER, "lancedb", "scipy"),
     ),
-    "scores": Code(("experiment.scores", "infra.hardware", "rerankers"), SERVED),
+    "scores": Code(("experiment.scores", *MACHINE, "rerankers"), SERVED),
     "latency": Code(
         (
             "evaluation.callers",
             "evaluation.latency",
             "evaluation.quantiles",
             "experiment.latency",
-            "infra.hardware",
+            *MACHINE,
             "rerankers",
             "retrieval",
         ),

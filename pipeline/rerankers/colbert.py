@@ -6,6 +6,7 @@ are fp32, whatever the file holds.
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -18,6 +19,7 @@ from tqdm import tqdm
 
 from pipeline.config.models import ColbertConfig
 from pipeline.config.saved_models import check_modules
+from pipeline.infra.batches import compute, cut, side_by_side
 from pipeline.infra.console import live_line
 from pipeline.infra.hardware import Hardware
 from pipeline.protocols import Effort, FitRequest, Scores
@@ -35,8 +37,7 @@ from pipeline.training.trainer import CountsPairs, DevEvaluator, on_one_gpu, rat
 PROJECTION = r"\b1\.linear\."
 """Names of the weights that map a token to its embedding; the second module of a ColBERT."""
 
-SHORTER = 0.999
-"""By which token vectors are multiplied before they are clustered."""
+SHORTER = 0.999  # times a token vector, before it is clustered
 
 
 class _Trainer(Resumable, CountsPairs, SentenceTransformerTrainer):  # type: ignore[misc]
@@ -72,8 +73,10 @@ class ColbertReranker:
         self._batch_size = batch_size
         self._temperature = config.temperature
         self._training_length = config.training_document_length or config.document_length
-        size, expansion = config.embedding_size, config.query_expansion
-        own = {"embedding_size": size, "do_query_expansion": expansion}
+        own = {
+            "embedding_size": config.embedding_size,
+            "do_query_expansion": config.query_expansion,
+        }
         self.model = ColBERT(
             str(folder),
             device=hardware.device,
@@ -115,21 +118,18 @@ class ColbertReranker:
         progress: bool = False,
     ) -> Scores:
         """Compute MaxSim, shape (len(pairs),). Every query and passage is embedded once."""
-        # Passages are sorted by length, so that a batch pads little.
-        cut = {d: self._as_read(passages[d]) for d in {d for _, d in pairs}}
-        doc_ids = sorted(cut, key=lambda d: (-len(cut[d]), d))
+        doc_ids = list(dict.fromkeys(doc_id for _, doc_id in pairs))
         with live_line("score pairs", "passage", total=len(doc_ids), hidden=not progress) as bar:
 
             def read(some: Sequence[str]) -> list[torch.Tensor]:
-                return self._embed([cut[d] for d in some], bar)
+                return self.embed_passages([passages[doc_id] for doc_id in some], bar)
 
             return score_blocks(queries, self.embed_queries, pairs, doc_ids, read)
 
     def embed_queries(self, texts: Sequence[str]) -> list[torch.Tensor]:
-        """Embed each query as a (tokens, size) tensor of unit vectors.
+        """Embed each query as a (tokens, size) tensor of unit vectors, as PyLate's ``encode`` does.
 
-        The vectors are those of PyLate's ``encode``, which also walks over all modules in each
-        call, to move them. That takes a sixth of the time of a single query.
+        That walks over all modules in each call, a sixth of the time of a single query.
         """
         model = self.model.eval() if self.model.training else self.model
         prompt = model.prompts.get(model.default_prompt_name) or ""
@@ -156,8 +156,31 @@ class ColbertReranker:
     def embed_passages(
         self, texts: Sequence[str], bar: "tqdm[Any] | None" = None
     ) -> list[torch.Tensor]:
-        """Embed each passage as a (tokens, size) tensor of unit vectors; ``bar`` counts them."""
-        return self._embed([self._as_read(text) for text in texts], bar)
+        """Embed each passage as a (tokens, size) fp32 tensor of unit vectors; ``bar`` counts them.
+
+        Passages of similar lengths go together, so that a batch pads little.
+        """
+        passages = [first_words(text, self.model.document_length) for text in texts]
+        by_length = sorted(range(len(passages)), key=lambda i: -len(passages[i]))
+        # Threads share the tokenizer, which is set before them; for a prompt PyLate sets it anew.
+        self.model.tokenize([""], is_query=False)
+        at_once = 1 if self.model.default_prompt_name else side_by_side(self._hardware)
+
+        def encode(places: Sequence[int]) -> list[torch.Tensor]:
+            tokens = self.model.encode(
+                [passages[i] for i in places],
+                batch_size=self._batch_size,
+                is_query=False,
+                convert_to_tensor=True,
+                normalize_embeddings=False,
+                show_progress_bar=False,
+            )
+            return list(map(_unit, tokens))
+
+        batches = cut(by_length, self._batch_size * (1 if at_once > 1 else 8), at_once)
+        encoded = chain(*compute(encode, batches, self._hardware, at_once, bar=bar))
+        in_order = sorted(zip(by_length, encoded, strict=True), key=lambda found: found[0])
+        return [vectors for _, vectors in in_order]
 
     def pool(self, passages: Sequence[torch.Tensor], factor: int) -> list[torch.Tensor]:
         """Merge the tokens of each passage to one in ``factor``, by PyLate's clustering.
@@ -168,31 +191,6 @@ class ColbertReranker:
         shorter = [tokens * SHORTER for tokens in passages]
         pooled = self.model.pool_embeddings_hierarchical(shorter, factor)
         return [tokens / SHORTER for tokens in pooled]
-
-    def _as_read(self, text: str) -> str:
-        """Cut what the model does not read of a passage, before it is tokenised."""
-        return first_words(text, self.model.document_length)
-
-    def _embed(self, passages: Sequence[str], bar: "tqdm[Any] | None") -> list[torch.Tensor]:
-        """Embed each passage, already cut, as a (tokens, size) tensor of fp32 unit vectors."""
-        embedded: list[torch.Tensor] = []
-        step = self._batch_size * 8
-        with self._hardware.autocast():
-            for start in range(0, len(passages), step):
-                part = list(passages[start : start + step])
-                tokens = self.model.encode(
-                    part,
-                    is_query=False,
-                    batch_size=self._batch_size,
-                    convert_to_tensor=True,
-                    convert_to_numpy=False,
-                    normalize_embeddings=False,
-                    show_progress_bar=False,
-                )
-                embedded += map(_unit, tokens)
-                if bar is not None:
-                    bar.update(len(part))
-        return embedded
 
     def fit(self, request: FitRequest) -> Effort:
         """Train in place with one of ``config.models.COLBERT_LOSSES``.

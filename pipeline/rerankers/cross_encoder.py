@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from pipeline.config.models import CrossEncoderConfig
 from pipeline.config.saved_models import label_count
+from pipeline.infra.batches import compute, cut, side_by_side
 from pipeline.infra.console import live_line
 from pipeline.infra.hardware import Hardware
 from pipeline.protocols import Effort, FitRequest, Scores
@@ -155,13 +156,15 @@ class CrossEncoderReranker:
         # Similar lengths together, so that a batch pads little.
         order = sorted(range(len(pairs)), key=lambda i: -tokens.length(*pairs[i]))
         forward = self._forward or self._by_torch
-        logits: list[torch.Tensor] = []
-        with self._hardware.autocast():
-            for start in range(0, len(order), self._batch_size):
-                batch = order[start : start + self._batch_size]
-                # Nothing is read here, so that a GPU computes while the next pairs are joined.
-                logits.append(forward(tokens.features([pairs[i] for i in batch])))
-                bar.update(len(batch))
+        # OpenVINO has threads of its own.
+        at_once = 1 if self._forward else side_by_side(self._hardware)
+
+        def logits_of(places: Sequence[int]) -> torch.Tensor:
+            return forward(tokens.features([pairs[i] for i in places]))
+
+        # No logit is read before the end, so that a GPU computes while the next pairs are joined.
+        batches = cut(order, self._batch_size, at_once)
+        logits = compute(logits_of, batches, self._hardware, at_once, bar=bar)
         scores = np.empty(len(pairs), dtype=np.float32)
         scores[order] = torch.cat(logits)[:, 0].float().cpu().numpy()
         return scores

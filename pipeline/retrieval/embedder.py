@@ -1,6 +1,7 @@
 """Embed passages and queries by a sentence-transformers bi-encoder."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from sentence_transformers import SentenceTransformer
 
 from pipeline.config.models import EmbedderConfig
 from pipeline.config.saved_models import check_lengths, check_modules
+from pipeline.infra.batches import compute, cut, side_by_side
 from pipeline.infra.hardware import Hardware
 from pipeline.infra.layer_speed import Batch
 from pipeline.infra.model_files import content_hash, locate
@@ -72,23 +74,37 @@ class Embedder:
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Return shape (len(texts), dimension), L2-normalised float32."""
-        with self.hardware.autocast_query():
-            return self._encode(self.query_prompt, texts)
+        return self._encode(self.query_prompt, texts, self.hardware.autocast_query)
 
     def encode_passages(self, texts: Sequence[str]) -> Vectors:
         """Return shape (len(texts), dimension), L2-normalised float32."""
-        with self.hardware.autocast():
-            return self._encode(self.passage_prompt, texts)
+        return self._encode(self.passage_prompt, texts, self.hardware.autocast)
 
-    def _encode(self, prompt: str, texts: Sequence[str]) -> Vectors:
-        vectors = self._model.encode(
-            list(texts),
-            prompt=prompt,  # "" too: otherwise the library puts the model's default there
-            batch_size=self.config.batch_size,
-            show_progress_bar=False,
-            convert_to_tensor=True,
-        )
-        raw: Vectors = vectors.float().cpu().numpy()
+    def _encode(
+        self,
+        prompt: str,
+        texts: Sequence[str],
+        precision: Callable[[], AbstractContextManager[object]],
+    ) -> Vectors:
+        by_length = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
+        at_once = side_by_side(self.hardware)
+        self._model.tokenize([""])  # Sets the tokenizer before threads share it.
+
+        def encode(places: Sequence[int]) -> torch.Tensor:
+            vectors: torch.Tensor = self._model.encode(
+                [texts[i] for i in places],
+                prompt=prompt,  # "" too: otherwise the library puts the model's default there
+                batch_size=self.config.batch_size,
+                show_progress_bar=False,
+                convert_to_tensor=True,
+            )
+            return vectors
+
+        batches = cut(by_length, self.config.batch_size if at_once > 1 else len(texts), at_once)
+        vectors = compute(encode, batches, self.hardware, at_once, precision)
+        raw = np.empty((len(texts), self.dimension), dtype=np.float32)
+        if vectors:
+            raw[by_length] = torch.cat(vectors).float().cpu().numpy()
         unit: Vectors = raw / np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-12)
         return unit
 

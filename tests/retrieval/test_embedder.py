@@ -1,32 +1,20 @@
 """The embedder: saved prompts are used for what they are for, and weights are fp32."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from sentence_transformers import SentenceTransformer, models
 
 from pipeline.config.models import EmbedderConfig
 from pipeline.infra.hardware import Hardware
 from pipeline.records import InputError
 from pipeline.retrieval.embedder import Embedder
-from tests.odd_models import encoder
+from tests.odd_models import bi_encoder
 
 FP32 = Hardware("cpu", "fp32", 1, "test")
 PROMPTS = {"query": "zebra quantum harbour ", "document": "kettle: "}
 TEXT = "merges the other config into this one"
-
-
-def folder_with(tmp_path: Path, dtype: torch.dtype = torch.float32, **saved: object) -> Path:
-    plain = encoder(tmp_path / "plain", dtype)
-    transformer = models.Transformer(str(plain))
-    pooling = models.Pooling(transformer.get_word_embedding_dimension())
-    SentenceTransformer(modules=[transformer, pooling]).save(str(tmp_path / "embedder"))
-    file = tmp_path / "embedder" / "config_sentence_transformers.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | saved))
-    return tmp_path / "embedder"
 
 
 def embedder(folder: Path, **settings: object) -> Embedder:
@@ -39,7 +27,7 @@ def embedder(folder: Path, **settings: object) -> Embedder:
 def test_saved_prompts_are_put_before_queries_and_passages(
     default: str | None, tmp_path: Path
 ) -> None:
-    folder = folder_with(tmp_path, prompts=PROMPTS, default_prompt_name=default)
+    folder = bi_encoder(tmp_path, prompts=PROMPTS, default_prompt_name=default)
     saved = embedder(folder)
     assert (saved.query_prompt, saved.passage_prompt) == (PROMPTS["query"], PROMPTS["document"])
     bare = embedder(folder, query_prefix="", passage_prefix="")
@@ -53,19 +41,19 @@ def test_saved_prompts_are_put_before_queries_and_passages(
 
 
 def test_a_configured_prefix_comes_first(tmp_path: Path) -> None:
-    folder = folder_with(tmp_path, prompts={"passage": "kettle: "})
+    folder = bi_encoder(tmp_path, prompts={"passage": "kettle: "})
     mixed = embedder(folder, query_prefix="q: ")
     assert (mixed.query_prompt, mixed.passage_prompt) == ("q: ", "kettle: ")
 
 
 @pytest.mark.slow
 def test_half_precision_weights_compute_in_fp32(tmp_path: Path) -> None:
-    model = embedder(folder_with(tmp_path, torch.float16))
+    model = embedder(bi_encoder(tmp_path, torch.float16))
     assert {weights.dtype for weights in model._model.parameters()} == {torch.float32}
     assert (model.query_prompt, model.passage_prompt) == ("", "")
 
 
 def test_a_length_above_the_positions_is_refused(tmp_path: Path) -> None:
-    config = EmbedderConfig(name="e", path=str(folder_with(tmp_path)), max_length=65)
+    config = EmbedderConfig(name="e", path=str(bi_encoder(tmp_path)), max_length=65)
     with pytest.raises(InputError, match=r"mining\.embedder\.max_length=65: .* at most 64 tokens"):
         Embedder(config, FP32, key="mining.embedder")
