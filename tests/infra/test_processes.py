@@ -14,7 +14,7 @@ from pipeline.infra import processes
 from pipeline.infra.processes import cores, in_processes
 
 SLOW = """
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
 from pipeline.infra import processes
 
@@ -25,6 +25,7 @@ def sleep(number):
     time.sleep(0.5)
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell's background jobs ignore it.
     try:
         list(processes.in_processes(sleep, range(40), 1))
     except KeyboardInterrupt:
