@@ -163,7 +163,7 @@ class ColbertReranker:
         passages = [first_words(text, self.model.document_length) for text in texts]
         by_length = sorted(range(len(passages)), key=lambda i: -len(passages[i]))
         # Threads share the tokenizer, which is set before them; for a prompt PyLate sets it anew.
-        self.model.tokenize([""], is_query=False)
+        self.model.tokenize(["a text"], is_query=False)
         at_once = 1 if self.model.default_prompt_name else side_by_side(self._hardware)
 
         def encode(places: Sequence[int]) -> list[torch.Tensor]:

@@ -88,7 +88,7 @@ class Embedder:
     ) -> Vectors:
         by_length = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
         at_once = side_by_side(self.hardware)
-        self._model.tokenize([""])  # Sets the tokenizer before threads share it.
+        self._model.tokenize(["a text"])  # Sets the tokenizer before threads share it.
 
         def encode(places: Sequence[int]) -> torch.Tensor:
             vectors: torch.Tensor = self._model.encode(
