@@ -1,5 +1,6 @@
 """Work on many items in several processes, one for each core."""
 
+import math
 import os
 import signal
 import sys
@@ -36,7 +37,7 @@ def in_processes(
         BrokenProcessPool: a process was killed.
         Exception: what ``function`` raises.
     """
-    processes = min(cores(), MOST, -(-len(items) // chunk))
+    processes = min(cores(), MOST, math.ceil(len(items) / chunk))
     if processes < 2:
         yield from map(function, items)
         return

@@ -162,8 +162,7 @@ class ColbertReranker:
         """
         passages = [first_words(text, self.model.document_length) for text in texts]
         by_length = sorted(range(len(passages)), key=lambda i: -len(passages[i]))
-        # Threads share the tokenizer, which is set before them; for a prompt PyLate sets it anew.
-        self.model.tokenize(["a text"], is_query=False)
+        # Threads share the tokenizer, and for a prompt PyLate sets it anew.
         at_once = 1 if self.model.default_prompt_name else side_by_side(self._hardware)
 
         def encode(places: Sequence[int]) -> list[torch.Tensor]:
@@ -178,6 +177,8 @@ class ColbertReranker:
             return list(map(_unit, tokens))
 
         batches = cut(by_length, self._batch_size * (1 if at_once > 1 else 8), at_once)
+        if len(batches) > 1:
+            self.model.tokenize(["a text"], is_query=False)  # Sets the tokenizer before them.
         encoded = chain(*compute(encode, batches, self._hardware, at_once, bar=bar))
         in_order = sorted(zip(by_length, encoded, strict=True), key=lambda found: found[0])
         return [vectors for _, vectors in in_order]

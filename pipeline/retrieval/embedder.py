@@ -88,7 +88,6 @@ class Embedder:
     ) -> Vectors:
         by_length = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
         at_once = side_by_side(self.hardware)
-        self._model.tokenize(["a text"])  # Sets the tokenizer before threads share it.
 
         def encode(places: Sequence[int]) -> torch.Tensor:
             vectors: torch.Tensor = self._model.encode(
@@ -101,6 +100,8 @@ class Embedder:
             return vectors
 
         batches = cut(by_length, self.config.batch_size if at_once > 1 else len(texts), at_once)
+        if len(batches) > 1:
+            self._model.tokenize(["a text"])  # Sets the tokenizer before threads share it.
         vectors = compute(encode, batches, self.hardware, at_once, precision)
         raw = np.empty((len(texts), self.dimension), dtype=np.float32)
         if vectors:
