@@ -3,9 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from pipeline.commands.arguments import Parser
@@ -15,11 +13,8 @@ from pipeline.sweep.gpus import UTILISATION, OnGpu, check_utilisation, on_gpus, 
 from pipeline.sweep.grid import Grid, check_references
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from pipeline.experiment.work import Work
     from pipeline.sweep.cost import Cost
-    from pipeline.sweep.estimate import Seconds
+    from pipeline.sweep.planned import Planned
     from pipeline.training.schedule import Schedule
 
 EPILOG = """\
@@ -38,21 +33,6 @@ examples:
   python -m pipeline plan arch=colbert,cross_encoder negatives=1,2,3
   python -m pipeline plan experiment=pydocs --price L4=0.8,H100=3.5
 """
-
-
-@dataclass(frozen=True)
-class Planned:
-    """The points of a grid with what each does and costs; None where only the data can tell.
-
-    ``unknown`` says why the time on this machine can't be measured; "" if it can.
-    """
-
-    points: Sequence[Config]
-    schedules: Sequence["Schedule | None"]
-    works: Sequence["Work | None"]
-    costs: Sequence["Cost"]
-    total: "Cost"
-    unknown: str
 
 
 def main(words: Sequence[str]) -> None:
@@ -90,124 +70,41 @@ def main(words: Sequence[str]) -> None:
         _show(planned, gpus, utilisation)
 
 
-def _plan(points: Sequence[Config]) -> Planned:
-    """Count what the points do and cost."""
+def _plan(points: Sequence[Config]) -> "Planned":
+    """Count what the points do and cost, once what they start from is known to exist."""
     with importing():
         from pipeline.infra import quiet
-        from pipeline.sweep import cost, plan
-        from pipeline.sweep.sizes import read_sizes
+        from pipeline.sweep.planned import plan_grid
     quiet.silence()
     check_references(points)
-    points = read_sizes(points)
-    schedules = [plan.planned(point) if point.epochs > 0 else None for point in points]
-    works = plan.works(points)
-    costs = cost.of_grid(points, works)
-    return Planned(points, schedules, works, costs, cost.total(costs), _unknown(points, works))
+    return plan_grid(points)
 
 
-def _show(planned: Planned, gpus: Sequence[OnGpu], utilisation: float) -> None:
+def _show(planned: "Planned", gpus: Sequence[OnGpu], utilisation: float) -> None:
     """Print the plan as tables; the first is there before the time on this machine is measured."""
     from rich.console import Console
 
-    from pipeline.sweep import cost_table
+    from pipeline.sweep import cost_table, plan_table
+    from pipeline.sweep.planned import measure
 
     console = Console(width=None if sys.stdout.isatty() else 140)
-    _show_points(console, planned)
+    plan_table.show_points(console, planned)
     if not planned.unknown:
         console.print("measuring how fast this machine trains and scores", highlight=False)
-    seconds = _measured(planned)
+    seconds = measure(planned)
     cost_table.show(console, planned.costs, planned.total, seconds)
     for line in cost_table.gpu_lines(gpus, utilisation):
         console.print(line, highlight=False)
-    _print_time(console, planned, seconds)
-
-
-def _show_points(console: "Console", planned: Planned) -> None:
-    from rich.table import Table
-
-    from pipeline.sweep.plan import model_key
-
-    points, schedules = planned.points, planned.schedules
-    table = Table("#", "run", "start", "negatives", "epochs", "batch", "lr", "pairs", "steps")
-    for column in table.columns[3:]:
-        column.justify = "right"
-    for number, (point, schedule) in enumerate(zip(points, schedules, strict=True), start=1):
-        row = [str(number), point.run_name, point.initialisation]
-        if point.epochs == 0:
-            row += ["-"] * 6
-        else:
-            row += [
-                str(point.negatives),
-                str(point.epochs),
-                str(point.train.batch_size),
-                f"{point.train.learning_rate:g}",
-                f"{schedule.pairs:,}" if schedule else "?",
-                f"{schedule.steps:,}" if schedule else "?",
-            ]
-        table.add_row(*row)
-    console.print(table)
-    named = zip(map(model_key, points), schedules, strict=True)
-    total = sum({key: schedule.pairs for key, schedule in named if schedule}.values())
-    counted = f"{len(points)} point{'s' * (len(points) != 1)}"
-    unknown = any(s is None for p, s in zip(points, schedules, strict=True) if p.epochs > 0)
-    pairs = "pairs as the data has them" if unknown else f"{total:,} pairs at most"
-    console.print(f"{counted} on {points[0].dataset.name}, {pairs}")
-
-
-def _print_time(console: "Console", planned: Planned, seconds: Sequence["Seconds"] | None) -> None:
-    """Print how much work there is, and how long it takes here or why that is not known."""
-    from pipeline.experiment.work import Work
-    from pipeline.sweep.estimate import in_words
-
-    known = [work for work in planned.works if work is not None]
-    if len(known) == len(planned.works):
-        whole = Work(*map(sum, zip(*known, strict=True)))
-        stored = f"; {whole.encoded:,} passages to encode" if whole.encoded else ""
-        console.print(
-            f"{whole.trained:,} pairs to train, {whole.to_score:,} to score, "
-            f"{whole.served:,} to time{stored}",
-            highlight=False,
-        )
-    time = f"?, {planned.unknown}"
-    if seconds is not None:
-        time = f"{in_words(seconds)}, once data, index and negatives are made"
-    console.print(f"time: {time}", highlight=False)
-
-
-def _unknown(points: Sequence[Config], works: Sequence["Work | None"]) -> str:
-    """Why the time on this machine is not known; "" if it can be measured."""
-    from pipeline.sweep import plan
-    from pipeline.sweep.sizes import LARGE, too_large
-
-    datasets = [d for p in points for d in (p.dataset, p.forgetting.dataset) if d is not None]
-    if large := {dataset.name: None for dataset in datasets if too_large(dataset)}:
-        return f"only a run reads {', '.join(large)}, with more than {LARGE / 1e6:.0f} MB"
-    if None in works:
-        return "only the data can tell how much there is to train and to score"
-    away = {point.base.name: None for point in points if not plan.is_here(point)}
-    return f"the speed of {', '.join(away)} is not known here (not local)" if away else ""
-
-
-def _measured(planned: Planned) -> list["Seconds"] | None:
-    """Measure how long the points take on this machine; None where that is not known."""
-    from pipeline.infra.stage_cache import StageCache
-    from pipeline.sweep import plan
-    from pipeline.sweep.estimate import seconds
-
-    if planned.unknown:
-        return None
-    works = [work for work in planned.works if work is not None]
-    points = zip(planned.points, works, strict=True)
-    with TemporaryDirectory() as folder:
-        cache = StageCache(Path(folder))
-        return seconds([plan.with_speed(point, work, cache) for point, work in points])
+    plan_table.show_time(console, planned, seconds)
 
 
 def _as_object(
-    planned: Planned, gpus: Sequence[OnGpu], utilisation: float, prices: Mapping[str, float]
+    planned: "Planned", gpus: Sequence[OnGpu], utilisation: float, prices: Mapping[str, float]
 ) -> dict[str, object]:
     """All that is printed, with null for a ?, in bytes, seconds and FLOPs."""
-    measured = _measured(planned)
+    from pipeline.sweep.planned import measure
+
+    measured = measure(planned)
     seconds = None if measured is None else [of_point._asdict() for of_point in measured]
     each: Sequence[dict[str, float] | None] = seconds or [None] * len(planned.points)
     rows = zip(planned.points, planned.schedules, planned.costs, each, strict=True)

@@ -59,7 +59,7 @@ def of_grid(points: Sequence[Config], works: Sequence[Work | None]) -> list[Cost
         model = sizes(point.base.path, None if point.base.dedicated else point.base.keep_layers)
         files = {name: size for name, size in disk(point, model).items() if name not in kept}
         kept.update(files)
-        schedule = plan.planned(point) if work and work.trained else None
+        schedule = plan.full_schedule(point) if work and work.trained else None
         costs.append(
             Cost(
                 run=point.run_name,

@@ -21,7 +21,7 @@ LOCAL = ("none", "package:", "random:")  # how a base.path begins that needs no 
 SHARE = 0.62  # of the candidates of three searches are different passages, as measured on pydocs
 
 
-def planned(point: Config) -> Schedule | None:
+def full_schedule(point: Config) -> Schedule | None:
     """The schedule of a point's training if every row is used.
 
     None where only the data can tell how many rows there are.
@@ -125,7 +125,7 @@ def _parts(point: Config, pairs: int) -> dict[str, Work | None]:
         return parts
     model = model_key(point)
     if point.epochs > 0:
-        schedule = planned(point)
+        schedule = full_schedule(point)
         dev = schedule and dev_pairs(point, schedule, point.dataset.max_dev_queries or 0)
         parts[model] = Work(trained=schedule.pairs, dev=dev or 0) if schedule else None
         parts |= _of_teacher(point) | _of_forgetting(point, model)
