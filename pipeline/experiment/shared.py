@@ -5,41 +5,24 @@ candidates and takes its negatives from the same list.
 """
 
 import logging
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import data
 from pipeline.config import Config
-from pipeline.config.index import IndexConfig
-from pipeline.data.own_documents import own_documents
-from pipeline.experiment.saved_scorer import find_scorer
-from pipeline.experiment.seen import refuse_seen
-from pipeline.infra.code_version import code_version
+from pipeline.experiment.candidates import find_candidates, own_passages
+from pipeline.experiment.index import index_passages
+from pipeline.experiment.negatives import find_negatives
 from pipeline.infra.hardware import Hardware
-from pipeline.infra.stage_cache import StageCache, content_key
+from pipeline.infra.stage_cache import StageCache
 from pipeline.infra.steps import step
 from pipeline.records import Dataset, InputError, Ranking
-from pipeline.retrieval.candidates import (
-    nothing_found,
-    read_candidates,
-    retrieve,
-    write_candidates,
-)
+from pipeline.retrieval.candidates import nothing_found, read_candidates
 from pipeline.retrieval.embedder import Embedder
-from pipeline.retrieval.index import PassageTable, build_table
-from pipeline.training.negatives import mine_negatives
+from pipeline.retrieval.index import PassageTable
 from pipeline.training.training_set import TrainingSet
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Index:
-    """The folder of a passage table, and a key of its vectors, without full-text settings."""
-
-    folder: Path
-    vectors: str
 
 
 @dataclass(frozen=True)
@@ -121,124 +104,19 @@ def prepare_shared(
         check_sizes(config, dataset)
     with step("index", spent):
         embedder = Embedder(config.embedder, machine, cache)
-        index = _index(dataset.corpus_fingerprint, dataset.corpus, embedder, config.index, cache)
+        corpus, key = dataset.corpus, dataset.corpus_fingerprint
+        index = index_passages(corpus, key, embedder, config.index, cache)
         table = PassageTable(index.folder)
     with step("candidates", spent):
-        own = _own(dataset)
-        found = _candidates(config, dataset, index.folder.name, table, embedder, own, cache)
+        own = own_passages(dataset)
+        found = find_candidates(config, dataset, index.folder.name, table, embedder, own, cache)
         candidates = read_candidates(found, dataset.searched)
     negatives = None
     if config.epochs > 0:
         with step("negatives", spent):
-            negatives = _negatives(config, dataset, embedder, index, machine, cache)
+            negatives = find_negatives(config, dataset, embedder, index, machine, cache)
     keys = index.folder.name, found.name
     return Shared(dataset, embedder, table, candidates, own, negatives, *keys)
-
-
-def _own(dataset: Dataset) -> dict[str, str]:
-    """The dev and test queries that are passages themselves."""
-    splits = (dataset.dev, dataset.test)
-    return {q: d for split in splits for q, d in own_documents(split, dataset.corpus).items()}
-
-
-def _index(
-    corpus_key: str,
-    corpus: Mapping[str, str],
-    embedder: Embedder,
-    config: IndexConfig,
-    cache: StageCache,
-) -> _Index:
-    """The passage table of ``corpus``."""
-    settings = asdict(config)
-    del settings["hybrid_depth"]  # of searching, not of the table
-    model = asdict(embedder.config)
-    del model["name"], model["path"]  # the weights stand for them
-    inputs = {
-        "corpus": corpus_key,
-        "embedder": model,
-        "weights": embedder.content_hash,
-        "precision": embedder.hardware.precision,
-        "index": settings,
-        "code": code_version("index"),
-    }
-    embedded = cache.unfinished("index", inputs)
-
-    def build(folder: Path) -> None:
-        if embedder.query_prompt or embedder.passage_prompt:
-            prompts = (embedder.query_prompt, embedder.passage_prompt)
-            log.info("embedder: %r is put before queries, %r before passages", *prompts)
-        build_table(folder, corpus, embedder, config, embedded)
-
-    folder = cache.get("index", inputs, build)
-    of_vectors = {name: value for name, value in settings.items() if name != "fts"}
-    return _Index(folder, content_key({**inputs, "index": of_vectors}))
-
-
-def _candidates(
-    config: Config,
-    dataset: Dataset,
-    index_key: str,
-    table: PassageTable,
-    embedder: Embedder,
-    own: Mapping[str, str],
-    cache: StageCache,
-) -> Path:
-    """The folder of the candidates of dev and test queries."""
-    depth, search_depth, rrf_k = config.eval.candidates, config.search_depth, config.eval.rrf_k
-    inputs = {
-        "dataset": dataset.fingerprint,
-        "index": index_key,
-        "depth": depth,
-        "search_depth": search_depth,
-        "rrf_k": rrf_k,
-        "code": code_version("candidates"),
-    }
-
-    def build(folder: Path) -> None:
-        found = retrieve(dataset.searched, table, embedder, depth, search_depth, rrf_k, own)
-        write_candidates(folder, found)
-
-    return cache.get("candidates", inputs, build)
-
-
-def _negatives(
-    config: Config,
-    dataset: Dataset,
-    embedder: Embedder,
-    index: _Index,
-    machine: Hardware,
-    cache: StageCache,
-) -> Path:
-    """The folder of the mined negatives; they come from an index of their own if necessary."""
-    mining, miner = config.mining, embedder
-    if mining.embedder != config.embedder:
-        miner = Embedder(mining.embedder, machine, cache, "mining.embedder")
-    if dataset.train_corpus is not dataset.corpus or miner is not embedder:
-        index = _index(
-            dataset.train_corpus_fingerprint, dataset.train_corpus, miner, config.index, cache
-        )
-    seed = config.dataset.seed
-    filter_by = None
-    if mining.filter is not None:
-        filter_by = find_scorer("mining.filter", mining.filter, config, cache)
-        refuse_seen(filter_by.name, filter_by.folder, dataset)
-    settings = asdict(mining)
-    del settings["embedder"], settings["filter"]  # vectors and scores stand for them
-    inputs = {
-        "dataset": dataset.fingerprint,
-        "vectors": index.vectors,  # and so the miner's weights
-        "mining": settings,
-        "filter": filter_by.inputs() if filter_by else None,
-        "precision": miner.hardware.precision,
-        "seed": seed,
-        "code": code_version("negatives"),
-    }
-
-    def build(folder: Path) -> None:
-        scorer = filter_by.load() if filter_by else None
-        mine_negatives(folder, dataset, PassageTable(index.folder), miner, mining, seed, scorer)
-
-    return cache.get("negatives", inputs, build)
 
 
 def check_sizes(config: Config, dataset: Dataset) -> None:
