@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from pipeline.config import Config
 from pipeline.config.stages import TrackingConfig
 from pipeline.sweep.grid import Grid
-from pipeline.sweep.launch import call_launcher
+from pipeline.sweep.launch import call_launcher, launcher_name
 from pipeline.tracking import reader
 
 ELSEWHERE = ("SlurmLauncher", "RayLauncher")
@@ -41,7 +41,7 @@ def untimed(
 
 def elsewhere(grid: Grid) -> bool:
     """Return whether the points may run on other machines."""
-    return str(grid.master.hydra.launcher._target_).endswith(ELSEWHERE)
+    return launcher_name(grid.master) in ELSEWHERE
 
 
 @dataclass(frozen=True)

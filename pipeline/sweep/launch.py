@@ -75,12 +75,16 @@ def at_once(master: DictConfig, points: int) -> int:
     the whole grid, also if a resumed sweep has fewer to run, because the trained weights depend on
     the number of threads.
     """
-    launcher = master.hydra.launcher
-    target = str(launcher._target_)
-    if target.endswith("JoblibLauncher"):
-        jobs = int(launcher.n_jobs)
+    launcher = launcher_name(master)
+    if launcher == "JoblibLauncher":
+        jobs = int(master.hydra.launcher.n_jobs)
         return min(points, jobs if jobs > 0 else cores())
-    return points if target.endswith("LocalLauncher") else 1
+    return points if launcher == "LocalLauncher" else 1
+
+
+def launcher_name(master: DictConfig) -> str:
+    """Return the class name of Hydra's launcher, such as ``BasicLauncher``."""
+    return str(master.hydra.launcher._target_).rpartition(".")[2]
 
 
 class _Sweep:
@@ -164,7 +168,7 @@ def _groups(grid: Grid, numbers: Sequence[int]) -> list[list[int]]:
     Ray reserves the same share of a GPU for all tasks of a call, so each ``base.gpu_share`` is a
     group.
     """
-    if not _is_ray(grid):
+    if launcher_name(grid.master) != "RayLauncher":
         return [list(numbers)]
     shares = sorted({grid.points[number].base.gpu_share for number in numbers})
     return [[n for n in numbers if grid.points[n].base.gpu_share == share] for share in shares]
@@ -176,15 +180,11 @@ def master_for(grid: Grid, numbers: Sequence[int]) -> DictConfig:
     Under Ray each task gets the share of a GPU that the largest of the points needs.
     """
     master = deepcopy(grid.master)
-    if _is_ray(grid):
+    if launcher_name(grid.master) == "RayLauncher":
         share = max(grid.points[number].base.gpu_share for number in numbers)
         with open_dict(master):
             master.hydra.launcher.ray.remote.num_gpus = share if _has_gpus(grid) else 0
     return master
-
-
-def _is_ray(grid: Grid) -> bool:
-    return str(grid.master.hydra.launcher._target_).endswith("RayLauncher")
 
 
 def _has_gpus(grid: Grid) -> bool:
