@@ -57,22 +57,11 @@ def train_cached(
     teacher = find_teacher(start)
     determined_by = inputs(start, teacher)
     checkpoints = start.cache.unfinished("model", determined_by)
-    config = start.config
     curve: Curve = []
-    asked, queries = config.train.queries, start.training_set.queries
-    if asked is not None and queries < asked:
-        limit = config.dataset.max_train_queries
-        limited = limit is not None and limit < asked
-        log.warning(
-            "train.queries=%d: there are only %d training queries with negatives, so all of them "
-            "are used%s",
-            asked,
-            queries,
-            f"; dataset.max_train_queries={limit} leaves out the others" if limited else "",
-        )
+    _warn_if_fewer(start.config, start.training_set.queries)
 
     def on_log(step: int, metrics: Mapping[str, float]) -> None:
-        named = name_by_cutoff(metrics, max(config.eval.top_k))
+        named = name_by_cutoff(metrics, max(start.config.eval.top_k))
         curve.append((step, named))
         run.log_metrics(named, step)
 
@@ -92,6 +81,21 @@ def train_cached(
             run.log_metrics(metrics, step)
     run.log_tags(training.tags)
     return folder / MODEL, dict(training.metrics)
+
+
+def _warn_if_fewer(config: Config, queries: int) -> None:
+    """Log a warning if there are fewer training queries than ``train.queries``."""
+    asked, limit = config.train.queries, config.dataset.max_train_queries
+    if asked is None or queries >= asked:
+        return
+    limited = limit is not None and limit < asked
+    log.warning(
+        "train.queries=%d: there are only %d training queries with negatives, so all of them "
+        "are used%s",
+        asked,
+        queries,
+        f"; dataset.max_train_queries={limit} leaves out the others" if limited else "",
+    )
 
 
 def assist(start: Start) -> None:

@@ -194,9 +194,8 @@ def _arguments(
             config.gradient_accumulation * config.batch_size // batch_size
         ),
         "learning_rate": config.learning_rate,
-        "warmup_steps": warm_up(
-            config, schedule.steps
-        ),  # transformers reads a number below 1 as a share
+        # transformers reads a number below 1 as a share
+        "warmup_steps": warm_up(config, schedule.steps),
         "weight_decay": config.weight_decay,
         "bf16": precision == "bf16",
         "fp16": precision == "fp16",
