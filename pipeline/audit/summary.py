@@ -72,7 +72,7 @@ def show(report: Report, console: Console) -> None:
         console.print(filled(heads, rows, gap=2))
     for finding in report.findings:
         title = Text(f"\n{finding.severity:<8} ", style=STYLES[finding.severity])
-        title.append(f"{finding.count:,} {finding.message}", style="default")
+        title.append(f"{finding.message} ({finding.count:,})", style="default")
         console.print(title)
         lines = [f"cost: {finding.cost}", f"do:   {finding.advice}"]
         lines += [f"- {example}" for example in finding.examples[:EXAMPLES]]
