@@ -5,7 +5,8 @@
 The models of ``benchmarks/bench/roofline.py`` train and score texts that are as long as they read.
 Prints a Markdown table for each, in percent of the wall time. What no operator takes is tokenising
 and Python. A GPU computes while the CPU prepares what follows, so there it is the time in which the
-GPU waits. Set ``hardware.threads=1`` and other overrides behind the command.
+GPU waits. A CPU computes on one thread, as the profile is of the main thread alone. Other overrides
+may follow the command.
 """
 
 import sys
@@ -55,9 +56,10 @@ ACTIVITIES = {
 def main(overrides: list[str]) -> None:
     """Print a table for each architecture."""
     quiet.silence()
-    scale = SCALES[resolve(HardwareConfig()).device]
+    device = resolve(HardwareConfig()).device
+    scale, threads = SCALES[device], ["hardware.threads=1"] if device == "cpu" else []
     for arch, base in product(("cross_encoder", "colbert"), scale.bases):
-        point = point_of(arch, base, [*scale.overrides, *scale.longer(arch), *overrides])
+        point = point_of(arch, base, [*scale.overrides, *scale.longer(arch), *threads, *overrides])
         cache = StageCache.of(point)
         folder = prepare_base(point.base, cache)
         machine = of_reranker(point, resolve(point.hardware), folder, cache)

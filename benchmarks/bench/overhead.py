@@ -4,7 +4,8 @@ A thread looks at the stack of the main thread every few milliseconds. A stack c
 innermost of its frames that is this project's or one of ``PARTS``. Every other library, Python's
 own, numpy and ir-measures among them, and all compiled code count for the code that calls it. So
 MaxSim, the metrics and the checksums of files are the project's own. Its package ``data`` counts as
-data loading, and every stack that imports a module as "imports".
+data loading, and every stack that imports a module as "imports". While the main thread waits for
+threads that compute batches, their stacks count in place of its own, each for its share.
 
 Own overhead is what is left without the model, LanceDB, data loading, imports and MLflow. Imports
 take the same seconds for a small and a large point, and MLflow nearly so. They are shown beside it.
@@ -15,7 +16,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -24,9 +25,12 @@ import pipeline
 from benchmarks.bench.results import Share
 from pipeline.config.compose import compose
 from pipeline.experiment import recipe
+from pipeline.infra.batches import BATCH
 
 ROOT = Path(pipeline.__file__).parent.parent.as_posix() + "/"
 OURS = "pipeline/"
+BATCHES = "pipeline/infra/batches.py"  # waits for threads
+PROCESSES = "pipeline/infra/processes.py"  # waits for processes, which counts for its caller
 IMPORTS, LOADING = "imports", "data loading"
 PARTS = {
     "accelerate": "model",
@@ -91,9 +95,10 @@ def sampled() -> Iterator[dict[str, float]]:
     def look() -> None:
         last = time.perf_counter()
         while not ended.wait(PAUSE):
-            part = part_of(files_of(sys._current_frames().get(thread)))
+            parts = parts_of(sys._current_frames(), thread)
             now = time.perf_counter()
-            seconds[part] += now - last
+            for part in parts:
+                seconds[part] += (now - last) / len(parts)
             last = now
 
     looking = threading.Thread(target=look, daemon=True)
@@ -103,6 +108,20 @@ def sampled() -> Iterator[dict[str, float]]:
     finally:
         ended.set()
         looking.join()
+
+
+def parts_of(frames: Mapping[int, FrameType], thread: int) -> list[str]:
+    """Tell what a thread does, or what each of the threads does that compute batches for it."""
+    part = part_of(files_of(frames.get(thread)))
+    if part != BATCHES:
+        return [part]
+    names = {other.ident: other.name for other in threading.enumerate()}
+    computing = [
+        part_of(files_of(frame))
+        for other, frame in frames.items()
+        if names.get(other, "").startswith(BATCH)
+    ]
+    return computing or [part]
 
 
 def files_of(frame: FrameType | None) -> list[str]:
@@ -124,7 +143,7 @@ def part_of(files: Iterable[str]) -> str:
         return IMPORTS
     for file in found:
         ours = file.removeprefix(ROOT)
-        if ours.startswith(OURS):
+        if ours.startswith(OURS) and ours != PROCESSES:
             return LOADING if ours.startswith(f"{OURS}data/") else ours
         package = file.partition("/site-packages/")[2].partition("/")[0].removesuffix(".py")
         if package in PARTS:

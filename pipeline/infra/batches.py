@@ -19,6 +19,7 @@ from tqdm import tqdm
 from pipeline.infra.hardware import Hardware
 
 MOST = 4  # batches at a time; each takes memory for its activations
+BATCH = "batch"  # begins the names of the threads that compute them
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -73,7 +74,7 @@ def compute(
         return results
     own = (machine.threads // at_once,)
     try:
-        with ThreadPoolExecutor(at_once, "batch", torch.set_num_threads, own) as threads:
+        with ThreadPoolExecutor(at_once, BATCH, torch.set_num_threads, own) as threads:
             try:
                 for working in [threads.submit(work) for _ in range(at_once)]:
                     working.result()
