@@ -6,9 +6,11 @@ from pipeline.commands.arguments import Parser
 
 EPILOG = """\
 The grid is the union of the lines of the key grid, each a product of overrides; values separated
-by commas span a grid too. Every point is composed and checked before the first one starts. An
-interrupted sweep is resumed: points that have finished are not run again. A point that fails is
-recorded, and the other points still run; running the command again retries it.
+by commas span a grid too. An override beside experiment= replaces what its lines say; the search
+alone (arch=none) and untrained bases (epochs=0) stay in the grid as they are. Every point is
+composed and checked before the first one starts. An interrupted sweep is resumed: points that have
+finished are not run again. A point that fails is recorded, and the other points still run; running
+the command again retries it.
 
 keys:
   experiment=NAME    a ready-made grid: smoke, pydocs, pydocs_full, forms, seeds, curve,
@@ -21,6 +23,7 @@ keys:
 
 examples:
   python -m pipeline sweep experiment=smoke
+  python -m pipeline sweep experiment=pydocs epochs=2
   python -m pipeline sweep arch=colbert,cross_encoder negatives=1,2 epochs=1
   python -m pipeline sweep experiment=report hydra/launcher=slurm hydra.launcher.partition=gpu
 """

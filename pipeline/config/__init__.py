@@ -89,6 +89,9 @@ class Config:
         is_address = ("://" in uri and not uri.startswith("file:")) or uri == "databricks"
         expected = "must be sqlite:///FILE, http://HOST:PORT or postgresql://..."
         require(is_address, "tracking.uri", uri, expected)
+        searches = self.base.path != "none" or self.arch.name == "none"
+        expected = f"arch={self.arch.name} needs a model, set base=minilm_l6 or another one"
+        require(searches, "base", self.base.name, expected)
         if self.epochs > 0:
             trains = self.arch.name != "none"
             require(trains, "epochs", self.epochs, "arch=none has nothing to train, set epochs=0")

@@ -1,7 +1,7 @@
 """Compose and check all points of a grid before the first one runs."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from hydra._internal.hydra import Hydra
@@ -20,25 +20,44 @@ from pipeline.config.preflight import check_point
 def expand(lines: Sequence[str], overrides: Sequence[str]) -> list[list[str]]:
     """Return the points of a grid: the product of each line, with ``overrides`` on top.
 
-    Duplicates are dropped.
+    Duplicates are dropped. An override leaves alone what makes a line the control or an untrained
+    base: its ``arch=none`` with base, negatives and epochs, or its ``epochs=0`` with negatives.
 
     ``expand(["a=1,2 b=3"], ["c=4"])`` is ``[["a=1", "b=3", "c=4"], ["a=2", "b=3", "c=4"]]``.
     """
-    parser = OverridesParser.create()
+    given = _choices(overrides)
     points: dict[tuple[str, ...], None] = {}
     for line in lines or [""]:
-        choices: dict[str, list[str]] = {}
-        for override in parser.parse_overrides([*line.split(), *overrides]):
-            key = override.get_key_element()
-            values = (
-                override.sweep_string_iterator()
-                if override.is_sweep_override()
-                else [override.get_value_element_as_str()]
-            )
-            choices[key] = [f"{key}={value}" for value in values]
-        for point in itertools.product(*choices.values()):
+        own = _choices(line.split())
+        kept = _kept(own)
+        applied = {key: words for key, words in given.items() if key.partition(".")[0] not in kept}
+        for point in itertools.product(*(own | applied).values()):
             points[point] = None
     return [list(point) for point in points]
+
+
+def _choices(words: Sequence[str]) -> dict[str, list[str]]:
+    """Map the key of each override to an override for each of its values."""
+    found = {}
+    for override in OverridesParser.create().parse_overrides(list(words)):
+        key = override.get_key_element()
+        values = (
+            override.sweep_string_iterator()
+            if override.is_sweep_override()
+            else [override.get_value_element_as_str()]
+        )
+        found[key] = [f"{key}={value}" for value in values]
+    return found
+
+
+def _kept(line: Mapping[str, Sequence[str]]) -> set[str]:
+    """Return the keys of a line that no override replaces."""
+    kept: set[str] = set()
+    if line.get("epochs") == ["epochs=0"]:
+        kept = {"negatives", "epochs"}
+    if line.get("arch") == ["arch=none"]:
+        kept = {"arch", "base", "negatives", "epochs"}
+    return kept & line.keys()
 
 
 class Grid:

@@ -15,6 +15,7 @@ from tests.points import compose_config
             "negatives=9: only mining.depth=5 are mined per query, raise mining.depth",
         ),
         ("arch=none", "epochs=1: arch=none has nothing to train, set epochs=0"),
+        ("base=none", "base=none: arch=cross_encoder needs a model, set base=minilm_l6"),
         ("index.batch_size=0", "index.batch_size=0: must be at least 1"),
         ("index.vector_index_above=-1", "index.vector_index_above=-1: must be at least 0"),
         ("negatives=0", "negatives=0: training needs at least 1"),

@@ -79,6 +79,28 @@ def test_expand_is_a_union_of_products() -> None:
     assert expand(["a=1,2"], ["a=7"]) == [["a=7"]]
 
 
+def test_an_override_leaves_the_control_and_untrained_bases_as_they_are() -> None:
+    given = ["arch=colbert", "base=b", "base.path=p", "negatives=2", "epochs=3", "seed=1"]
+    assert expand(["arch=none base=none negatives=0 epochs=0"], given) == [
+        ["arch=none", "base=none", "negatives=0", "epochs=0", "seed=1"]
+    ]
+    assert expand(["base=a negatives=0 epochs=0"], given) == [
+        ["base=b", "negatives=0", "epochs=0", "arch=colbert", "base.path=p", "seed=1"]
+    ]
+    # What such a line does not say comes from the override, and an axis is no fixed value.
+    assert expand(["arch=none"], ["arch=colbert", "epochs=0"]) == [["arch=none", "epochs=0"]]
+    assert expand(["epochs=0,1"], ["epochs=2"]) == [["epochs=2"]]
+
+
+def test_the_names_of_a_ready_made_grid_follow_the_overrides() -> None:
+    grid = Grid(["experiment=pydocs", "base=minilm_l3", "epochs=2"])
+    for point in grid.points:
+        expected = f"{point.arch.name}_{point.base.name}_{point.negatives}neg_{point.epochs}ep"
+        assert point.run_name.startswith(expected)
+    assert {point.base.name for point in grid.points} == {"none", "minilm_l3"}
+    assert [point.epochs for point in grid.points if point.epochs < 2] == [0, 0]
+
+
 def test_an_interpolation_in_a_line_has_the_value_of_its_point() -> None:
     lines = "['arch=colbert base=minilm_l6 train.queries=20,40 run_name=n_${train.queries}']"
     grid = Grid([f"grid={lines}", "negatives=1", "epochs=1"])
