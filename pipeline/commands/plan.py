@@ -14,7 +14,7 @@ from pipeline.sweep.grid import Grid, check_references
 
 if TYPE_CHECKING:
     from pipeline.sweep.cost import Cost
-    from pipeline.sweep.planned import Planned
+    from pipeline.sweep.plan import Planned
     from pipeline.training.schedule import Schedule
 
 EPILOG = """\
@@ -74,7 +74,7 @@ def _plan(points: Sequence[Config]) -> "Planned":
     """Count what the points do and cost, once what they start from is known to exist."""
     with importing():
         from pipeline.infra import quiet
-        from pipeline.sweep.planned import plan_grid
+        from pipeline.sweep.plan import plan_grid
     quiet.silence()
     check_references(points)
     return plan_grid(points)
@@ -85,7 +85,7 @@ def _show(planned: "Planned", gpus: Sequence[OnGpu], utilisation: float) -> None
     from rich.console import Console
 
     from pipeline.sweep import cost_table, plan_table
-    from pipeline.sweep.planned import measure
+    from pipeline.sweep.plan import measure
 
     console = Console(width=None if sys.stdout.isatty() else 140)
     plan_table.show_points(console, planned)
@@ -102,7 +102,7 @@ def _as_object(
     planned: "Planned", gpus: Sequence[OnGpu], utilisation: float, prices: Mapping[str, float]
 ) -> dict[str, object]:
     """All that is printed, with null for a ?, in bytes, seconds and FLOPs."""
-    from pipeline.sweep.planned import measure
+    from pipeline.sweep.plan import measure
 
     measured = measure(planned)
     seconds = None if measured is None else [of_point._asdict() for of_point in measured]

@@ -20,7 +20,7 @@ from pipeline.config.stages import RerankConfig
 from pipeline.config.transformer import Transformer, sizes
 from pipeline.experiment.work import Work
 from pipeline.rerankers.token_codec import TokenCodec
-from pipeline.sweep import plan
+from pipeline.sweep import planned_work
 
 TRAINING = 3  # forward passes in FLOPs: the backward pass takes two
 DRAWN = 4  # passages of other rows that a cross-encoder reads per query with loss=mnrl
@@ -59,7 +59,7 @@ def of_grid(points: Sequence[Config], works: Sequence[Work | None]) -> list[Cost
         model = sizes(point.base.path, None if point.base.dedicated else point.base.keep_layers)
         files = {name: size for name, size in disk(point, model).items() if name not in kept}
         kept.update(files)
-        schedule = plan.full_schedule(point) if work and work.trained else None
+        schedule = planned_work.full_schedule(point) if work and work.trained else None
         costs.append(
             Cost(
                 run=point.run_name,
@@ -144,7 +144,7 @@ def scoring_flops(point: Config, model: Transformer | None, work: Work | None) -
 
 def _read_by_colbert(point: Config, work: Work) -> tuple[float, float]:
     """Count the queries and the passages that a ColBERT reads to score."""
-    corpus, dev = plan.passages(point), point.dataset.max_dev_queries or 0
+    corpus, dev = planned_work.passages(point), point.dataset.max_dev_queries or 0
     per_scoring = dev * min(point.eval.dev_depth, point.eval.candidates)
     scorings = work.dev / per_scoring if per_scoring else 0.0
     queries = dev * scorings
@@ -172,12 +172,12 @@ def disk(point: Config, model: Transformer | None) -> dict[str, int | None]:
     A model is kept in the folder of its run, and if it was trained in the stage cache as well.
     Texts, indexes over vectors, checkpoints and prepared bases are not counted.
     """
-    passages, searched = plan.passages(point), sizes(point.embedder.path)
+    passages, searched = planned_work.passages(point), sizes(point.embedder.path)
     index = passages * searched.hidden * WEIGHT if passages and searched else None
     files = {f"index {point.dataset} {point.embedder}": index}
     if point.arch.name == "none":
         return files
-    trained = plan.model_key(point)
+    trained = planned_work.model_key(point)
     weights = model.parameters * WEIGHT if model else None
     files[f"run {point}"] = weights
     if point.epochs > 0:
@@ -193,7 +193,7 @@ def disk(point: Config, model: Transformer | None) -> dict[str, int | None]:
 
 def _token_vectors(point: Config, arch: ColbertConfig, rerank: RerankConfig) -> int | None:
     """Bytes if every passage has ``arch.document_length`` tokens; None if their size is unknown."""
-    passages = plan.passages(point)
+    passages = planned_work.passages(point)
     if passages is None or point.base.dedicated:  # A published ColBERT keeps its own token size.
         return None
     codec = TokenCodec(rerank.vectors, arch.embedding_size)

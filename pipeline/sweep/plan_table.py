@@ -7,8 +7,8 @@ from rich.table import Table
 
 from pipeline.experiment.work import Work
 from pipeline.sweep.estimate import Seconds, in_words
-from pipeline.sweep.plan import model_key
-from pipeline.sweep.planned import Planned
+from pipeline.sweep.plan import Planned
+from pipeline.sweep.planned_work import model_key
 
 
 def show_points(console: Console, planned: Planned) -> None:

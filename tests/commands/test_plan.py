@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.experiment.speed import Speed
-from pipeline.sweep import estimate, planned
+from pipeline.sweep import estimate, plan
 from pipeline.sweep.estimate import Seconds
 from pipeline.sweep.grid import Grid
-from pipeline.sweep.plan import is_here
+from pipeline.sweep.planned_work import is_here
 from pipeline.sweep.sizes import read_sizes
 from tests.commands.conftest import code_of
 from tests.conftest import Trained
@@ -116,7 +116,7 @@ def test_the_cost_is_printed_as_text_and_as_one_object(
     elsewhere: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times = [Seconds(0, 2, 0, 5), Seconds(100, 20, 3, 5)]
-    monkeypatch.setattr(planned, "measure", lambda _: times)
+    monkeypatch.setattr(plan, "measure", lambda _: times)
     sizes = ("max_corpus=100", "max_train_queries=100", "max_dev_queries=0", "max_eval_queries=80")
     words = ["plan", *(f"dataset.{size}" for size in sizes), "eval.depth=10", "max_length=128"]
     words += ["--price", "L4=3600e6,H100=1", "base=minilm_l6", "--utilisation=0.5", "epochs=0,1"]

@@ -9,7 +9,7 @@ import pytest
 from pipeline.config import conf_dir
 from pipeline.config.models import ColbertConfig
 from pipeline.sweep.grid import Grid
-from pipeline.sweep.plan import training_rows
+from pipeline.sweep.planned_work import training_rows
 from tests.points import compose_config
 
 Grids = Callable[[str], Grid]

@@ -5,7 +5,7 @@ import pytest
 from pipeline.config import Config
 from pipeline.config.transformer import Transformer, sizes_in
 from pipeline.experiment.work import Work
-from pipeline.sweep import cost, plan
+from pipeline.sweep import cost, planned_work
 from pipeline.sweep.cost import disk, forward, memory, of_grid, scoring_flops, total, training_flops
 from tests.points import compose_config
 
@@ -27,7 +27,7 @@ def point(*words: str) -> Config:
 
 
 def costs(*points: Config) -> list[cost.Cost]:
-    return of_grid(points, plan.works(points))
+    return of_grid(points, planned_work.works(points))
 
 
 def test_reading_a_text_by_hand() -> None:
@@ -77,7 +77,7 @@ def test_a_colbert_reads_a_query_once_for_its_passages() -> None:
 def test_a_colbert_reads_a_passage_once_for_all_queries() -> None:
     config = point("arch=colbert", *LENGTHS)
     # 15 queries of 0.62 x 3 x 10 candidates are 279 pairs, but there are 100 passages.
-    pairs = plan.candidate_pairs(config)
+    pairs = planned_work.candidate_pairs(config)
     assert pairs == 279
     query, passage = 8 * (512 + 256), 8320
     assert scoring_flops(config, TINY, Work(scored=279)) == 15 * query + 100 * passage
@@ -159,11 +159,11 @@ def test_one_unknown_point_makes_the_sum_unknown() -> None:
 @pytest.mark.parametrize("vectors", ["fp16", "int8", "binary"])
 def test_without_a_limit_of_passages_their_vectors_are_not_known(vectors: str) -> None:
     config = point("arch=colbert", f"rerank.vectors={vectors}", "dataset.max_corpus=null")
-    assert plan.works([config]) == [None]
+    assert planned_work.works([config]) == [None]
     assert costs(config)[0].disk_bytes is None
 
 
 def test_gooaq_searches_the_rows_of_its_index() -> None:
-    assert plan.passages(compose_config(["dataset=gooaq"])) == 100_000
-    assert plan.passages(compose_config(["dataset=gooaq", "dataset.max_corpus=500"])) == 500
-    assert plan.passages(compose_config(["dataset.max_corpus=null"])) is None
+    assert planned_work.passages(compose_config(["dataset=gooaq"])) == 100_000
+    assert planned_work.passages(compose_config(["dataset=gooaq", "dataset.max_corpus=500"])) == 500
+    assert planned_work.passages(compose_config(["dataset.max_corpus=null"])) is None

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from pipeline.config import Config
 from pipeline.config.stages import ForgettingConfig
-from pipeline.sweep import plan
+from pipeline.sweep import planned_work
 from tests.points import compose_config
 
 SIZES = (
@@ -23,7 +23,7 @@ def point(*words: str) -> Config:
 def test_a_teacher_scores_the_training_passages_once() -> None:
     words = ("arch.loss=kl", "train.teacher=run:t", "negatives=2")
     points = [point(*words), point(*words, "seed=2"), point(*words, "negatives=3")]
-    works = plan.works([*points, point()])
+    works = planned_work.works([*points, point()])
     assert [work and work.taught for work in works] == [20 * 3, 0, 20 * 4, 0]
     assert works[1] is not None and works[1].to_score == works[1].ranked
 
@@ -31,5 +31,5 @@ def test_a_teacher_scores_the_training_passages_once() -> None:
 def test_the_forgetting_check_scores_before_and_after_training() -> None:
     general = ForgettingConfig(replace(point().dataset, max_eval_queries=7))
     points = [replace(point(f"epochs={n}"), forgetting=general) for n in (0, 1, 2)]
-    works = plan.works(points)
+    works = planned_work.works(points)
     assert [work and work.general for work in works] == [0, 2 * 7 * 10, 7 * 10]
