@@ -73,12 +73,12 @@ def _train(
     options = settings.batch_size, settings.learning_rate, point.seed
     model: Any = scorer.model
     if isinstance(arch, CrossEncoderConfig):
-        model.max_length = arch.training_max_length or arch.max_length
+        model.max_length = arch.training_tokens
         losses = stock.train_cross_encoder(model, rows, *options)
         model.max_length = arch.max_length
     else:
         assert isinstance(arch, ColbertConfig)
-        model.document_length = arch.training_document_length or arch.document_length
+        model.document_length = arch.training_tokens
         losses = stock.train_colbert(model, rows, *options)
         model.document_length = arch.document_length
     model.eval()

@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.bench.stock import StockColbert, StockCrossEncoder
 from pipeline.config import Config
 from pipeline.config.compose import compose
-from pipeline.config.models import ColbertConfig, CrossEncoderConfig
+from pipeline.config.models import CrossEncoderConfig
 from pipeline.experiment.shared import Shared, prepare_shared
 from pipeline.infra import hardware
 from pipeline.infra.hardware import Hardware
@@ -89,11 +89,9 @@ class Subject:
     def stock(self, training: bool = False) -> StockCrossEncoder | StockColbert:
         """Load it by its library, with the same weights, and the lengths of use or training."""
         arch = self.config.arch
+        length = arch.training_tokens if training else arch.tokens
         if isinstance(arch, CrossEncoderConfig):
-            length = (training and arch.training_max_length) or arch.max_length
             return StockCrossEncoder(self.saved, length)
-        assert isinstance(arch, ColbertConfig)
-        length = (training and arch.training_document_length) or arch.document_length
         return StockColbert(self.saved, document_length=length)
 
     def examples(self, count: int) -> list[TrainingExample]:

@@ -92,7 +92,7 @@ class CrossEncoderConfig(ArchConfig):
 
     loss: str = "lce"
     max_length: int = 256  # tokens of query and passage together
-    training_max_length: int | None = None  # tokens while training; null: max_length
+    training_max_length: int | None = None  # tokens while training; null or more: max_length
 
     def __post_init__(self) -> None:
         one_of("arch.loss", self.loss, CROSS_ENCODER_LOSSES)
@@ -111,7 +111,7 @@ class CrossEncoderConfig(ArchConfig):
     @property
     def training_tokens(self) -> int:
         """The tokens of a pair that are read while training."""
-        return self.training_max_length or self.max_length
+        return min(self.training_max_length or self.max_length, self.max_length)
 
 
 @dataclass
@@ -121,7 +121,7 @@ class ColbertConfig(ArchConfig):
     loss: str = "contrastive"
     query_length: int = 96  # tokens
     document_length: int = 180  # tokens
-    training_document_length: int | None = None  # tokens while training; null: document_length
+    training_document_length: int | None = None  # while training; null or more: as many
     embedding_size: int = 128  # of one token
     query_expansion: bool = True  # pad queries with [MASK] to query_length
     temperature: float = 1.0
@@ -152,4 +152,4 @@ class ColbertConfig(ArchConfig):
     @property
     def training_tokens(self) -> int:
         """The tokens of a passage that are read while training."""
-        return self.training_document_length or self.document_length
+        return min(self.training_document_length or self.document_length, self.document_length)

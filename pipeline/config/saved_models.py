@@ -151,11 +151,11 @@ def _check_pickled(place: Path) -> None:
 
 
 def lengths_of(arch: ArchConfig) -> dict[str, int | None]:
-    """The tokens that a reranker reads at a time, by configuration key."""
+    """The tokens that a reranker reads at most, in use and while training, by configuration key."""
     if isinstance(arch, CrossEncoderConfig):
-        names = ["max_length", "training_max_length"]
+        names = ["max_length"]
     elif isinstance(arch, ColbertConfig):
-        names = ["query_length", "document_length", "training_document_length"]
+        names = ["query_length", "document_length"]
     else:
         names = []
     return {f"arch.{name}": getattr(arch, name) for name in names}

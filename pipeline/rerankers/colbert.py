@@ -72,7 +72,7 @@ class ColbertReranker:
         self._hardware = hardware
         self._batch_size = batch_size
         self._temperature = config.temperature
-        self._training_length = config.training_document_length or config.document_length
+        self._training_length = config.training_tokens
         own = {
             "embedding_size": config.embedding_size,
             "do_query_expansion": config.query_expansion,

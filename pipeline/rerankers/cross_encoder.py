@@ -82,7 +82,7 @@ class CrossEncoderReranker:
         self._hardware = hardware
         self._batch_size = batch_size
         self._max_length = config.max_length
-        self._training_length = config.training_max_length or config.max_length
+        self._training_length = config.training_tokens
         self.model = CrossEncoder(
             str(folder),
             num_labels=1,
