@@ -174,7 +174,7 @@ def _worth_sentence(
     if alone is None:
         return "Whether reranking is worth it: unknown, as no search was measured alone."
     share, low, high, p_value = _against(comparison, quality, systems, alone)
-    worth = share > 0 and p_value < LEVEL
+    worth = low > 0 and p_value < LEVEL  # near the level, test and interval may disagree
     by_search = [
         f"{SEARCH_NAMES[glance.search]} {percent(glance.best.cell.relative)}"
         f" ({_chance(glance.best.cell)})"

@@ -10,7 +10,7 @@ from pipeline.report.comparison import compare
 from pipeline.report.format import SEARCH_NAMES, probability, span
 from pipeline.report.uncertainty import COLUMNS
 from pipeline.report.verdict import judge
-from tests.report.sample import RECORDS, VALUES, differences, p_values, read, record
+from tests.report.sample import RECORDS, VALUES, differences, p_values, read, record, stages
 
 RECORDS_BY_NAME = {run.name: run for run in RECORDS}
 
@@ -132,6 +132,14 @@ def test_a_gain_that_may_be_chance_is_not_called_worth_it() -> None:
     sentence = judge(comparison, 100).sentences[2]
     start = "Reranking is not shown to be worth it here: the best system is +3.5%"
     assert sentence.startswith(start)
+
+
+def test_worth_it_needs_the_interval_above_0_as_well() -> None:
+    values = {"control": VALUES["none_none_0neg_0ep"], "near": stages(2, 0.066)}
+    runs = [record("control", "none", values["control"]), record("near", "scratch", values["near"])]
+    sentence = judge(compare(runs, lambda run: values[run.removesuffix("-id")]), 100).sentences[2]
+    assert "the best system is +28.8% (-0.6% to +66.8%, p = 0.041)" in sentence
+    assert sentence.startswith("Reranking is not shown to be worth it here: ")
 
 
 def test_a_latency_equal_to_the_budget_is_within_it() -> None:
