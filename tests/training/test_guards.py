@@ -84,6 +84,7 @@ def test_a_flat_loss_is_named(fitted: Train) -> None:
         ([1 - n / 20 for n in range(16)], None),  # 0.925 in the first quarter, 0.325 in the last
         ([n / 20 for n in range(16)], "the loss is flat, 0.075 at first and 0.675 at last"),
         ([0.9, 1.0] * 8, "the loss is flat, 0.95 at first and 0.95 at last"),
+        ([1.0, 2.0] * 8, None),  # falls by 0, give or take 0.8: too noisy to tell
         ([0.9, 1.0] * 7 + [0.9], None),  # too few to judge
     ],
 )
