@@ -22,3 +22,14 @@ def test_lengths_of_every_part_are_named_once() -> None:
     )
     assert reads(runs[:1]) == "tokens read: search 128 of a passage"
     assert reads([run("none")]) == ""
+
+
+def test_shorter_texts_in_training_are_named() -> None:
+    def pair(training: str, epochs: str = "1") -> RunRecord:
+        lengths = {"arch__max_length": "128", "arch__training_max_length": training}
+        return run("cross_encoder", epochs=epochs, **lengths)
+
+    in_use = "tokens read: cross-encoder 128 of query and passage"
+    assert reads([pair("96"), pair("48")]) == f"{in_use} (48 or 96 in training)"
+    as_in_use = [pair("null"), pair("128"), pair("200"), pair("96", epochs="0")]
+    assert reads(as_in_use) == in_use
