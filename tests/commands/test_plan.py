@@ -125,9 +125,9 @@ def test_the_cost_is_printed_as_text_and_as_one_object(
     assert code_of([*words, "latency.enabled=false", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
 
-    # 80 queries of 0.62 x 3 x 10 candidates by two models; 200 pairs of 48 tokens, three times.
+    # 80 queries of 0.62 x 3 x 10 candidates by two models; 200 pairs of 96 tokens, three times.
     pair = 128 * (2 * 10_616_832 + 4 * 6 * 128 * 384)
-    trained = 48 * (2 * 10_616_832 + 4 * 6 * 48 * 384) * 200 * 3
+    trained = 96 * (2 * 10_616_832 + 4 * 6 * 96 * 384) * 200 * 3
     untrained, scratch = found["points"]
     assert scratch["run"] == "cross_encoder_minilm_l6_1neg_1ep"
     counts = [scratch[key] for key in ("pairs_to_train", "steps", "pairs_to_score")]
@@ -154,11 +154,11 @@ def test_the_cost_is_printed_as_text_and_as_one_object(
         assert on_l4["cost"] == pytest.approx(on_l4["seconds"] * 1e6) and on_a10g["cost"] is None
     assert sum(point["gpus"][0]["cost"] for point in found["points"]) == pytest.approx(l4["cost"])
 
-    sums = r"│ all +│ +200 │ +13 │ +2,976 │ +0\.624 │ +8\.54 │ +0\.361 │ +\d+ │ +2 min │"
+    sums = r"│ all +│ +200 │ +13 │ +2,976 │ +1\.27 │ +8\.54 │ +0\.361 │ +\d+ │ +2 min │"
     assert re.search(sums, text)
     assert re.search(r"│ cross_encoder_minilm_l6_1neg_0ep │.* 10 s │$", text, re.M)
-    assert re.search(r"ASSUMED 50% .*\n +L4 +\(121 TFLOP/s\): 0\.15 s, money: 150,000 at", text)
-    assert re.search(r"A10G \(70 TFLOP/s\): 0\.26 s\n", text)
+    assert re.search(r"ASSUMED 50% .*\n +L4 +\(121 TFLOP/s\): 0\.16 s, money: 160,000 at", text)
+    assert re.search(r"A10G \(70 TFLOP/s\): 0\.28 s\n", text)
     assert list(elsewhere.iterdir()) == []
 
 
