@@ -36,7 +36,7 @@ def check_models(config: Config) -> None:
             the key.
     """
     miner = config.mining.embedder
-    models: list[tuple[str, str, dict[str, int | None]]] = [
+    models: list[tuple[str, str, dict[str, int]]] = [
         ("base", config.base.path, lengths_of(config.arch)),
         ("embedder", config.embedder.path, {"embedder.max_length": config.embedder.max_length}),
         ("mining.embedder", miner.path, {"mining.embedder.max_length": miner.max_length}),

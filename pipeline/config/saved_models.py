@@ -88,7 +88,7 @@ def most_tokens(folder: Path) -> int | None:
     return int(positions) - offset
 
 
-def check_lengths(folder: Path, lengths: Mapping[str, int | None]) -> None:
+def check_lengths(folder: Path, lengths: Mapping[str, int]) -> None:
     """Check that the model in ``folder`` can read texts of these lengths, by configuration key.
 
     Raises:
@@ -96,7 +96,7 @@ def check_lengths(folder: Path, lengths: Mapping[str, int | None]) -> None:
     """
     most = most_tokens(folder)
     for key, length in lengths.items():
-        if most is not None and length is not None and length > most:
+        if most is not None and length > most:
             raise InputError(f"{key}={length}: the model reads at most {most} tokens ({folder})")
 
 
@@ -150,7 +150,7 @@ def _check_pickled(place: Path) -> None:
         )
 
 
-def lengths_of(arch: ArchConfig) -> dict[str, int | None]:
+def lengths_of(arch: ArchConfig) -> dict[str, int]:
     """The tokens that a reranker reads at most, in use and while training, by configuration key."""
     if isinstance(arch, CrossEncoderConfig):
         names = ["max_length"]

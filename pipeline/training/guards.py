@@ -10,7 +10,7 @@ from pipeline.protocols import OnLog
 from pipeline.records import InputError
 
 SANE_LEARNING_RATES = (1e-6, 5e-4)  # of pretrained transformers
-FLAT = 0.1  # a loss that certainly falls by less than this share is called flat
+FLAT = 0.1  # share of the loss; a fall that is surely smaller is called flat
 LARGEST_GAIN = 60  # 2 to this, summed over a list, is far from the end of fp32
 MIN_CURVE = 4  # logged losses in a quarter of a curve; a shorter curve is not judged
 
